@@ -6,17 +6,20 @@ both are committed in one transaction or neither is.
 
 from watchword.storage.engine import Database
 from watchword.storage.errors import (
+    ConflictError,
     CorruptDatabaseError,
     DatabaseUnavailableError,
     NewerSchemaError,
     StorageError,
     StorageFullError,
 )
+from watchword.storage.migrations import migrate
 from watchword.storage.model import UtcDateTime, metadata
 from watchword.storage.relay import OutboxRelay
 from watchword.storage.work import UnitOfWork
 
 __all__ = [
+    "ConflictError",
     "CorruptDatabaseError",
     "Database",
     "DatabaseUnavailableError",
@@ -27,4 +30,5 @@ __all__ = [
     "UnitOfWork",
     "UtcDateTime",
     "metadata",
+    "migrate",
 ]

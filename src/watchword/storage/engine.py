@@ -117,7 +117,9 @@ def _parse(url: str) -> URL:
 
 def _sqlite_engine(url: URL) -> AsyncEngine:
     if url.database and not Path(url.database).parent.is_dir():
-        raise DatabaseUnavailableError("the directory of the database does not exist", hint="create it, or change `storage.url`")
+        raise DatabaseUnavailableError(
+            "the directory of the database does not exist", hint="create it, or change `storage.url`"
+        )
     engine = create_async_engine(url, pool_size=_POOL_SIZE, connect_args={"timeout": _BUSY_TIMEOUT_MS / 1000})
 
     @event.listens_for(engine.sync_engine, "connect")

@@ -84,7 +84,9 @@ def _translate(error: DBAPIError) -> StorageError:
             "the database file is damaged", hint="restore it from a backup; the journal beside it is separate"
         )
     if "unable to open" in words or "readonly" in words or "permission" in words:
-        return DatabaseUnavailableError("the database file cannot be opened", hint="check the owner and mode of its directory")
+        return DatabaseUnavailableError(
+            "the database file cannot be opened", hint="check the owner and mode of its directory"
+        )
     if "locked" in words:
         return DatabaseUnavailableError("the database is held by another process", hint="end it, or try again")
     return StorageError(f"the database failed with `{kind}`")

@@ -117,5 +117,3 @@ class OutboxRelay:
             )
             for row in rows
         ]
-
-

@@ -1,0 +1,127 @@
+"""Fixtures for every test: frozen time, reproducible randomness, both databases.
+
+`async def` tests and fixtures run on asyncio through anyio's plugin (`anyio_mode = "auto"` in pyproject.toml).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import os
+import tempfile
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+from postgres_cluster import Cluster, ClusterUnavailableError
+
+from watchword.kernel import FrozenClock
+from watchword.storage import Database, migrate
+
+_database_numbers = itertools.count(1)
+
+
+class CountingEntropy:
+    """Bytes that nobody could guess if they did not know that they count up from a seed."""
+
+    def __init__(self, seed: bytes = b"watchword tests") -> None:
+        self._seed = seed
+        self._count = 0
+
+    def token_bytes(self, length: int) -> bytes:
+        self._count += 1
+        return hashlib.shake_256(self._seed + self._count.to_bytes(8)).digest(length)
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture
+def clock() -> FrozenClock:
+    """A clock that stands at noon of an ordinary Saturday."""
+    return FrozenClock(datetime(2026, 11, 21, 12, 0, tzinfo=UTC))
+
+
+@pytest.fixture
+def entropy() -> CountingEntropy:
+    return CountingEntropy()
+
+
+# --- databases ------------------------------------------------------------------------------------------------------
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        config.watchword_cluster = _cluster_directory(), os.getpid()  # type: ignore[attr-defined]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    directory, pid = node.config.watchword_cluster
+    node.workerinput["watchword_cluster"] = str(directory), pid
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        Cluster(*config.watchword_cluster).stop()  # type: ignore[attr-defined]
+
+
+def _cluster_directory() -> Path:
+    # Short, because a Unix socket's path may have 107 bytes, and outside tmp_path, because the server is not us.
+    return Path(tempfile.gettempdir()) / f"ww-pg-{os.getpid()}-{os.urandom(4).hex()}"
+
+
+@pytest.fixture(scope="session")
+def cluster(request: pytest.FixtureRequest) -> Cluster:
+    """The PostgreSQL server of this test run."""
+    config = request.config
+    directory, pid = getattr(config, "workerinput", {}).get("watchword_cluster") or config.watchword_cluster  # type: ignore[attr-defined]
+    found = Cluster(Path(directory), pid)
+    try:
+        found.ensure_started()
+    except ClusterUnavailableError as error:
+        pytest.skip(f"PostgreSQL: {error}")
+    return found
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path) -> str:
+    """An empty place for a SQLite database."""
+    return f"sqlite:///{tmp_path / 'watchword.db'}"
+
+
+@pytest.fixture
+async def postgres_url(cluster: Cluster) -> AsyncIterator[str]:
+    """An empty PostgreSQL database of this test alone."""
+    name = f"t{os.getpid()}_{next(_database_numbers)}"
+    await _on_cluster(cluster, f"CREATE DATABASE {name}")
+    yield cluster.url(name)
+    await _on_cluster(cluster, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """An empty place for a database; the test runs once on SQLite and once on PostgreSQL."""
+    return str(request.getfixturevalue(f"{request.param}_url"))
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    """A database with every table; the test runs once on SQLite and once on PostgreSQL."""
+    found = Database(database_url)
+    await migrate(found)
+    yield found
+    await found.close()
+
+
+async def _on_cluster(cluster: Cluster, statement: str) -> None:
+    connection = await asyncpg.connect(cluster.url("postgres"))
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
