@@ -1,0 +1,287 @@
+"""Read a directory of policies: every file parsed, every policy checked against the schema, every problem placed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import cedarpy
+
+from watchword.policy import text
+from watchword.policy.errors import PolicyLoadError, Problem
+
+DEFAULT_DIRECTORY = Path(__file__).parent / "default"
+DEFAULT_SCHEMA = DEFAULT_DIRECTORY / "watchword.cedarschema"
+LINKS_FILE = "links.json"
+_MAX_FILE_BYTES = 8 * 1024 * 1024
+_POSITION = re.compile(r"^for policy `policy\d+`, ")
+_CONSEQUENCE = "unable to find an applicable action"
+_BLAMED = re.compile(r"policy(\d+)$")
+
+Est = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenPolicy:
+    """One policy as it was written: its id, its JSON form, and where it stands."""
+
+    id: str
+    est: Est
+    path: str
+    line: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A directory that was found right.
+
+    Attributes:
+        policies: static policies and linked templates, in the order of ids; ready to evaluate.
+        templates: templates by id; they permit nothing until they are linked.
+        schema: Cedar's own rendering of the whole schema.
+        version: SHA-256 in hexadecimal over policies, links and schema; comments and layout do not count.
+    """
+
+    policies: tuple[WrittenPolicy, ...]
+    templates: tuple[WrittenPolicy, ...]
+    schema: str
+    version: str
+
+
+EMPTY = Bundle((), (), "", hashlib.sha256(b"").hexdigest())
+
+
+def load_bundle(directory: Path, *, schema: Path | None = DEFAULT_SCHEMA) -> Bundle:
+    """Read `*.cedar`, `*.cedarschema` and `links.json` of a directory.
+
+    Args:
+        directory: may be missing or empty; the set is then empty, and an empty set denies.
+        schema: the base schema; what the directory adds is joined to it. Nothing for none but the directory's.
+
+    Raises:
+        PolicyLoadError: with every problem found.
+    """
+    reader = _Reader(directory)
+    schema_text, known = reader.schema(schema)
+    found = [policy for path in reader.paths("*.cedar") for policy in reader.policies(path, schema_text, known)]
+    reader.refuse_twins(found)
+    reader.raise_if_wrong()
+    templates = tuple(policy for policy in found if _is_template(policy.est))
+    links = reader.links({template.id: template for template in templates}, {policy.id for policy in found})
+    reader.raise_if_wrong()
+    reader.check_links(links, schema_text, known)
+    reader.raise_if_wrong()
+    policies = [policy for policy in found if not _is_template(policy.est)] + links
+    ordered = tuple(sorted(policies, key=lambda policy: policy.id))
+    return Bundle(ordered, templates, schema_text, _version(ordered, schema_text))
+
+
+def _version(policies: tuple[WrittenPolicy, ...], schema: str) -> str:
+    canonical = {"policies": {policy.id: policy.est for policy in policies}, "schema": schema}
+    return hashlib.sha256(json.dumps(canonical, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def _is_template(est: Est) -> bool:
+    return "slot" in json.dumps([est["principal"], est["resource"]]) and any(_slots(est))
+
+
+def _slots(est: Est) -> Iterator[str]:
+    for place in ("principal", "resource"):
+        scope = est[place]
+        if "slot" in scope or "slot" in scope.get("in", {}):
+            yield f"?{place}"
+
+
+class _Reader:
+    """One pass over one directory; collects problems instead of stopping at the first."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._problems: list[Problem] = []
+
+    def paths(self, pattern: str) -> list[Path]:
+        """Files in the order of their names; hidden ones (editors' leftovers) are left out."""
+        return sorted(path for path in self._directory.glob(pattern) if not path.name.startswith("."))
+
+    def raise_if_wrong(self) -> None:
+        if self._problems:
+            raise PolicyLoadError(self._problems)
+
+    def schema(self, base: Path | None) -> tuple[str, frozenset[str]]:
+        """Join the base schema and the directory's; a broken schema is the only problem then worth telling."""
+        paths = ([base] if base else []) + self.paths("*.cedarschema")
+        joined = ""
+        for path in paths:
+            joined += self._read(path) + "\n"
+            try:
+                rendered = str(cedarpy.Schema.from_str(joined))
+            except ValueError as error:
+                self._problems.append(_schema_problem(path.name, self._read(path), str(error)))
+            self.raise_if_wrong()
+        return (rendered if paths else ""), text.names_in(joined)
+
+    def policies(self, path: Path, schema: str, known: frozenset[str]) -> list[WrittenPolicy]:
+        """Parse and check one file; an empty list when anything in it is wrong."""
+        source = self._read(path)
+        cut = list(text.statements(source))
+        before = len(self._problems)
+        try:
+            parsed = json.loads(cedarpy.policies_to_json_str(source))
+        except ValueError as error:
+            self._parse_problems(path.name, source, cut, str(error), known)
+            return []
+        if schema:
+            self._check(path.name, source, cut, schema, known)
+        if len(self._problems) > before:
+            return []
+        ests = parsed["staticPolicies"] | parsed["templates"]
+        found = []
+        for number, statement in enumerate(cut):
+            est = ests[f"policy{number}"]
+            name = est.get("annotations", {}).get("id") or f"{path.name}#{number + 1}"
+            line, _ = text.line_and_column(source, statement.start)
+            found.append(WrittenPolicy(name, est, path.name, line, statement.text))
+        return found
+
+    def refuse_twins(self, found: list[WrittenPolicy]) -> None:
+        """Prevents: a policy that silently takes the place of another with the same id."""
+        seen: dict[str, WrittenPolicy] = {}
+        for policy in found:
+            twin = seen.setdefault(policy.id, policy)
+            if twin is not policy:
+                message = f"the id `{policy.id}` is taken by `{twin.path}:{twin.line}`"
+                self._problems.append(
+                    Problem(policy.path, policy.line, 1, message, expected="an id of its own", policy=policy.id)
+                )
+
+    def links(self, templates: dict[str, WrittenPolicy], taken: set[str]) -> list[WrittenPolicy]:
+        """Read `links.json`: `[{"template": ID, "id": ID, "values": {"?principal": {"type": T, "id": I}}}]`."""
+        path = self._directory / LINKS_FILE
+        if not path.exists():
+            return []
+        try:
+            listed = json.loads(self._read(path))
+            return [self._link(path.name, entry, templates, taken) for entry in listed]
+        except json.JSONDecodeError as error:
+            self._problems.append(Problem(path.name, error.lineno, error.colno, "not JSON", expected="a list of links"))
+        except (KeyError, TypeError, AttributeError):
+            wanted = 'entries of the form {"template": ..., "id": ..., "values": {...}}'
+            self._problems.append(Problem(path.name, 0, 0, "a link is malformed", expected=wanted))
+        return []
+
+    def _link(
+        self, path: str, entry: Mapping[str, Any], templates: dict[str, WrittenPolicy], taken: set[str]
+    ) -> WrittenPolicy:
+        name, wanted, values = str(entry["id"]), str(entry["template"]), dict(entry["values"])
+        template = templates.get(wanted)
+        if template is None:
+            near = text.nearest(wanted, frozenset(templates))
+            self._problems.append(Problem(path, 0, 0, f"no template `{wanted}`", nearest=near, policy=name))
+            return WrittenPolicy(name, {}, path, 0, "")
+        if set(values) != set(_slots(template.est)):
+            self._problems.append(
+                Problem(
+                    path, 0, 0, f"the link `{name}` fills the wrong slots", expected=", ".join(_slots(template.est))
+                )
+            )
+        if name in taken:
+            self._problems.append(Problem(path, 0, 0, f"the id `{name}` is taken", expected="an id of its own"))
+        taken.add(name)
+        for value in values.values():
+            if value.keys() != {"type", "id"} or not all(isinstance(part, str) for part in value.values()):
+                raise TypeError
+        return replace(template, id=name, est=_linked(template.est, values), path=path, line=0)
+
+    def check_links(self, links: list[WrittenPolicy], schema: str, known: frozenset[str]) -> None:
+        """Check each link against the schema as if somebody had written it out."""
+        for link in links if schema else []:
+            body = {"staticPolicies": {link.id: link.est}, "templates": {}, "templateLinks": []}
+            result = cedarpy.validate_policies(cedarpy.policies_from_json_str(json.dumps(body)), schema)
+            for error in result.errors[:1]:
+                words = f"the link `{link.id}`: {_POSITION.sub('', error.error)}"
+                name = re.search(r"::([A-Za-z0-9_]+)`", words)
+                near = text.nearest(name.group(1), known) if name else ""
+                self._problems.append(Problem(link.path, 0, 0, words, nearest=near, policy=link.id))
+
+    def _read(self, path: Path) -> str:
+        try:
+            if path.stat().st_size > _MAX_FILE_BYTES:
+                self._problems.append(Problem(path.name, 0, 0, "the file is too large", expected="at most 8 MiB"))
+                return ""
+            return path.read_bytes().decode("utf-8")
+        except UnicodeDecodeError as error:
+            line = error.object.count(b"\n", 0, error.start) + 1
+            self._problems.append(Problem(path.name, line, 0, "not UTF-8 text", expected="UTF-8"))
+        except OSError as error:
+            self._problems.append(
+                Problem(path.name, 0, 0, f"cannot be read: {error.strerror}", expected="a readable file")
+            )
+        return ""
+
+    def _parse_problems(
+        self, path: str, source: str, cut: list[text.Statement], message: str, known: frozenset[str]
+    ) -> None:
+        before = len(self._problems)
+        for statement in cut:
+            try:
+                cedarpy.policies_to_json_str(statement.text)
+            except ValueError as error:
+                words = str(error)
+                found = (
+                    text.syntax_problem(path, source, statement, words)
+                    if text.is_syntax_message(words)
+                    else text.problem_in(path, source, statement, words, known=known)
+                )
+                self._problems.append(found)
+        if len(self._problems) == before:
+            self._problems.append(Problem(path, 0, 0, message))
+
+    def _check(self, path: str, source: str, cut: list[text.Statement], schema: str, known: frozenset[str]) -> None:
+        result = cedarpy.validate_policies(source, schema, release_gil=True)
+        told: set[tuple[int, int]] = set()
+        for error in sorted(result.errors, key=lambda error: (_CONSEQUENCE in error.error, error.error)):
+            blamed = _BLAMED.search(error.policy_id)
+            words = _POSITION.sub("", error.error)
+            if not blamed:
+                self._problems.append(Problem(path, 0, 0, words))
+                continue
+            found = text.problem_in(path, source, cut[int(blamed[1])], words, known=known)
+            # The same word is blamed once for each action; and a wrong name leaves no action that applies.
+            place = (int(blamed[1]), found.line * 10_000 + found.column)
+            if place in told or (_CONSEQUENCE in words and any(number == place[0] for number, _ in told)):
+                continue
+            told.add(place)
+            self._problems.append(found)
+        if not result.validation_passed and not result.errors:
+            self._problems.append(Problem(path, 0, 0, "the file does not fit the schema"))
+
+
+def _linked(est: Est, values: Mapping[str, Any]) -> Est:
+    """Fill the slots of a template's scope, as Cedar does when it links."""
+    filled = dict(est)
+    for place in ("principal", "resource"):
+        scope = dict(est[place])
+        if "slot" in scope:
+            scope.pop("slot")
+            scope["entity"] = values.get(f"?{place}")
+        elif "slot" in scope.get("in", {}):
+            scope["in"] = {"entity": values.get(f"?{place}")}
+        filled[place] = scope
+    return filled
+
+
+def _schema_problem(path: str, source: str, message: str) -> Problem:
+    words = message.removeprefix("error parsing schema: ").removeprefix("failed to resolve type: ")
+    name = re.search(r"`([^`]+)`$", words)
+    wanted = name.group(1) if name else words.rpartition("::")[2]
+    place = re.search(rf"(?<![A-Za-z0-9_]){re.escape(wanted)}(?![A-Za-z0-9_])", source)
+    line, column = text.line_and_column(source, place.start()) if place else (0, 0)
+    near = text.nearest(wanted, text.names_in(source) - {wanted} | {"String", "Long", "Bool", "Set"})
+    said = message if message != words else f"the schema is wrong: {message}"
+    return Problem(path, line, column, said, nearest=near)

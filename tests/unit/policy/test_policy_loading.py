@@ -1,0 +1,159 @@
+"""What is said of wrong files: the place, what was expected, the nearest known name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from watchword.policy import PolicyLoadError, PolicySet, Problem
+
+GOOD = 'permit (principal in Watchword::Group::"members", action, resource);\n'
+
+
+def problems(directory: Path, **files: str) -> tuple[Problem, ...]:
+    for name, text in files.items():
+        (directory / name.replace("__", ".")).write_text(text)
+    with pytest.raises(PolicyLoadError) as raised:
+        PolicySet.load(directory)
+    return raised.value.problems
+
+
+def only(directory: Path, text: str) -> Problem:
+    found = problems(directory, a__cedar=text)
+    assert len(found) == 1, found
+    return found[0]
+
+
+def test_a_missing_semicolon_is_found_where_the_next_policy_begins(tmp_path: Path) -> None:
+    problem = only(tmp_path, f"// first\npermit (principal, action, resource)\n\n{GOOD}")
+    assert (problem.path, problem.line, problem.column) == ("a.cedar", 4, 1)
+    assert "`;`" in problem.expected
+
+
+def test_a_policy_without_an_end_is_found_at_the_end(tmp_path: Path) -> None:
+    problem = only(tmp_path, "permit (principal, action, resource)")
+    assert (problem.line, problem.column) == (1, 37)
+    assert "`;`" in problem.expected
+
+
+def test_a_stray_word_is_found_with_what_was_expected(tmp_path: Path) -> None:
+    problem = only(tmp_path, f"{GOOD}permit (principal, action resource);\n")
+    assert (problem.line, problem.column) == (2, 27)
+    assert "`,`" in problem.expected
+
+
+def test_a_misspelt_scope_variable_is_found_with_the_nearest_word(tmp_path: Path) -> None:
+    problem = only(tmp_path, f"{GOOD}\npermit (principal, actoin, resource);\n")
+    assert (problem.line, problem.column, problem.nearest) == (3, 20, "action")
+
+
+def test_a_misspelt_method_is_found_with_the_nearest_word(tmp_path: Path) -> None:
+    problem = only(
+        tmp_path, 'permit (principal, action, resource)\nwhen { context.network.ip.isInRang(ip("10.0.0.0/8")) };'
+    )
+    assert (problem.line, problem.column, problem.nearest) == (2, 27, "isInRange")
+
+
+def test_an_open_string_is_found_where_it_opens(tmp_path: Path) -> None:
+    problem = only(tmp_path, 'permit (principal, action, resource)\nwhen { context.http.host == "a };\n')
+    assert (problem.line, problem.column) == (2, 29)
+    assert "string" in problem.message
+
+
+def test_a_misspelt_attribute_is_found_with_the_nearest_name(tmp_path: Path) -> None:
+    problem = only(tmp_path, "permit (principal, action, resource)\nwhen {\n  context.risk.scor > 3\n};")
+    assert (problem.line, problem.column, problem.nearest) == (3, 16, "score")
+
+
+def test_a_misspelt_entity_type_is_found_with_the_nearest_name(tmp_path: Path) -> None:
+    found = problems(tmp_path, a__cedar='permit (principal in Watchword::Grup::"a", action, resource);')
+    assert (found[0].line, found[0].column, found[0].nearest) == (1, 33, "Group")
+
+
+def test_a_misspelt_action_is_found_with_the_nearest_name(tmp_path: Path) -> None:
+    found = problems(tmp_path, a__cedar='permit (principal, action == Watchword::Action::"reed", resource);')
+    assert (found[0].line, found[0].column, found[0].nearest) == (1, 49, "read")
+
+
+def test_an_unguarded_optional_attribute_is_refused(tmp_path: Path) -> None:
+    problem = only(tmp_path, 'permit (principal, action, resource)\nwhen { principal.email == "a@b" };')
+    assert (problem.line, problem.column) == (2, 18)
+    assert "optional" in problem.message
+
+
+def test_every_wrong_policy_of_every_file_is_told(tmp_path: Path) -> None:
+    wrong = "permit (principal, actoin, resource);\n"
+    found = problems(tmp_path, a__cedar=wrong + GOOD + wrong, b__cedar=wrong)
+    assert [(problem.path, problem.line) for problem in found] == [("a.cedar", 1), ("a.cedar", 3), ("b.cedar", 1)]
+
+
+def test_two_policies_with_one_id_are_refused(tmp_path: Path) -> None:
+    named = f'@id("twin")\n{GOOD}'
+    found = problems(tmp_path, a__cedar=named, b__cedar=named)
+    assert found[0].path == "b.cedar"
+    assert "a.cedar:1" in found[0].message
+
+
+def test_bytes_that_are_no_text_are_refused_with_their_line(tmp_path: Path) -> None:
+    (tmp_path / "a.cedar").write_bytes(b"// fine\n\xff\n")
+    found = problems(tmp_path)
+    assert (found[0].path, found[0].line) == ("a.cedar", 2)
+
+
+def test_a_broken_schema_of_the_operators_own_is_placed(tmp_path: Path) -> None:
+    found = problems(tmp_path, own__cedarschema="namespace Own {\n  entity Thing = { size: Lng };\n}\n")
+    assert (found[0].path, found[0].line, found[0].column, found[0].nearest) == ("own.cedarschema", 2, 26, "Long")
+
+
+def test_a_schema_of_the_operators_own_joins_ours(tmp_path: Path) -> None:
+    (tmp_path / "own.cedarschema").write_text(
+        'namespace Own { entity Thing; action "look" appliesTo { principal: Watchword::User, resource: Thing }; }'
+    )
+    (tmp_path / "a.cedar").write_text('permit (principal, action == Own::Action::"look", resource == Own::Thing::"a");')
+    assert len(PolicySet.load(tmp_path)) == 1
+
+
+def test_comments_and_layout_do_not_change_the_version(tmp_path: Path) -> None:
+    (tmp_path / "a.cedar").write_text(GOOD)
+    before = PolicySet.load(tmp_path).version
+    (tmp_path / "a.cedar").write_text("// said otherwise\n" + GOOD.replace(", ", ",\n  "))
+    assert PolicySet.load(tmp_path).version == before
+    (tmp_path / "a.cedar").write_text(GOOD.replace("members", "Members"))
+    assert PolicySet.load(tmp_path).version != before
+
+
+def test_an_editors_hidden_file_is_left_out(tmp_path: Path) -> None:
+    (tmp_path / ".a.cedar").write_text("not a policy")
+    assert len(PolicySet.load(tmp_path)) == 0
+
+
+def test_a_template_permits_nothing_until_it_is_linked(tmp_path: Path) -> None:
+    template = '@id("t") permit (principal == ?principal, action, resource in ?resource);'
+    (tmp_path / "a.cedar").write_text(template)
+    assert len(PolicySet.load(tmp_path)) == 0
+    (tmp_path / "links.json").write_text(
+        '[{"template": "t", "id": "kim", "values": {"?principal": {"type": "Watchword::User", "id": "usr_1"},'
+        ' "?resource": {"type": "Watchword::Application", "id": "notes"}}}]'
+    )
+    linked = PolicySet.load(tmp_path)
+    assert [policy.id for policy in linked.bundle.policies] == ["kim"]
+
+
+@pytest.mark.parametrize(
+    ("links", "word"),
+    [
+        ("{", "JSON"),
+        ("[1]", "malformed"),
+        ('[{"template": "tt", "id": "a", "values": {}}]', "no template"),
+        ('[{"template": "t", "id": "a", "values": {}}]', "slots"),
+        ('[{"template": "t", "id": "a", "values": {"?principal": {"type": "Watchword::Usr", "id": "x"}}}]', "Usr"),
+        ('[{"template": "t", "id": "a", "values": {"?principal": "x"}}]', "malformed"),
+    ],
+)
+def test_a_wrong_link_is_refused(tmp_path: Path, links: str, word: str) -> None:
+    found = problems(
+        tmp_path, a__cedar='@id("t") permit (principal == ?principal, action, resource);', links__json=links
+    )
+    assert found[0].path == "links.json"
+    assert word in str(found[0])
