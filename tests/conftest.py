@@ -1,6 +1,7 @@
 """Fixtures for every test: frozen time, reproducible randomness, both databases.
 
-`async def` tests and fixtures run on asyncio through anyio's plugin (`anyio_mode = "auto"` in pyproject.toml).
+`async def` tests and fixtures run on asyncio through anyio's plugin (`anyio_mode = "auto"` in pyproject.toml); an async
+fixture that names `anyio_backend` serves ordinary tests too.
 """
 
 from __future__ import annotations
@@ -96,7 +97,7 @@ def sqlite_url(tmp_path: Path) -> str:
 
 
 @pytest.fixture
-async def postgres_url(cluster: Cluster) -> AsyncIterator[str]:
+async def postgres_url(anyio_backend: str, cluster: Cluster) -> AsyncIterator[str]:  # noqa: ARG001  # for anyio
     """An empty PostgreSQL database of this test alone."""
     name = f"t{os.getpid()}_{next(_database_numbers)}"
     await _on_cluster(cluster, f"CREATE DATABASE {name}")
@@ -111,7 +112,7 @@ def database_url(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-async def database(database_url: str) -> AsyncIterator[Database]:
+async def database(anyio_backend: str, database_url: str) -> AsyncIterator[Database]:  # noqa: ARG001  # for anyio
     """A database with every table; the test runs once on SQLite and once on PostgreSQL."""
     found = Database(database_url)
     await migrate(found)

@@ -79,7 +79,12 @@ class EventType:
         if undeclared:
             raise UndeclaredFieldError(f"event `{self.name}` does not declare `{', '.join(sorted(undeclared))}`")
         return Event(
-            id=EventId.new(now, entropy), type=self.name, at=now, actor=actor, subject=subject, data=MappingProxyType(data)
+            id=EventId.new(now, entropy),
+            type=self.name,
+            at=now,
+            actor=actor,
+            subject=subject,
+            data=MappingProxyType(data),
         )
 
 

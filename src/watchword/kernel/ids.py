@@ -37,6 +37,7 @@ class Id(str):
     prefix: ClassVar[str] = ""
 
     def __new__(cls, value: str) -> Self:
+        """Check the text; a parsed identifier is a well-formed one."""
         body = value[len(cls.prefix) + 1 :]
         if (
             not value.startswith(cls.prefix + "_")

@@ -1,0 +1,47 @@
+"""Own the keys: the master key, sealing at rest, signing keys with rotation, their publication as JWKS.
+
+Publishes `MasterKey`, `Sealer`, `KeyRing` and what they hand out. Refuses to start under a master key that is not the
+one a database was sealed with, and to use a key for anything but its purpose.
+"""
+
+from watchword.keys.errors import (
+    KeyMissingError,
+    KeysError,
+    MalformedKeyError,
+    MasterKeyError,
+    SealBrokenError,
+    SignatureInvalidError,
+    WrongAlgorithmError,
+    WrongSealingKeyError,
+)
+from watchword.keys.events import KEY_CREATED, KEY_RETIRED, KEY_ROTATED
+from watchword.keys.jws import JwsSigner, VerifiedJws, verify_jws
+from watchword.keys.master import MasterKey
+from watchword.keys.model import Algorithm
+from watchword.keys.sealer import Sealer
+from watchword.keys.service import KeyRing
+from watchword.keys.signing import Signer
+from watchword.keys.verification import VerificationKey
+
+__all__ = [
+    "KEY_CREATED",
+    "KEY_RETIRED",
+    "KEY_ROTATED",
+    "Algorithm",
+    "JwsSigner",
+    "KeyMissingError",
+    "KeyRing",
+    "KeysError",
+    "MalformedKeyError",
+    "MasterKey",
+    "MasterKeyError",
+    "SealBrokenError",
+    "Sealer",
+    "SignatureInvalidError",
+    "Signer",
+    "VerificationKey",
+    "VerifiedJws",
+    "WrongAlgorithmError",
+    "WrongSealingKeyError",
+    "verify_jws",
+]
