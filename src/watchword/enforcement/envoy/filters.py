@@ -1,0 +1,160 @@
+"""The HTTP filters that every request passes, in order: hygiene, authorization, kill handle, body limit, router."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from watchword.enforcement.envoy.hygiene import overwrite, remove_on_match
+from watchword.enforcement.envoy.model import EdgeSettings, PublishedApplication
+
+Json = dict[str, Any]
+
+AUTHZ_CLUSTER: Final = "watchword_authz"
+WEB_CLUSTER: Final = "watchword_web"
+GUARD_CLUSTER: Final = "watchword_guard"
+
+HYGIENE: Final = "watchword.hygiene"
+EXT_AUTHZ: Final = "envoy.filters.http.ext_authz"
+EXT_PROC: Final = "envoy.filters.http.ext_proc"
+BUFFER: Final = "envoy.filters.http.buffer"
+
+AUTHZ_PREFIX: Final = "/authz"
+DECISION_HEADER: Final = "x-watchword-decision"
+SESSION_HEADER: Final = "x-watchword-session"
+CLIENT_IP_HEADER: Final = "x-watchword-client-ip"
+APPLICATION_HEADER: Final = "x-watchword-application"
+STREAM_HEADER: Final = "x-watchword-stream"
+
+_CLIENT_IP: Final = "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%"
+_TO_AUTHORIZER: Final = (
+    "accept",
+    "accept-language",
+    "authorization",
+    "content-type",
+    "cookie",
+    "dpop",
+    "origin",
+    "upgrade",
+    "user-agent",
+    "x-request-id",
+    CLIENT_IP_HEADER,
+    APPLICATION_HEADER,
+    STREAM_HEADER,
+)
+
+
+def extension(message: str, **fields: Any) -> Json:
+    """Render a typed extension configuration; `message` is the protobuf name below `envoy.`."""
+    return {"@type": f"type.googleapis.com/envoy.{message}", **fields}
+
+
+def http_filters(edge: EdgeSettings, applications: Sequence[PublishedApplication]) -> list[Json]:
+    """Return the chain; all but the first, the authorization and the last are off unless a route turns them on."""
+    return [
+        {"name": HYGIENE, "typed_config": _hygiene()},
+        {"name": EXT_AUTHZ, "typed_config": _ext_authz(edge, applications)},
+        {"name": EXT_PROC, "disabled": True, "typed_config": _ext_proc()},
+        {"name": BUFFER, "disabled": True, "typed_config": extension(_BUFFER, max_request_bytes=1)},
+        {
+            "name": "envoy.filters.http.router",
+            "typed_config": extension("extensions.filters.http.router.v3.Router", suppress_envoy_headers=True),
+        },
+    ]
+
+
+_BUFFER: Final = "extensions.filters.http.buffer.v3.Buffer"
+_MUTATION: Final = "extensions.filters.http.header_mutation.v3"
+
+
+def mutations_per_route(*, request: Sequence[Json], response: Sequence[Json] = ()) -> Json:
+    """Render what one virtual host or route adds to the hygiene of all."""
+    mutations = {"request_mutations": list(request), "response_mutations": list(response)}
+    return {HYGIENE: extension(f"{_MUTATION}.HeaderMutationPerRoute", mutations=mutations)}
+
+
+def without_authorization() -> Json:
+    """Render a route that never asks the authorizer."""
+    return {EXT_AUTHZ: extension("extensions.filters.http.ext_authz.v3.ExtAuthzPerRoute", disabled=True)}
+
+
+def with_kill_handle() -> Json:
+    """Render a route whose streams are held by the guard."""
+    overrides: Json = {"overrides": {}}
+    return {EXT_PROC: extension("extensions.filters.http.ext_proc.v3.ExtProcPerRoute", **overrides)}
+
+
+def with_body_limit(max_bytes: int) -> Json:
+    """Render a route that reads a body of undeclared length before it forwards, so that the limit holds."""
+    limit = {"max_request_bytes": max_bytes}
+    return {BUFFER: extension("extensions.filters.http.buffer.v3.BufferPerRoute", buffer=limit)}
+
+
+def _hygiene() -> Json:
+    """Say the truth about the connection, after early mutation removed what the client said about it."""
+    mutations = {
+        "request_mutations": [
+            remove_on_match("x-envoy-.*"),
+            overwrite(CLIENT_IP_HEADER, _CLIENT_IP),
+            overwrite("x-forwarded-for", _CLIENT_IP),
+            overwrite("x-forwarded-proto", "https"),
+            overwrite("x-forwarded-host", "%REQ(:AUTHORITY)%"),
+        ],
+        # Prevents: an application that speaks in our name to the browser or to a proxy before us.
+        "response_mutations": [remove_on_match("x-watchword-.*|x-envoy-.*|x-powered-by")],
+    }
+    return extension(f"{_MUTATION}.HeaderMutation", mutations=mutations)
+
+
+def _ext_authz(edge: EdgeSettings, applications: Sequence[PublishedApplication]) -> Json:
+    identity = sorted({header for application in applications for header in application.identity_headers})
+    upstream = [{"prefix": "x-watchword-"}, {"exact": "cookie"}, {"exact": "authorization"}, *_exact(identity)]
+    return extension(
+        "extensions.filters.http.ext_authz.v3.ExtAuthz",
+        http_service={
+            "server_uri": {
+                "uri": "http://authz",
+                "cluster": AUTHZ_CLUSTER,
+                "timeout": _seconds(edge.authorizer_timeout_s),
+            },
+            "path_prefix": AUTHZ_PREFIX,
+            "authorization_response": {
+                "allowed_upstream_headers": {"patterns": upstream},
+                "allowed_client_headers_on_success": {"patterns": [{"exact": "set-cookie"}]},
+            },
+        },
+        allowed_headers={"patterns": [*_exact(_TO_AUTHORIZER), {"prefix": "sec-fetch-"}]},
+        failure_mode_allow=False,  # Prevents: access while the control plane is gone.
+        status_on_error={"code": "ServiceUnavailable"},
+        clear_route_cache=False,  # Prevents: a route (and its limits) chosen again after the decision was made.
+        validate_mutations=True,
+    )
+
+
+def _ext_proc() -> Json:
+    """Hold one gRPC stream for the life of each HTTP stream, without touching a byte of it."""
+    return extension(
+        "extensions.filters.http.ext_proc.v3.ExternalProcessor",
+        grpc_service={"envoy_grpc": {"cluster_name": GUARD_CLUSTER}},
+        failure_mode_allow=False,  # Prevents: a stream that outlives the process able to cut it.
+        processing_mode={
+            "request_header_mode": "SEND",
+            "response_header_mode": "SKIP",
+            "request_body_mode": "NONE",
+            "response_body_mode": "NONE",
+            "request_trailer_mode": "SKIP",
+            "response_trailer_mode": "SEND",  # what keeps the gRPC stream open until the response ends
+        },
+        message_timeout="2s",  # runs only while an answer is owed: to the request headers, then never again
+        mutation_rules={"disallow_all": True},
+        forward_rules={"allowed_headers": {"patterns": _exact((DECISION_HEADER, SESSION_HEADER))}},
+        status_on_error={"code": "ServiceUnavailable"},
+    )
+
+
+def _exact(names: Sequence[str]) -> list[Json]:
+    return [{"exact": name} for name in names]
+
+
+def _seconds(value: float) -> str:
+    return f"{value:g}s"

@@ -1,0 +1,194 @@
+"""Which host and path goes where, and under which limits.
+
+The routes of one application, first match wins:
+
+1. a path that two parties might read differently: 400, nobody is asked
+2. a declared body longer than the limit: 413, nobody is asked
+3. `/.watchword/`: Watchword's own pages on the application's host, no authorization
+4. WebSocket upgrades, streaming paths, event streams: no timeout, a kill handle
+5. everything else: the whole exchange ends after `response_timeout_s`
+
+A body of undeclared length (chunked, or HTTP/2 without content-length) is read by Envoy, after authorization, up to the
+limit before it is forwarded; a declared one is forwarded as it arrives. Streaming paths and WebSockets never wait.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from watchword.enforcement.envoy.filters import (
+    APPLICATION_HEADER,
+    STREAM_HEADER,
+    WEB_CLUSTER,
+    mutations_per_route,
+    with_body_limit,
+    with_kill_handle,
+    without_authorization,
+)
+from watchword.enforcement.envoy.hygiene import overwrite, refused_path
+from watchword.enforcement.envoy.model import EdgeSettings, PublishedApplication
+
+Json = dict[str, Any]
+
+_OWN_PREFIX: Final = "/.watchword/"
+_LENGTH_END: Final = 2**63 - 1
+_PORTAL_BODY_MAX: Final = 1024 * 1024
+_PORTAL_TIMEOUT_S: Final = 30.0
+_LOCAL_SUFFIX: Final = ".localhost"
+
+_WEBSOCKET: Final[list[Json]] = [
+    {"name": ":method", "string_match": {"exact": "GET"}},
+    {"name": "upgrade", "string_match": {"exact": "websocket", "ignore_case": True}},
+]
+_EVENT_STREAM: Final[list[Json]] = [
+    {"name": "accept", "string_match": {"contains": "text/event-stream", "ignore_case": True}}
+]
+_DECLARED: Final[list[Json]] = [{"name": "content-length", "present_match": True}]
+
+
+def virtual_hosts(edge: EdgeSettings, applications: Sequence[PublishedApplication]) -> list[Json]:
+    """Return the portal, one virtual host an application, and the refusal of every other host."""
+    return [
+        _portal(edge),
+        *(_application(edge, application) for application in applications if application.hosts),
+        _unknown(),
+    ]
+
+
+def redirecting_hosts(edge: EdgeSettings, applications: Sequence[PublishedApplication]) -> list[Json]:
+    """Return what the plain listener does: send known hosts to HTTPS, refuse the others."""
+    hosts = [edge.host, *(host for application in applications for host in application.hosts)]
+    redirect = {
+        "https_redirect": True,
+        "port_redirect": edge.browser_port,
+        "response_code": "PERMANENT_REDIRECT",
+    }
+    known = {"name": "redirect", "domains": hosts, "routes": [{"match": {"prefix": "/"}, "redirect": redirect}]}
+    unknown = _unknown()
+    unknown["routes"][0].pop("typed_per_filter_config")  # this listener has none of these filters
+    return [known, {key: value for key, value in unknown.items() if key != "typed_per_filter_config"}]
+
+
+def cluster_of(application: PublishedApplication) -> str:
+    """Return the name of an application's cluster."""
+    return f"application_{application.name}"
+
+
+def _portal(edge: EdgeSettings) -> Json:
+    routes = [
+        _refuse(_path(refused_path(allows_parameters=False)), 400, "the path is not well formed"),
+        _too_long("/", _PORTAL_BODY_MAX),
+        _route(
+            "/",
+            _EVENT_STREAM,
+            _to(WEB_CLUSTER, idle_s=edge.streaming_idle_timeout_s),
+            with_body_limit(_PORTAL_BODY_MAX),
+        ),
+        *_bounded("/", WEB_CLUSTER, _PORTAL_TIMEOUT_S, _PORTAL_BODY_MAX),
+    ]
+    return {
+        "name": "portal",
+        "domains": [edge.host],
+        "routes": routes,
+        "typed_per_filter_config": without_authorization() | _own(edge, [edge.host], "portal"),
+    }
+
+
+def _application(edge: EdgeSettings, application: PublishedApplication) -> Json:
+    cluster, limit = cluster_of(application), application.max_body_bytes
+    streaming = _to(cluster, idle_s=edge.streaming_idle_timeout_s)
+    upgrading = streaming | {"upgrade_configs": [{"upgrade_type": "websocket", "enabled": True}]}
+    held = with_kill_handle() | mutations_per_route(request=[overwrite(STREAM_HEADER, "1")])
+    routes = [
+        _refuse(
+            _path(refused_path(allows_parameters=application.allows_path_parameters)),
+            400,
+            "the path is not well formed",
+        ),
+        *(_own_route(route) for route in _bounded(_OWN_PREFIX, WEB_CLUSTER, _PORTAL_TIMEOUT_S, _PORTAL_BODY_MAX)),
+        _too_long("/", limit),
+        _route("/", _WEBSOCKET, upgrading, held),
+        *(_route(prefix, [], streaming, held, by_segment=True) for prefix in application.streaming),
+        _route("/", [*_EVENT_STREAM, *_DECLARED], streaming, held),
+        _route("/", _EVENT_STREAM, streaming, held | with_body_limit(limit)),
+        *_bounded("/", cluster, application.response_timeout_s, limit),
+    ]
+    return {
+        "name": application.name,
+        "domains": list(application.hosts),
+        "routes": routes,
+        "typed_per_filter_config": _own(edge, application.hosts, application.name),
+    }
+
+
+def _own(edge: EdgeSettings, hosts: Sequence[str], name: str) -> Json:
+    """Tell the authorizer which application Envoy routes to, and browsers to stay on HTTPS.
+
+    Hosts under `.localhost` get no HSTS: other programs of a developer's machine share them, and a browser that
+    remembers it after the local CA was replaced cannot be talked out of it.
+    """
+    response = []
+    if edge.hsts_s and not all(host.endswith(_LOCAL_SUFFIX) or host == "localhost" for host in hosts):
+        response = [overwrite("strict-transport-security", f"max-age={edge.hsts_s}")]
+    return mutations_per_route(request=[overwrite(APPLICATION_HEADER, name)], response=response)
+
+
+def _unknown() -> Json:
+    """Refuse every host that nobody configured, without asking anybody."""
+    return {
+        "name": "unknown",
+        "domains": ["*"],
+        "routes": [_refuse({"prefix": "/"}, 404, "no application is published under this address")],
+        "typed_per_filter_config": without_authorization(),
+    }
+
+
+def _bounded(prefix: str, cluster: str, timeout_s: float, limit: int) -> list[Json]:
+    """Route ordinary requests; both ends of the exchange are bounded by one span from its first byte."""
+    action = _to(cluster, timeout_s=timeout_s)
+    return [_route(prefix, _DECLARED, action, {}), _route(prefix, [], action, with_body_limit(limit))]
+
+
+def _own_route(route: Json) -> Json:
+    return route | {"typed_per_filter_config": route.get("typed_per_filter_config", {}) | without_authorization()}
+
+
+def _route(prefix: str, headers: Sequence[Json], action: Json, filters: Json, *, by_segment: bool = False) -> Json:
+    match: Json = {"prefix": prefix}
+    if by_segment and not prefix.endswith("/"):
+        match = {"path_separated_prefix": prefix}
+    if headers:
+        match["headers"] = list(headers)
+    route: Json = {"match": match, "route": action}
+    return route | {"typed_per_filter_config": filters} if filters else route
+
+
+def _to(cluster: str, *, timeout_s: float | None = None, idle_s: float | None = None) -> Json:
+    if timeout_s is None:
+        return {
+            "cluster": cluster,
+            "timeout": "0s",
+            "idle_timeout": f"{idle_s:g}s",
+            "max_stream_duration": {"max_stream_duration": "0s"},
+        }
+    span = f"{timeout_s:g}s"
+    return {"cluster": cluster, "timeout": span, "max_stream_duration": {"max_stream_duration": span}}
+
+
+def _too_long(prefix: str, limit: int) -> Json:
+    length = {"name": "content-length", "range_match": {"start": limit + 1, "end": _LENGTH_END}}
+    return _refuse({"prefix": prefix, "headers": [length]}, 413, "the request body is too long")
+
+
+def _path(expression: str) -> Json:
+    return {"safe_regex": {"regex": expression}}
+
+
+def _refuse(match: Json, status: int, words: str) -> Json:
+    """Answer at the edge; the authorizer is not asked about what cannot be allowed."""
+    return {
+        "match": match,
+        "direct_response": {"status": status, "body": {"inline_string": f"{words}\n"}},
+        "typed_per_filter_config": without_authorization(),
+    }
