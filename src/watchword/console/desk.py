@@ -1,0 +1,84 @@
+"""Everything the pages stand on, in one value that `app.py` fills."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from watchword.console.assets import Assets
+from watchword.console.pages import Pages
+from watchword.console.ports import (
+    Applications,
+    AuditStatus,
+    Decisions,
+    Health,
+    Places,
+    PolicyStatus,
+    PublishedApplication,
+    PublishedKeys,
+    Risk,
+    Visitors,
+)
+from watchword.console.settings import ConsoleSettings
+from watchword.devices import Devices
+from watchword.identity import Accounts, DirectoryReader, Handoff, Sessions, SignIn
+from watchword.kernel import Clock
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What `app.py` brings.
+
+    Attributes:
+        csrf_key: 32 bytes, `sealer.derive("console.csrf")`.
+        settled: returns when every observer of this process has seen what was committed before the call, so that the
+            next page, and the next request at any door, already know of it.
+    """
+
+    clock: Clock
+    csrf_key: bytes
+    sign_in: SignIn
+    handoff: Handoff
+    accounts: Accounts
+    sessions: Sessions
+    directory: DirectoryReader
+    devices: Devices
+    visitors: Visitors
+    risk: Risk
+    applications: Applications
+    decisions: Decisions
+    policies: PolicyStatus
+    audit: AuditStatus
+    places: Places
+    keys: PublishedKeys
+    health: Health
+    settled: Callable[[], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """The services, the settings and the means to make pages."""
+
+    services: Services
+    settings: ConsoleSettings
+    assets: Assets
+    pages: Pages
+
+    @property
+    def portal_host(self) -> str:
+        """The host of the portal without its port, as handles are bound to it."""
+        return urlsplit(self.settings.portal_origin).hostname or ""
+
+    def origins(self) -> tuple[str, ...]:
+        """Every origin that a sign-in may lead back to: the portal and the published applications."""
+        published = [origin for app in self.services.applications.published() for origin in app.origins]
+        return (self.settings.portal_origin, *published)
+
+    def application_at(self, authority: str) -> tuple[PublishedApplication, str] | None:
+        """Return the application that has this `host[:port]`, and the origin it has it under."""
+        for app in self.services.applications.published():
+            for origin in app.origins:
+                if urlsplit(origin).netloc == authority:
+                    return app, origin
+        return None

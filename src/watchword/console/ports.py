@@ -1,0 +1,217 @@
+"""What the console needs from the rest of the house and does not find behind a door; `app.py` fills it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+from watchword.identity import Client, SessionFacts, UserFacts
+from watchword.kernel import Answer, DecisionId, DeviceId, Reason, RiskLevel, SessionId, UserId
+
+
+@dataclass(frozen=True, slots=True)
+class Weight:
+    """One contribution to a score.
+
+    Attributes:
+        indicator: its name, as in the trust algorithm.
+        points: what it adds; negative where it takes away.
+        detail: the observation in plain words.
+    """
+
+    indicator: str
+    points: int
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What risk says of a sign-in or of a live session.
+
+    Attributes:
+        answer: allow, step_up (a second factor is needed), or deny; approval counts as deny at sign-in.
+        risk: 0 to 100.
+        trust: 0 to 100.
+    """
+
+    answer: Answer
+    risk: int
+    trust: int
+    level: RiskLevel
+    reasons: tuple[Reason, ...] = ()
+    contributions: tuple[Weight, ...] = ()
+
+
+class Risk(Protocol):
+    """The trust algorithm, asked outside a decision."""
+
+    async def assess_sign_in(
+        self, user: UserFacts, client: Client, *, device_id: DeviceId | None, is_multi_factor: bool
+    ) -> Verdict:
+        """Weigh a sign-in whose factors were verified and whose session does not exist yet."""
+        ...
+
+    async def assess_session(self, session: SessionFacts, client: Client) -> Verdict:
+        """Weigh a live session as it stands now; for the page, nothing is decided from it."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedApplication:
+    """An application that the portal can hand a session to, or show.
+
+    Attributes:
+        origins: `https://host[:port]` under which people reach it; the first one is linked.
+    """
+
+    name: str
+    title: str
+    origins: tuple[str, ...]
+    sensitivity: str = "internal"
+
+
+class Applications(Protocol):
+    """What is published, and to whom it opens."""
+
+    def published(self) -> Sequence[PublishedApplication]:
+        """Return every published application."""
+        ...
+
+    async def outlook(self, name: str, session: SessionFacts, client: Client) -> tuple[Answer, Reason]:
+        """Tell what the decision point would say to a GET of `/` now, without recording a decision."""
+        ...
+
+
+class Decisions(Protocol):
+    """Decisions as `decision.Decision.record()` renders them for the journal."""
+
+    def recent(self, limit: int) -> Sequence[Mapping[str, Any]]:
+        """Return the latest decisions still in memory, newest first."""
+        ...
+
+    async def find(self, decision_id: DecisionId) -> Mapping[str, Any] | None:
+        """Return one decision from the journal."""
+        ...
+
+    def follow(self) -> AbstractAsyncContextManager[AsyncIterator[Mapping[str, Any]]]:
+        """Subscribe to decisions from now on; a reader that is too slow loses some, never delays one."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyFile:
+    """A policy file as it is in force.
+
+    Attributes:
+        named: `(policy id, line it begins on)`, lines from 1.
+    """
+
+    name: str
+    text: str
+    named: tuple[tuple[str, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyOverview:
+    """The policy set in force.
+
+    Attributes:
+        problem: why a newer set was not taken; nothing while all is well.
+    """
+
+    version: str
+    loaded_at: datetime | None
+    files: tuple[PolicyFile, ...]
+    problem: str | None = None
+
+
+class PolicyStatus(Protocol):
+    """The policy set, for reading."""
+
+    def overview(self) -> PolicyOverview:
+        """Return what is in force and what went wrong last."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class JournalOverview:
+    """How far the journal got."""
+
+    records: int
+    last_at: datetime | None
+    key_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """One run over the journal.
+
+    Attributes:
+        finished_at: nothing while it runs.
+        problem: what it found wrong, in words; nothing if it found nothing.
+    """
+
+    started_at: datetime
+    checked: int
+    total: int
+    finished_at: datetime | None = None
+    problem: str | None = None
+
+
+class AuditStatus(Protocol):
+    """The journal, for reading and proving."""
+
+    def overview(self) -> JournalOverview:
+        """Return how far it got."""
+        ...
+
+    def start_verification(self) -> None:
+        """Begin to verify the whole journal in the background; does nothing while one is running."""
+        ...
+
+    def verification(self) -> Verification | None:
+        """Return the running or the last verification of this process."""
+        ...
+
+
+class Places(Protocol):
+    """Turn an address into words."""
+
+    def describe(self, ip: str) -> str:
+        """Return `City, Country` or less, empty if nothing is known; never raises."""
+        ...
+
+
+class PublishedKeys(Protocol):
+    """Public keys that verify the assertion."""
+
+    def jwks(self) -> Mapping[str, Any]:
+        """Return the JSON Web Key Set."""
+        ...
+
+
+class Health(Protocol):
+    """Whether this process can decide."""
+
+    async def parts(self) -> Mapping[str, bool]:
+        """Return each part and whether it is well."""
+        ...
+
+
+class Visitors(Protocol):
+    """Find who holds a session handle, from the same facts that decisions are made from."""
+
+    def session_by_handle(self, handle: str) -> tuple[SessionFacts, str] | None:
+        """Return the session a handle opens, and the host the handle is good on."""
+        ...
+
+    def user(self, user_id: UserId) -> UserFacts | None:
+        """Return a user."""
+        ...
+
+    def session(self, session_id: SessionId) -> SessionFacts | None:
+        """Return a session."""
+        ...
