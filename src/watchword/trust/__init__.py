@@ -1,0 +1,74 @@
+"""Own context and trust: where a request comes from, what is usual for its user, how much risk follows.
+
+Publishes `ContextSource`, `NetworkLists`, `TrustState` and the pure `assess`. Refuses to learn from anything but
+verified outcomes, and to guess: what is not known is unknown, by name.
+"""
+
+from watchword.trust.addresses import AddressKind, network_of
+from watchword.trust.baseline import EMPTY_BASELINE, Baseline
+from watchword.trust.context import ContextSource
+from watchword.trust.errors import (
+    NetworkMalformedError,
+    NetworkNotListedError,
+    NetworkTooBroadError,
+    PlaceDataError,
+    TrustError,
+)
+from watchword.trust.lists import NetworkListing, NetworkLists
+from watchword.trust.model import (
+    DEFAULT_THRESHOLDS,
+    Assessment,
+    Contribution,
+    Evidence,
+    NetworkList,
+    Place,
+    Sighting,
+    Standing,
+    Thresholds,
+    WorkingHours,
+    level,
+)
+from watchword.trust.profiles import ADDITIVE, TRUST_SCORE, Profile, assess, profiles, trust_level
+from watchword.trust.service import TrustState
+from watchword.trust.settings import NetworkFileSettings, ThresholdSettings, TrustSettings
+from watchword.trust.store import Listing
+from watchword.trust.worktime import LocalTime, clock_of
+
+__all__ = [
+    "ADDITIVE",
+    "DEFAULT_THRESHOLDS",
+    "EMPTY_BASELINE",
+    "TRUST_SCORE",
+    "AddressKind",
+    "Assessment",
+    "Baseline",
+    "ContextSource",
+    "Contribution",
+    "Evidence",
+    "Listing",
+    "LocalTime",
+    "NetworkFileSettings",
+    "NetworkList",
+    "NetworkListing",
+    "NetworkLists",
+    "NetworkMalformedError",
+    "NetworkNotListedError",
+    "NetworkTooBroadError",
+    "Place",
+    "PlaceDataError",
+    "Profile",
+    "Sighting",
+    "Standing",
+    "ThresholdSettings",
+    "Thresholds",
+    "TrustError",
+    "TrustSettings",
+    "TrustState",
+    "WorkingHours",
+    "assess",
+    "clock_of",
+    "level",
+    "network_of",
+    "profiles",
+    "trust_level",
+]

@@ -1,0 +1,120 @@
+"""Read an operator's own MaxMind-form database; the only file that knows `maxminddb`."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address, IPv6Address
+from pathlib import Path
+from typing import Any
+
+import maxminddb
+
+from watchword.trust.addresses import V4_BITS
+from watchword.trust.errors import PlaceDataError
+
+# Databases without an accuracy radius (DB-IP's) are city-level at best.
+_DEFAULT_RADIUS_KM = 100.0
+_LONGEST_NAME = 120
+_PROBES = 256
+_SEPARATOR_BYTES = 16
+_POLES_DEG = 90.0
+_DATE_LINE_DEG = 180.0
+_HALF_EARTH_KM = 20040.0
+
+
+class OperatorDatabase:
+    """A city or ASN database that the operator brought.
+
+    A look-up never raises: what a damaged file cannot answer is unknown, and `problem` says so from then on.
+    The file is mapped: replace it by renaming a new one over it, not by writing into it.
+
+    Attributes:
+        source: its type and build time.
+        problem: the last failure of a look-up, or nothing.
+
+    Raises:
+        PlaceDataError: the file is missing, cut off, damaged, or no such database.
+    """
+
+    def __init__(self, path: Path) -> None:
+        try:
+            size = path.stat().st_size
+            self._reader = maxminddb.open_database(str(path), maxminddb.MODE_AUTO)
+        except OSError as error:
+            raise PlaceDataError(f"the database `{path}` cannot be read", hint=str(error.strerror or error)) from error
+        except Exception as error:
+            raise _damaged(path) from error
+        meta = self._reader.metadata()
+        self.source = f"{meta.database_type} {meta.build_epoch}"
+        self.problem: str | None = None
+        self._is_v6 = meta.ip_version == 6  # noqa: PLR2004  # the IP version
+        tree = meta.node_count * meta.record_size // 4
+        if size < tree + _SEPARATOR_BYTES:
+            raise _damaged(path)
+        self._probe(path)
+
+    def _probe(self, path: Path) -> None:
+        # Walks the tree and the data at addresses spread over both families: damage shows here, not at midnight.
+        for index in range(_PROBES):
+            self.find(32, index << 24 | 0x010101)
+            if self._is_v6:
+                self.find(128, (0x2000 + index * 32) << 112 | index << 96)
+        if self.problem:
+            raise _damaged(path)
+
+    def find(self, bits: int, number: int) -> dict[str, Any]:
+        """Return what the database says, by the names of `Place`'s fields; empty where it knows nothing."""
+        if bits != V4_BITS and not self._is_v6:
+            return {}
+        try:
+            record = self._reader.get(IPv4Address(number) if bits == V4_BITS else IPv6Address(number))
+            return _read(record) if isinstance(record, dict) else {}
+        except Exception as error:  # noqa: BLE001  # a damaged database may raise anything, and a look-up must not
+            self.problem = f"{type(error).__name__} in {self.source}"
+            return {}
+
+
+def _read(record: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    country = _dig(record, "country", "iso_code") or record.get("country_code")
+    if isinstance(country, str) and len(country) == 2 and country.isascii() and country.isupper():  # noqa: PLR2004
+        found["country"] = country
+    city = _dig(record, "city", "names", "en")
+    if isinstance(city, str) and city:
+        found["city"] = city[:_LONGEST_NAME]
+    traits = record.get("traits")
+    network = traits if isinstance(traits, dict) and "autonomous_system_number" in traits else record
+    asn, name = network.get("autonomous_system_number"), network.get("autonomous_system_organization")
+    if isinstance(asn, int) and 0 < asn < 1 << 32:
+        found["asn"] = asn
+        if isinstance(name, str) and name:
+            found["organisation"] = name[:_LONGEST_NAME]
+    return found | _position(record.get("location"))
+
+
+def _position(location: object) -> dict[str, float]:
+    if not isinstance(location, dict):
+        return {}
+    latitude, longitude = location.get("latitude"), location.get("longitude")
+    radius = location.get("accuracy_radius")
+    if not isinstance(radius, int | float) or not 0 < radius <= _HALF_EARTH_KM:
+        radius = _DEFAULT_RADIUS_KM
+    if not isinstance(latitude, int | float) or not isinstance(longitude, int | float):
+        return {}
+    if not (abs(latitude) <= _POLES_DEG and abs(longitude) <= _DATE_LINE_DEG):
+        return {}
+    return {"latitude": float(latitude), "longitude": float(longitude), "radius_km": float(radius)}
+
+
+def _dig(record: Any, *path: str) -> Any:
+    for key in path:
+        if not isinstance(record, dict):
+            return None
+        record = record.get(key)
+    return record
+
+
+def _damaged(path: Path) -> PlaceDataError:
+    return PlaceDataError(
+        f"`{path}` is no MaxMind-form database, or is damaged",
+        hint="download it again, and replace it by renaming the new file over the old one",
+    )

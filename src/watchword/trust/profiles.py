@@ -1,0 +1,178 @@
+"""The two additive profiles of the mission: what each indicator is worth, and what the sums mean.
+
+Source: rows R2 and R3 of the mission; the slots for travel and hijack are explained in docs/adr/0012.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from types import MappingProxyType
+
+from watchword.kernel import RiskLevel, Sensitivity
+from watchword.trust.baseline import Baseline
+from watchword.trust.indicators import (
+    Finding,
+    failed_attempts,
+    impossible_travel,
+    mfa_recent,
+    mfa_verified,
+    new_device,
+    off_hours,
+    posture,
+    session_hijack,
+    suspicious_ip,
+    unusual_location,
+)
+from watchword.trust.model import (
+    DEFAULT_THRESHOLDS,
+    Assessment,
+    Contribution,
+    Evidence,
+    Thresholds,
+    WorkingHours,
+    level,
+)
+from watchword.trust.settings import TrustSettings
+
+ADDITIVE = "additive"
+TRUST_SCORE = "trust-score"
+HIGHEST = 100
+
+# R2
+NEW_DEVICE, UNUSUAL_LOCATION, OFF_HOURS, FAILED_ATTEMPTS, SUSPICIOUS_IP = 30, 25, 15, 40, 35
+# R3
+MFA_VERIFIED, MFA_RECENT, MANAGED_DEVICE, DISK_ENCRYPTED, OS_PATCHED, USUAL_PLACE, USUAL_HOURS = (
+    30,
+    10,
+    20,
+    10,
+    10,
+    10,
+    10,
+)
+_MFA_POINTS = MappingProxyType({"mfa_verified": MFA_VERIFIED, "mfa_recent": MFA_RECENT})
+
+# What the profile `trust-score` asks for where the resource itself asks for less.
+REQUIRED_TRUST: Mapping[Sensitivity, int] = MappingProxyType(
+    {Sensitivity.PUBLIC: 0, Sensitivity.INTERNAL: 30, Sensitivity.CONFIDENTIAL: 40, Sensitivity.RESTRICTED: 60}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """One way to judge a request.
+
+    Attributes:
+        version: goes into every assessment, so that an old decision can be understood later.
+        thresholds: for `additive`.
+        required_trust: for `trust-score`, the least score by sensitivity.
+    """
+
+    name: str
+    version: str = "1"
+    working_hours: WorkingHours = field(default_factory=WorkingHours)
+    thresholds: Mapping[Sensitivity, Thresholds] = field(default_factory=lambda: DEFAULT_THRESHOLDS)
+    required_trust: Mapping[Sensitivity, int] = field(default_factory=lambda: REQUIRED_TRUST)
+
+    def gate(self, assessment: Assessment, sensitivity: Sensitivity, *, min_trust: int = 0) -> RiskLevel:
+        """Say what an assessment means for a resource: by risk (`additive`) or by trust (`trust-score`)."""
+        if self.name == TRUST_SCORE:
+            return trust_level(assessment, max(min_trust, self.required_trust.get(sensitivity, HIGHEST)))
+        return level(assessment.risk, sensitivity, self.thresholds)
+
+
+def profiles(settings: TrustSettings | None = None) -> Mapping[str, Profile]:
+    """Return the profiles by name, with the configured thresholds and working hours."""
+    given = settings or TrustSettings()
+    hours, thresholds = given.working_hours(), given.risk_thresholds()
+    return MappingProxyType(
+        {name: Profile(name, working_hours=hours, thresholds=thresholds) for name in (ADDITIVE, TRUST_SCORE)}
+    )
+
+
+def trust_level(assessment: Assessment, required: int) -> RiskLevel:
+    """Compare trust with what is required: enough is low, what a second factor could make up for is medium."""
+    if assessment.trust >= required:
+        return RiskLevel.LOW
+    missing = sum(_MFA_POINTS.get(item.indicator, 0) for item in assessment.trust_contributions if item.points == 0)
+    return RiskLevel.MEDIUM if assessment.trust + missing >= required else RiskLevel.HIGH
+
+
+def assess(evidence: Evidence, baseline: Baseline, profile: Profile, *, now: datetime) -> Assessment:
+    """Weigh one request.
+
+    Pure, deterministic and total: evidence that cannot be read is the worst evidence there is.
+
+    Args:
+        evidence: the request's own facts.
+        baseline: the user's own history; an empty one leaves place and hours unknown.
+        profile: supplies working hours and its version; both scores are computed under either profile.
+        now: timezone-aware; the only clock that is read.
+
+    Returns:
+        Risk and trust, 0 to 100 each; the contributions of each sum to it exactly before it is clipped.
+    """
+    try:
+        return _assess(evidence, baseline, profile, now)
+    except Exception as error:  # noqa: BLE001  # fail closed: a decision must not fail on what a client sent
+        return _unreadable(error)
+
+
+def _assess(evidence: Evidence, baseline: Baseline, profile: Profile, now: datetime) -> Assessment:
+    # The mission has five slots. Impossible travel is the strongest form of an unusual location and a hijacked
+    # session the strongest form of a suspicious address, so they stand in those slots and the sums stay the mission's.
+    travel = impossible_travel(evidence, baseline, now)
+    location = unusual_location(evidence, baseline)
+    hijack = session_hijack(evidence, now)
+    hours = off_hours(evidence, baseline, profile.working_hours, now)
+    risks = (
+        _risk(new_device(evidence), NEW_DEVICE),
+        _risk(travel if travel.is_present else location, UNUSUAL_LOCATION),
+        _risk(hours, OFF_HOURS),
+        _risk(failed_attempts(evidence), FAILED_ATTEMPTS),
+        _risk(hijack if hijack.is_present else suspicious_ip(evidence), SUSPICIOUS_IP),
+    )
+    trusts = (
+        _trust(mfa_verified(evidence), MFA_VERIFIED),
+        _trust(mfa_recent(evidence, now), MFA_RECENT),
+        _trust(posture("managed_device", state=evidence.is_managed), MANAGED_DEVICE),
+        _trust(posture("disk_encrypted", state=evidence.disk_encrypted), DISK_ENCRYPTED),
+        _trust(posture("os_patched", state=evidence.os_patched), OS_PATCHED),
+        _usual("usual_place", travel if travel.is_present else location, USUAL_PLACE),
+        _usual("usual_hours", hours, USUAL_HOURS),
+    )
+    contributions = tuple([item for item in risks if item is not None])
+    return Assessment(
+        risk=min(HIGHEST, sum([item.points for item in contributions])),
+        trust=min(HIGHEST, sum([item.points for item in trusts])),
+        contributions=contributions,
+        trust_contributions=trusts,
+        versions={"profile": f"{profile.name}/{profile.version}", "baseline": str(baseline.version)},
+    )
+
+
+def _risk(finding: Finding, points: int) -> Contribution | None:
+    if finding.is_present is False:
+        return None
+    return Contribution(finding.indicator, points if finding.is_present else 0, finding.detail)
+
+
+def _trust(finding: Finding, points: int) -> Contribution:
+    return Contribution(finding.indicator, points if finding.is_present else 0, finding.detail)
+
+
+def _usual(indicator: str, finding: Finding, points: int) -> Contribution:
+    return Contribution(indicator, points if finding.is_present is False else 0, finding.detail)
+
+
+def _unreadable(error: Exception) -> Assessment:
+    detail = f"the evidence could not be read ({type(error).__name__})"
+    return Assessment(
+        risk=HIGHEST,
+        trust=0,
+        contributions=(Contribution("evidence_unreadable", HIGHEST, detail),),
+        trust_contributions=(Contribution("evidence_unreadable", 0, detail),),
+        versions={},
+    )

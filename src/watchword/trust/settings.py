@@ -1,0 +1,75 @@
+"""This room's slice of the configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import time
+from types import MappingProxyType
+
+from watchword.kernel import Sensitivity
+from watchword.kernel.settings import setting
+from watchword.trust.model import DEFAULT_THRESHOLDS, NetworkList, Thresholds, WorkingHours
+
+_WEEK = range(1, 8)
+
+
+@dataclass(frozen=True, slots=True)
+class ThresholdSettings:
+    """The thresholds for one sensitivity."""
+
+    step_up: int = setting("Risk from which a second factor is asked for, 1 to 100.")
+    deny: int = setting("Risk from which the answer is no, or approval, 1 to 100.")
+
+    def __post_init__(self) -> None:
+        """Hold the order."""
+        Thresholds(self.step_up, self.deny)
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkFileSettings:
+    """A plain list of networks, one a line."""
+
+    path: str = setting("Path of the file; `#` and `;` begin a comment.")
+    kind: NetworkList = setting("`block`, `allow` or `suspicious`.")  # noqa: RUF009  # makes a field, not a value
+    reason: str = setting("Why, for people.", default="listed by the operator")
+    allow_broad: bool = setting("Accept networks that cover a large part of the internet.", default=False)
+
+
+@dataclass(frozen=True, slots=True)
+class TrustSettings:
+    """What trust is computed from."""
+
+    city_file: str = setting("MaxMind or DB-IP city database (.mmdb) of your own; empty for none.", default="")
+    asn_file: str = setting(
+        "MaxMind, DB-IP or IPtoASN database of autonomous systems (.mmdb); empty for none.", default=""
+    )
+    networks: tuple[NetworkFileSettings, ...] = setting("Files with lists of networks.", default=())
+    working_days: tuple[int, ...] = setting("Working days, 1 for Monday to 7.", default=(1, 2, 3, 4, 5))
+    working_from: str = setting("Working hours begin, in each user's own zone.", default="08:00")
+    working_until: str = setting("Working hours end; before the beginning means past midnight.", default="18:00")
+    thresholds: Mapping[str, ThresholdSettings] = setting(
+        "Thresholds by sensitivity, over the defaults: public, internal, confidential, restricted.", factory=dict
+    )
+
+    def __post_init__(self) -> None:
+        """Refuse days, hours and thresholds that cannot be meant."""
+        if not set(self.working_days) <= set(_WEEK):
+            raise ValueError("`working_days` are numbers from 1 (Monday) to 7")
+        for value in (self.working_from, self.working_until):
+            time.fromisoformat(value)
+        self.risk_thresholds()
+
+    def working_hours(self) -> WorkingHours:
+        """Return the working hours as the model wants them."""
+        return WorkingHours(
+            frozenset(self.working_days), time.fromisoformat(self.working_from), time.fromisoformat(self.working_until)
+        )
+
+    def risk_thresholds(self) -> Mapping[Sensitivity, Thresholds]:
+        """Return the defaults with what was configured over them."""
+        unknown = self.thresholds.keys() - set(Sensitivity)
+        if unknown:
+            raise ValueError(f"no sensitivity is called `{min(unknown)}`")
+        own = {Sensitivity(name): Thresholds(given.step_up, given.deny) for name, given in self.thresholds.items()}
+        return MappingProxyType({**DEFAULT_THRESHOLDS, **own})

@@ -1,0 +1,123 @@
+"""The tables of this room: listed networks and baselines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import (
+    CheckConstraint,
+    Column,
+    Integer,
+    PrimaryKeyConstraint,
+    Row,
+    String,
+    Table,
+    Text,
+    delete,
+    insert,
+    select,
+)
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from watchword.storage import UtcDateTime, metadata
+from watchword.trust.model import NetworkList
+
+networks = Table(
+    "trust_networks",
+    metadata,
+    Column("list", String(16), nullable=False),
+    Column("network", String(49), nullable=False),
+    Column("reason", String(400), nullable=False),
+    Column("listed_by", String(120), nullable=False),
+    Column("listed_at", UtcDateTime, nullable=False),
+    Column("expires_at", UtcDateTime, nullable=True),
+    PrimaryKeyConstraint("list", "network"),
+    CheckConstraint("list IN ('block', 'allow', 'suspicious')", name="list_is_known"),
+)
+
+baselines = Table(
+    "trust_baselines",
+    metadata,
+    Column("user_id", String(40), primary_key=True),
+    Column("version", Integer, nullable=False),
+    Column("data", Text, nullable=False),
+    Column("updated_at", UtcDateTime, nullable=False),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """One persisted entry of a network list."""
+
+    kind: NetworkList
+    network: str
+    reason: str
+    listed_by: str
+    listed_at: datetime
+    expires_at: datetime | None
+
+
+async def put_network(connection: AsyncConnection, listing: Listing) -> None:
+    """Write one entry over whatever stood there."""
+    await drop_network(connection, listing.kind, listing.network)
+    await connection.execute(
+        insert(networks).values(
+            list=listing.kind.value,
+            network=listing.network,
+            reason=listing.reason,
+            listed_by=listing.listed_by,
+            listed_at=listing.listed_at,
+            expires_at=listing.expires_at,
+        )
+    )
+
+
+async def drop_network(connection: AsyncConnection, kind: NetworkList, network: str) -> bool:
+    """Remove one entry; tells whether there was one."""
+    where = (networks.c.list == kind.value) & (networks.c.network == network)
+    found = (await connection.execute(select(networks.c.network).where(where))).first()
+    await connection.execute(delete(networks).where(where))
+    return found is not None
+
+
+async def drop_expired(connection: AsyncConnection, before: datetime) -> None:
+    """Remove entries that have not counted since `before`."""
+    await connection.execute(delete(networks).where(networks.c.expires_at < before))
+
+
+async def all_networks(connection: AsyncConnection) -> Sequence[Listing]:
+    """Return every entry, expired ones too, oldest first."""
+    rows = await connection.execute(select(networks).order_by(networks.c.listed_at, networks.c.network))
+    return [_listing(row) for row in rows]
+
+
+def _listing(row: Row[tuple[object, ...]]) -> Listing:
+    return Listing(
+        kind=NetworkList(row.list),
+        network=row.network,
+        reason=row.reason,
+        listed_by=row.listed_by,
+        listed_at=row.listed_at,
+        expires_at=row.expires_at,
+    )
+
+
+async def put_baselines(connection: AsyncConnection, rows: Iterable[tuple[str, int, str]], now: datetime) -> None:
+    """Write user, version and data of each baseline over what stood there."""
+    written = [{"user_id": user, "version": version, "data": data, "updated_at": now} for user, version, data in rows]
+    if written:
+        await connection.execute(delete(baselines).where(baselines.c.user_id.in_([row["user_id"] for row in written])))
+        await connection.execute(insert(baselines), written)
+
+
+async def drop_baselines(connection: AsyncConnection, users: Sequence[str]) -> None:
+    """Forget these users."""
+    await connection.execute(delete(baselines).where(baselines.c.user_id.in_(users)))
+
+
+async def all_baselines(connection: AsyncConnection) -> Sequence[tuple[str, str]]:
+    """Return user and data of every baseline."""
+    rows = await connection.execute(select(baselines.c.user_id, baselines.c.data))
+    return [(row.user_id, row.data) for row in rows]
