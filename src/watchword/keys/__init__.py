@@ -4,6 +4,7 @@ Publishes `MasterKey`, `Sealer`, `KeyRing` and what they hand out. Refuses to st
 one a database was sealed with, and to use a key for anything but its purpose.
 """
 
+from watchword.keys.authority import AuthorityError, Issued, LocalAuthority
 from watchword.keys.errors import (
     KeyMissingError,
     KeysError,
@@ -21,6 +22,7 @@ from watchword.keys.model import Algorithm
 from watchword.keys.sealer import Sealer
 from watchword.keys.service import KeyRing
 from watchword.keys.signing import Signer
+from watchword.keys.trust_stores import TrustStep, TrustStoreError, distrust_in_nss, trust_in_nss, trust_steps
 from watchword.keys.verification import VerificationKey
 
 __all__ = [
@@ -28,10 +30,13 @@ __all__ = [
     "KEY_RETIRED",
     "KEY_ROTATED",
     "Algorithm",
+    "AuthorityError",
+    "Issued",
     "JwsSigner",
     "KeyMissingError",
     "KeyRing",
     "KeysError",
+    "LocalAuthority",
     "MalformedKeyError",
     "MasterKey",
     "MasterKeyError",
@@ -39,9 +44,14 @@ __all__ = [
     "Sealer",
     "SignatureInvalidError",
     "Signer",
+    "TrustStep",
+    "TrustStoreError",
     "VerificationKey",
     "VerifiedJws",
     "WrongAlgorithmError",
     "WrongSealingKeyError",
+    "distrust_in_nss",
+    "trust_in_nss",
+    "trust_steps",
     "verify_jws",
 ]

@@ -16,8 +16,8 @@ What a request meets, in this order:
 What arrives at the authorizer (seen with Envoy 1.40; `tests/integration/envoy` holds it to that):
 
 - HTTP/1.1 with the client's method, never with a body (`content-length: 0`), at `/authz` + the normalised path +
-  `?` + the query as sent. `host` is the client's, with its port, in the client's letter case: lower-case it, and take the
-  application from `x-watchword-application`, which Envoy's own routing set.
+  `?` + the query as sent. `host` is the client's, with its port, in the client's letter case: lower-case it, and take
+  the application from `x-watchword-application`, which Envoy's own routing set.
 - From the client: accept, accept-language, authorization, content-type, cookie, dpop, origin, sec-fetch-*, upgrade,
   user-agent. By Envoy: x-watchword-client-ip, x-watchword-application, x-request-id.
 - Envoy's client adds `x-forwarded-for` (its own address) and `x-envoy-*`: they say nothing about the client.
