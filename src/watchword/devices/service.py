@@ -22,21 +22,24 @@ class Devices:
         clock: the time.
         entropy: where identifiers come from.
         key: `Sealer.derive("devices.handle")`.
+        host: the portal's, where people sign in; the default wherever a host is asked for.
     """
 
-    def __init__(self, database: Database, clock: Clock, entropy: Entropy, *, key: bytes) -> None:
+    def __init__(self, database: Database, clock: Clock, entropy: Entropy, *, key: bytes, host: str) -> None:
         self._database = database
         self._clock = clock
         self._entropy = entropy
         self._key = key
+        self._host = host
 
     async def recognise_or_register(
-        self, handle: str | None, client: Visitor, *, host: str
+        self, handle: str | None, client: Visitor, *, host: str | None = None
     ) -> tuple[DeviceFacts, Secret[str] | None]:
         """Return the device a browser's cookie proves, or a new one with the cookie to set.
 
         A new device is not stored before `bind`: a page that anybody may open costs no row.
         """
+        host = self._host if host is None else host
         device_id = verify_device_handle(self._key, handle, host) if handle is not None else None
         now = self._clock.now()
         if device_id is None:
@@ -54,8 +57,11 @@ class Devices:
         """Return the device that a handle proves on a host, or nothing. Never raises."""
         return verify_device_handle(self._key, handle, host)
 
-    async def bind(self, device_id: DeviceId, user_id: UserId, client: Visitor) -> DeviceFacts:
-        """Note that a user signed in on a device; from now on it is known for that user."""
+    async def bind(self, device_id: DeviceId, user_id: UserId, client: Visitor | None = None) -> DeviceFacts:
+        """Note that a user signed in on a device; from now on it is known for that user.
+
+        Without a client a new device has no better name than `Browser`.
+        """
         async with self._database.work() as unit:
             now = self._clock.now()
             known = await store.read_device(unit.connection, device_id)
@@ -110,9 +116,9 @@ class Devices:
                 raise UnknownDeviceError("there is no such device")
             unit.emit(events.POSTURE_REPORTED.at(now, self._entropy, actor=actor, subject=device_id, **facts))
 
-    def _unknown(self, device_id: DeviceId, client: Visitor) -> DeviceFacts:
+    def _unknown(self, device_id: DeviceId, client: Visitor | None) -> DeviceFacts:
         now = self._clock.now()
-        return DeviceFacts(device_id, frozenset(), now, now, describe(client.user_agent))
+        return DeviceFacts(device_id, frozenset(), now, now, describe(client.user_agent if client is not None else ""))
 
     async def _drop_oldest(self, unit: UnitOfWork, user_id: UserId) -> None:
         # Bounded: whoever throws the cookie away each time keeps the latest fifty.
@@ -133,7 +139,23 @@ class Devices:
         return True
 
     def _say(
-        self, unit: UnitOfWork, event: EventType, user_id: UserId, device_id: DeviceId, client: Visitor, **facts: Json
+        self,
+        unit: UnitOfWork,
+        event: EventType,
+        user_id: UserId,
+        device_id: DeviceId,
+        client: Visitor | None,
+        **facts: Json,
     ) -> None:
         now = self._clock.now()
-        unit.emit(event.at(now, self._entropy, actor=user_id, subject=device_id, user=user_id, ip=client.ip, **facts))
+        unit.emit(
+            event.at(
+                now,
+                self._entropy,
+                actor=user_id,
+                subject=device_id,
+                user=user_id,
+                ip=client.ip if client is not None else "",
+                **facts,
+            )
+        )

@@ -5,6 +5,7 @@ the proofs its user must show, and any change of authenticators without a fresh 
 """
 
 from watchword.identity.accounts import Accounts
+from watchword.identity.admission import Admission
 from watchword.identity.ceremony import Ceremony, Purpose
 from watchword.identity.errors import (
     BusyError,
@@ -53,6 +54,7 @@ from watchword.identity.welcome import Welcome
 __all__ = [
     "ADMINISTRATORS",
     "Accounts",
+    "Admission",
     "Argon2Profile",
     "AuthenticatorFacts",
     "AuthenticatorKind",

@@ -42,7 +42,13 @@ class Admission:
         self._desk = desk
 
     async def complete(
-        self, state: State, client: Client, *, device_id: DeviceId | None, host: str, replaces: SessionId | None
+        self,
+        handle: str,
+        client: Client,
+        *,
+        device_id: DeviceId | None,
+        host: str,
+        replaces: SessionId | None = None,
     ) -> SignedIn:
         """Turn a complete ceremony into a session, once.
 
@@ -50,7 +56,7 @@ class Admission:
         it had on any host: the other hosts get theirs anew by a crossing.
 
         Args:
-            state: the ceremony as read just now.
+            handle: the ceremony.
             client: who completes it.
             device_id: the browser, as its own cookie proved.
             host: where the new handle is valid.
@@ -61,6 +67,8 @@ class Admission:
             WrongStepError: something is still to be proven.
             SessionNotLiveError: the session to strengthen is over.
         """
+        await self._throttles.load()
+        state = await self._desk.load(self._desk.open(handle))
         if not state.is_complete:
             raise WrongStepError("something is still to be proven")
         # Prevents: a ceremony begun in one browser being finished in another.
@@ -68,7 +76,7 @@ class Admission:
             raise cannot_go_on()
         user = state.known_user()
         # Prevents: session fixation. The handle is made here and now; nothing the browser brought becomes one.
-        handle = new_handle(self._entropy)
+        opened = new_handle(self._entropy)
         async with self._database.work() as unit:
             await self._desk.finish(unit, state)
             now = self._clock.now()
@@ -77,13 +85,13 @@ class Admission:
             else:
                 session = await self._started(unit, state, client, device_id, now)
                 await self._end_others(unit, session, replaces, now)
-            digest = digest_of_new(handle)
+            digest = digest_of_new(opened)
             await session_store.put_handle(unit.connection, session.id, host, digest)
             session = replace(session, handles=MappingProxyType({digest: host}))
             if device_id is not None:
                 await self._throttles.remember(unit, user.id, user_name(user.name).key, device_id)
             self._tell(unit, state, session, client, host, now)
-        return self._signed_in(state, session, handle)
+        return self._signed_in(state, session, opened)
 
     async def _started(
         self, unit: UnitOfWork, state: State, client: Client, device_id: DeviceId | None, now: datetime

@@ -20,7 +20,7 @@ from watchword.kernel import Acr, DeviceId, Entropy, Secret, SessionId, UserId
 LIFE = timedelta(minutes=10)
 _GRACE = timedelta(seconds=60)
 _LONGEST_HANDLE = 4000
-_LONGEST_RETURN = 1024
+_LONGEST_RETURN = 2000
 
 PASSWORD = "password"  # noqa: S105  # the name of a proof
 TOTP = "totp"

@@ -30,6 +30,7 @@ class Identity:
     """
 
     sign_in: SignIn
+    admission: Admission
     welcome: Welcome
     handoff: Handoff
     accounts: Accounts
@@ -59,6 +60,7 @@ class Identity:
                 desk=desk,
                 admission=admission,
             ),
+            admission=admission,
             welcome=Welcome(database, clock, entropy, settings=settings, hashing=hashing, desk=desk),
             handoff=Handoff(database, clock, entropy),
             accounts=Accounts(database, clock, entropy, sealer=sealer, settings=settings, hashing=hashing),

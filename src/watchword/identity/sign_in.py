@@ -294,9 +294,7 @@ class SignIn:
             WrongStepError: something is still to be proven.
             SessionNotLiveError: the session to strengthen is over.
         """
-        await self._throttles.load()
-        state = await self._desk.load(self._desk.open(handle))
-        return await self._admission.complete(state, client, device_id=device_id, host=host, replaces=replaces)
+        return await self._admission.complete(handle, client, device_id=device_id, host=host, replaces=replaces)
 
     async def _second_factor(self, handle: str, proof: str) -> tuple[State, UserFacts, tuple[Check, ...]]:
         await self._throttles.load()
