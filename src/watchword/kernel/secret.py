@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hmac
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, cast
 
 T = TypeVar("T", str, bytes)
 
@@ -14,11 +14,11 @@ class Secret(Generic[T]):
     __slots__ = ("_value",)
 
     def __init__(self, value: T) -> None:
-        self._value = value
+        self._value: T = value
 
     def reveal(self) -> T:
         """Return the value itself; call at the last moment."""
-        return self._value
+        return cast("T", self._value)
 
     def __repr__(self) -> str:
         return "Secret(***)"

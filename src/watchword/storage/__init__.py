@@ -15,7 +15,7 @@ from watchword.storage.errors import (
 )
 from watchword.storage.migrations import migrate
 from watchword.storage.model import UtcDateTime, metadata
-from watchword.storage.relay import OutboxRelay
+from watchword.storage.relay import OutboxRelay, newest_position
 from watchword.storage.work import UnitOfWork
 
 __all__ = [
@@ -31,4 +31,5 @@ __all__ = [
     "UtcDateTime",
     "metadata",
     "migrate",
+    "newest_position",
 ]

@@ -94,11 +94,6 @@ class OutboxRelay:
                     await self._wake.wait()
             self._wake.clear()
 
-    async def end_position(self) -> int:
-        """Return the newest committed position."""
-        async with self._database.read() as connection:
-            return int((await connection.execute(select(func.coalesce(func.max(outbox.c.position), 0)))).scalar_one())
-
     async def _read(self, after: int) -> list[tuple[int, Event]]:
         query = select(outbox).where(outbox.c.position > after).order_by(outbox.c.position).limit(_BATCH)
         async with self._database.read() as connection:
@@ -117,3 +112,9 @@ class OutboxRelay:
             )
             for row in rows
         ]
+
+
+async def newest_position(database: Database) -> int:
+    """Return the newest committed outbox position; 0 for none."""
+    async with database.read() as connection:
+        return int((await connection.execute(select(func.coalesce(func.max(outbox.c.position), 0)))).scalar_one())

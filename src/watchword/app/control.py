@@ -1,0 +1,26 @@
+"""A small socket for this machine's own tools: how the node is, and how far it has followed."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import orjson
+from starlette.types import Receive, Scope, Send
+
+Status = Callable[[], Awaitable[dict[str, Any]]]
+
+
+class ControlApp:
+    """Answer `GET /status` on a Unix socket that only this user may open; it tells, and changes nothing."""
+
+    def __init__(self, status: Status) -> None:
+        self._status = status
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one question."""
+        found = scope["type"] == "http" and scope["method"] == "GET" and scope["path"] == "/status"
+        body = orjson.dumps(await self._status()) if found else b"{}"
+        headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+        await send({"type": "http.response.start", "status": 200 if found else 404, "headers": headers})
+        await send({"type": "http.response.body", "body": body})

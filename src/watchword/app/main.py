@@ -1,0 +1,52 @@
+"""The control plane as a program: start a node, run until told to stop, say in one sentence why it could not."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import signal
+import sys
+from pathlib import Path
+
+import uvloop
+
+from watchword.app.node import Node
+from watchword.kernel import WatchwordError
+from watchword.settings import load
+from watchword.supervisor import REPORT_VARIABLE, report
+
+
+def main(arguments: list[str]) -> int:
+    """Run; the exit code is 0 after a requested stop and 1 when the node could not start."""
+    parser = argparse.ArgumentParser(prog="watchword.app")
+    parser.add_argument("--config", type=Path)
+    parser.add_argument("--data", type=Path)
+    parser.add_argument("--no-sample", action="store_true")
+    given = parser.parse_args(arguments)
+    try:
+        settings = load(given.config, data=given.data)
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(_run(Node(settings, with_sample=not given.no_sample)))
+    except WatchwordError as error:
+        _say(error.message, error.hint)
+        return 1
+    return 0
+
+
+async def _run(node: Node) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    try:
+        await node.start()
+        await stop.wait()
+    finally:
+        await node.stop()
+
+
+def _say(message: str, hint: str | None) -> None:
+    report(kind="failed", message=message, hint=hint or "")
+    if REPORT_VARIABLE not in os.environ:
+        print(f"watchword: {message}" + (f"\n  {hint}" if hint else ""), file=sys.stderr)  # noqa: T201  # no supervisor: nobody else tells

@@ -1,0 +1,110 @@
+"""`watchword decisions`: what was decided, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+import typer
+
+from watchword.cli.shell import printable, shell_of
+
+app = typer.Typer(help="Read decisions from the journal.", no_args_is_help=True)
+
+_LINE = "{at}  {answer:8} {reason:22} {user:18} {method:5} {target}  {id}"
+
+
+@app.command("tail")
+def tail(
+    context: typer.Context,
+    count: Annotated[int, typer.Option("-n", help="How many of the newest to begin with.")] = 20,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as new ones come.")] = False,
+    answer: Annotated[str | None, typer.Option(help="Only this answer: allow, step_up, approval or deny.")] = None,
+    user: Annotated[str | None, typer.Option(help="Only this user's, by identifier.")] = None,
+) -> None:
+    """Print the newest decisions, one a line."""
+    from watchword.audit import tail as follow_journal  # noqa: PLC0415  # quick help
+
+    shell = shell_of(context)
+    records = follow_journal(shell.settings().journal_directory, count=count, follow=follow, type="decision")
+    for record in _wanted(records, answer, user):
+        if shell.is_json:
+            print(_json(record), flush=True)
+        else:
+            print(_line(record), flush=True)
+
+
+@app.command("show")
+def show(
+    context: typer.Context, reference: Annotated[str, typer.Argument(help="The reference a person was shown.")]
+) -> None:
+    """Print everything that is recorded of one decision."""
+    shell = shell_of(context)
+    record = _find(shell, reference)
+    if shell.is_json:
+        print(_json(record))
+        return
+    for name, value in record.items():
+        if name not in {"facts", "contributions", "trust_contributions", "personal", "seq", "prev"}:
+            print(f"{name:<18} {printable(_words(value))}")
+    for name, value in (record.get("personal") or {}).items():
+        print(f"{name:<18} {printable(str(value))}")
+
+
+@app.command("explain")
+def explain(
+    context: typer.Context, reference: Annotated[str, typer.Argument(help="The reference a person was shown.")]
+) -> None:
+    """Say why a decision came out as it did, what it stood on, and what would have helped."""
+    from watchword.cli.explanation import explain_record  # noqa: PLC0415  # quick help
+
+    shell = shell_of(context)
+    record = _find(shell, reference)
+    if shell.is_json:
+        print(_json(record))
+        return
+    for line in explain_record(record):
+        print(printable(line))
+
+
+def _find(shell: Any, reference: str) -> dict[str, Any]:
+    from watchword.audit import find_decision  # noqa: PLC0415  # quick help
+    from watchword.kernel import DecisionId, NotFoundError  # noqa: PLC0415  # as above
+
+    found = find_decision(shell.settings().journal_directory, DecisionId(reference))
+    if found is None:
+        raise NotFoundError(f"no decision `{reference}` in this journal", hint="was it made by another node?")
+    return dict(found)
+
+
+def _wanted(records: Iterator[Any], answer: str | None, user: str | None) -> Iterator[dict[str, Any]]:
+    for record in records:
+        fields = record.fields
+        if (answer is None or fields.get("answer") == answer) and (user is None or fields.get("user") == user):
+            yield fields
+
+
+def _line(record: dict[str, Any]) -> str:
+    return printable(
+        _LINE.format(
+            at=str(record["at"])[:19].replace("T", " "),
+            answer=record["answer"],
+            reason=(record.get("reasons") or ["-"])[0],
+            user=str(record.get("user") or "-")[-18:],
+            method=record["method"],
+            target=f"{record['host']}{record['path']}",
+            id=record["id"],
+        )
+    )
+
+
+def _words(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(_words(item) for item in value) or "-"
+    return "-" if value is None else str(value)
+
+
+def _json(record: dict[str, Any]) -> str:
+    import orjson  # noqa: PLC0415  # quick help
+
+    return orjson.dumps(record).decode()

@@ -1,0 +1,68 @@
+"""Say in plain words what a recorded decision stands on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from watchword.kernel import Reason
+
+_REASONS = {reason.code: reason for reason in Reason}
+_VERDICTS = {
+    "allow": "was let in",
+    "step_up": "was asked for a second factor",
+    "approval": "needs somebody's approval",
+    "deny": "was refused",
+}
+_BAR = 20
+
+
+def explain_record(record: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the lines of an explanation, most important first."""
+    who = record.get("user") or "somebody unknown"
+    where = f"{record['method']} {record['host']}{record['path']}"
+    yield f"{who} {_VERDICTS.get(record['answer'], record['answer'])}: {where}"
+    yield f"at {record['at']}, decided in {record.get('cost_us', 0)} us, reference {record['id']}"
+    yield ""
+    yield "Why"
+    for code in record.get("reasons") or ():
+        reason = _REASONS.get(code)
+        yield f"  {code}: {reason.words if reason else ''}"
+    for name, words in record.get("policies") or ():
+        yield f"  policy `{name}`" + (f": {words}" if words else "")
+    for error in record.get("policy_errors") or ():
+        yield f"  policy error: {error}"
+    remedies = [
+        _REASONS[code].remedy for code in record.get("reasons") or () if code in _REASONS and _REASONS[code].remedy
+    ]
+    if remedies and record["answer"] != "allow":
+        yield ""
+        yield "What would help"
+        yield from (f"  {remedy}" for remedy in dict.fromkeys(remedies))
+        if record.get("step_up"):
+            yield f"  a second factor shown within {record['step_up']['max_age_s'] // 60} minutes, from the same network"
+    yield from _score("Risk", record.get("risk"), record.get("contributions") or ())
+    yield from _score("Trust", record.get("trust"), record.get("trust_contributions") or ())
+    yield ""
+    yield "What was read"
+    for name, value, age_s in record.get("facts") or ():
+        yield f"  {name:<20} {'unknown' if value is None else value!s:<34}" + (
+            f" {_age(age_s)} old" if age_s is not None else ""
+        )
+    yield f"  {'policies':<20} {str(record.get('policy_version') or '')[:12] or 'none'}"
+
+
+def _score(title: str, total: Any, parts: Any) -> Iterator[str]:
+    if total is None:
+        return
+    yield ""
+    yield f"{title} {total} of 100 {'#' * round(int(total) / 100 * _BAR):.<{_BAR}}"
+    for indicator, points, detail in parts:
+        yield f"  {points:>+4} {indicator:<20} {detail}"
+
+
+def _age(seconds: float) -> str:
+    for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= size:
+            return f"{seconds / size:.1f} {unit}"
+    return f"{seconds:.1f} s"

@@ -1,0 +1,117 @@
+"""`watchword up`, `demo`, `doctor`, `config` and `ca`: the node itself."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import os
+import sys
+from typing import Annotated, Any
+
+import typer
+
+from watchword.cli.force import ask_node
+from watchword.cli.shell import EXIT_FAILED, shell_of
+
+config = typer.Typer(help="Look at the configuration.", no_args_is_help=True)
+ca = typer.Typer(help="Trust the local certificate authority.", no_args_is_help=True)
+
+
+def up(
+    context: typer.Context,
+    sample: Annotated[bool, typer.Option(help="Publish the sample application `notes`.")] = True,
+) -> None:
+    """Start the control plane, Envoy and the sample application; Ctrl-C stops everything."""
+    shell = shell_of(context)
+    arguments = ["--json"] if shell.is_json else []
+    if shell.data is not None:
+        arguments += ["--data", str(shell.data)]
+    if shell.config is not None:
+        arguments += ["--config", str(shell.config)]
+    if not sample:
+        arguments.append("--no-sample")
+    _ask_for_passphrase(shell)
+    # The supervisor replaces this process: it outlives the command line's imports and stays small.
+    os.execv(sys.executable, [sys.executable, "-m", "watchword.supervisor", *arguments])  # noqa: S606  # our own module
+
+
+def demo(
+    context: typer.Context, as_json: Annotated[bool, typer.Option("--json", help="End with one JSON object.")] = False
+) -> None:
+    """Walk the whole loop unattended against a fresh node and check each outcome."""
+    from watchword.demo import run  # noqa: PLC0415  # quick help
+
+    raise typer.Exit(run(as_json=as_json or shell_of(context).is_json))
+
+
+def doctor(context: typer.Context) -> None:
+    """Check what the node needs and how it is; exit code 1 when something needs a hand."""
+    from watchword.app import examine  # noqa: PLC0415  # quick help
+
+    shell = shell_of(context)
+    rows = [
+        {
+            "check": finding.check,
+            "state": "ok" if finding.is_well else "PROBLEM",
+            "detail": finding.detail,
+            "remedy": finding.remedy,
+        }
+        for finding in asyncio.run(examine(shell.settings(), asyncio.run(ask_node(shell.settings().data))))
+    ]
+    shell.show(rows, "check", "state", "detail", "remedy")
+    if any(row["state"] != "ok" for row in rows):
+        raise typer.Exit(EXIT_FAILED)
+
+
+@config.command("show")
+def show(context: typer.Context) -> None:
+    """Print every setting with its value and meaning."""
+    shell = shell_of(context)
+    settings = shell.settings()
+    rows = [
+        {
+            "setting": f"{name}.{field.name}",
+            "value": getattr(part, field.name),
+            "meaning": field.metadata.get("meaning", ""),
+        }
+        for name, part in settings.slices().items()
+        for field in dataclasses.fields(part)
+    ]
+    rows += [
+        {"setting": f"applications.{app.name}", "value": ", ".join(app.hosts), "meaning": app.upstream}
+        for app in settings.applications
+    ]
+    shell.show(rows, "setting", "value", "meaning")
+
+
+@config.command("check")
+def check(context: typer.Context) -> None:
+    """Read the configuration and say whether it can be used."""
+    shell = shell_of(context)
+    settings = shell.settings()
+    shell.say(
+        f"the configuration is right; {len(settings.applications)} applications are published",
+        applications=[app.name for app in settings.applications],
+    )
+
+
+@ca.command("show")
+def show_ca(context: typer.Context) -> None:
+    """Print where the root certificate is, its fingerprint, and how to trust it on this platform."""
+    from watchword.app import authority_of  # noqa: PLC0415  # quick help
+    from watchword.keys import trust_instructions  # noqa: PLC0415  # as above
+
+    shell = shell_of(context)
+    authority = authority_of(shell.settings())
+    shell.say(
+        f"{authority.root_file}\nSHA-256 {authority.root_fingerprint}\n\n{trust_instructions(authority.root_file)}",
+        file=str(authority.root_file),
+        sha256=authority.root_fingerprint,
+    )
+
+
+def _ask_for_passphrase(shell: Any) -> None:
+    if shell.settings().keys.source == "prompt" and "WATCHWORD_PASSPHRASE" not in os.environ:
+        import getpass  # noqa: PLC0415  # only here
+
+        os.environ["WATCHWORD_PASSPHRASE"] = getpass.getpass("Passphrase of the sealing key: ")

@@ -1,0 +1,65 @@
+"""`watchword policies`: look at the policies, and check them before they are in force."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from watchword.cli.force import ask_node
+from watchword.cli.shell import EXIT_FOUND_WRONG, printable, shell_of
+
+app = typer.Typer(help="List and check policies.", no_args_is_help=True)
+
+
+@app.command("list")
+def list_policies(context: typer.Context) -> None:
+    """List the policies of the policy directory, and whether the running node has them in force."""
+    shell = shell_of(context)
+    loaded = _load(shell.settings().policy_directory)
+    rows = [
+        {
+            "policy": policy.id,
+            "effect": policy.effect,
+            "file": policy.file,
+            "line": policy.line,
+            "reason": policy.reason,
+        }
+        for policy in loaded.described()
+    ]
+    shell.show(rows, "policy", "effect", "file", "line", empty="there are no policies, so everything is denied")
+    status = asyncio.run(ask_node(shell.settings().data))
+    if status is not None and not shell.is_json:
+        same = status["policy_version"] == loaded.version
+        print(f"\nversion {loaded.version[:12]}: {'in force' if same else 'not in force on the running node'}")
+
+
+@app.command("check")
+def check(
+    context: typer.Context,
+    directory: Annotated[Path | None, typer.Argument(help="Another directory than the one in force.")] = None,
+) -> None:
+    """Check policies against the schema; exit code 4 when something is wrong."""
+    from watchword.policy import PolicyLoadError  # noqa: PLC0415  # quick help
+
+    shell = shell_of(context)
+    try:
+        loaded = _load(directory or shell.settings().policy_directory)
+    except PolicyLoadError as error:
+        if shell.is_json:
+            shell.show([{"place": problem.place, "problem": str(problem)} for problem in error.problems])
+        else:
+            for problem in error.problems:
+                print(printable(str(problem)))
+        raise typer.Exit(EXIT_FOUND_WRONG) from None
+    shell.say(
+        f"{len(loaded)} policies are right; version {loaded.version[:12]}", policies=len(loaded), version=loaded.version
+    )
+
+
+def _load(directory: Path) -> Any:
+    from watchword.policy import PolicySet  # noqa: PLC0415  # quick help
+
+    return PolicySet.load(directory)

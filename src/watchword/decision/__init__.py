@@ -1,0 +1,31 @@
+"""Own the policy decision point: the verification procedure, its facts in memory, the release of its answers.
+
+Publishes `DecisionPoint`, `Decision` and what they are made of. Refuses whenever anything it needs is missing.
+"""
+
+from watchword.decision.errors import DecisionError
+from watchword.decision.facts import FactBase
+from watchword.decision.model import AccessRequest, Application, Decision, Fact, Permit, ResourceRule, StepUp
+from watchword.decision.procedure import Procedure, Sources, posture_of
+from watchword.decision.service import DecisionPoint
+from watchword.decision.settings import ApplicationSettings, DecisionSettings, ResourceSettings, applications
+
+__all__ = [
+    "AccessRequest",
+    "Application",
+    "ApplicationSettings",
+    "Decision",
+    "DecisionError",
+    "DecisionPoint",
+    "DecisionSettings",
+    "Fact",
+    "FactBase",
+    "Permit",
+    "Procedure",
+    "ResourceRule",
+    "ResourceSettings",
+    "Sources",
+    "StepUp",
+    "applications",
+    "posture_of",
+]

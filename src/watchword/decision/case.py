@@ -1,0 +1,116 @@
+"""One request on its way through the procedure: what was found so far."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from time import perf_counter_ns
+
+from watchword.decision.model import AccessRequest, Application, Decision, Fact, Permit, ResourceRule, StepUp, grant
+from watchword.devices import DeviceFacts
+from watchword.identity import SessionFacts, UserFacts
+from watchword.kernel import Answer, DecisionId, Obligation, Reason, RiskLevel
+from watchword.policy import PolicyAnswer
+from watchword.trust import Assessment, Place
+
+
+class Case:
+    """Mutable while the procedure runs; `close` makes the decision of it.
+
+    The answer starts as a denial for an internal error: a path through the procedure that settles nothing denies.
+    """
+
+    __slots__ = (
+        "action",
+        "answer",
+        "app",
+        "assessment",
+        "device",
+        "facts",
+        "id",
+        "level",
+        "now",
+        "obligations",
+        "permissions",
+        "place",
+        "policy",
+        "posture",
+        "reasons",
+        "request",
+        "rule",
+        "session",
+        "snapshot_version",
+        "started_ns",
+        "step_up",
+        "supposed",
+        "user",
+    )
+
+    def __init__(
+        self, request: AccessRequest, decision_id: DecisionId, now: datetime, supposed: SessionFacts | None = None
+    ) -> None:
+        self.started_ns = perf_counter_ns()
+        self.request = request
+        self.id = decision_id
+        self.supposed = supposed
+        self.now = now
+        self.answer = Answer.DENY
+        self.reasons: tuple[Reason, ...] = (Reason.INTERNAL_ERROR,)
+        self.app: Application | None = None
+        self.rule: ResourceRule | None = None
+        self.action: str | None = None
+        self.user: UserFacts | None = None
+        self.session: SessionFacts | None = None
+        self.device: DeviceFacts | None = None
+        self.posture = "unknown"
+        self.place: Place | None = None
+        self.assessment: Assessment | None = None
+        self.level: RiskLevel | None = None
+        self.policy: PolicyAnswer | None = None
+        self.obligations: tuple[Obligation, ...] = ()
+        self.permissions: tuple[str, ...] = ()
+        self.step_up: StepUp | None = None
+        self.facts: list[Fact] = []
+        self.snapshot_version = 0
+
+    def settle(self, answer: Answer, *reasons: Reason) -> None:
+        """Fix the answer; the first reason is the one that decided."""
+        self.answer = answer
+        self.reasons = reasons
+
+    def read(self, name: str, value: str | float | bool | None, age_s: float | None = None) -> None:
+        """Note a fact in the read-set."""
+        self.facts.append(Fact(name, value, age_s))
+
+    def close(self) -> Decision:
+        """Make the decision; only an allow carries a permit."""
+        app, policy = self.app, self.policy
+        permit: Permit | None = None
+        if self.answer is Answer.ALLOW and app is not None and self.supposed is None:
+            permit = grant(self.id, app.name)
+        return Decision(
+            id=self.id,
+            at=self.now,
+            answer=self.answer,
+            reasons=self.reasons,
+            request=self.request,
+            application=app.name if app else None,
+            resource=self.rule.name if self.rule else None,
+            action=self.action,
+            user=self.user,
+            session=self.session,
+            device=self.device,
+            posture=self.posture,
+            assessment=self.assessment,
+            level=self.level,
+            policies=tuple((ref.id, ref.annotations.get("reason", "")) for ref in policy.determining) if policy else (),
+            policy_version=policy.version if policy else "",
+            policy_errors=policy.errors if policy else (),
+            obligations=self.obligations,
+            permissions=self.permissions,
+            step_up=self.step_up,
+            country=self.place.country if self.place else None,
+            facts=tuple(self.facts),
+            snapshot_version=self.snapshot_version,
+            cost_us=(perf_counter_ns() - self.started_ns) // 1000,
+            permit=permit,
+        )

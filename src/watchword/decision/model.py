@@ -1,0 +1,239 @@
+"""What is asked of the decision point and what it answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple
+
+from watchword.devices import DeviceFacts
+from watchword.identity import SessionFacts, UserFacts
+from watchword.kernel import Acr, Answer, DecisionId, Obligation, Reason, RiskLevel, Sensitivity
+from watchword.trust import Assessment
+
+_ACTIONS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "GET": "read",
+        "HEAD": "read",
+        "OPTIONS": "read",
+        "POST": "write",
+        "PUT": "write",
+        "PATCH": "write",
+        "DELETE": "delete",
+    }
+)
+_STREAM_ACTION = "connect"
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceRule:
+    """A part of an application that policy can name.
+
+    Attributes:
+        name: policy sees `APPLICATION/NAME`.
+        path: a prefix that ends at a path segment: `/admin` covers `/admin` and `/admin/x`, never `/administrator`.
+        sensitivity: moves the thresholds of risk.
+        min_trust: least trust score, 0 to 100, where the application's profile is `trust-score`.
+    """
+
+    name: str
+    path: str
+    sensitivity: Sensitivity
+    min_trust: int = 0
+
+    def covers(self, path: str) -> bool:
+        """Tell whether a normalised path lies in this part."""
+        return path == self.path or path.startswith(self.path if self.path.endswith("/") else self.path + "/")
+
+
+@dataclass(frozen=True, slots=True)
+class Application:
+    """A protected application, as configured.
+
+    Attributes:
+        upstream: `http://host:port` or `unix:/path`.
+        resources: longest path first; the last one covers `/` and is named `default`.
+        open_paths: prefixes that need no identity at all, for example a health check.
+        streaming: prefixes whose answers may outlive a request: they hold a kill handle.
+        high_risk: what a high risk means here, deny or approval.
+        profile: `additive` or `trust-score`.
+        identity_headers: plain header name to claim, for applications that verify no signature.
+    """
+
+    name: str
+    title: str
+    hosts: tuple[str, ...]
+    upstream: str
+    resources: tuple[ResourceRule, ...]
+    open_paths: tuple[ResourceRule, ...] = ()
+    streaming: tuple[str, ...] = ()
+    high_risk: Answer = Answer.DENY
+    profile: str = "additive"
+    permissions: tuple[str, ...] = ()
+    identity_headers: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+
+    def resource_at(self, path: str) -> ResourceRule:
+        """Return the most specific part that covers a path."""
+        for rule in self.resources:
+            if rule.covers(path):
+                return rule
+        return self.resources[-1]
+
+    def is_open(self, path: str) -> bool:
+        """Tell whether a path needs no identity."""
+        return any(rule.covers(path) for rule in self.open_paths)
+
+
+@dataclass(frozen=True, slots=True)
+class AccessRequest:
+    """One request as the enforcement point saw it, after its single path normalisation.
+
+    Attributes:
+        path: absolute, normalised, without query or fragment; exactly what the upstream will get.
+        client_ip: from the connection or a configured hop, never from the client's own headers.
+        session_handle: the bearer of a session, still unverified.
+        device_handle: the browser's device key for this host, still unverified.
+        is_upgrade: the request opens a WebSocket.
+    """
+
+    method: str
+    host: str
+    path: str
+    client_ip: str
+    user_agent: str = ""
+    session_handle: str | None = None
+    device_handle: str | None = None
+    is_upgrade: bool = False
+
+    @property
+    def action(self) -> str | None:
+        """The policy's word for the method; nothing for a method that no policy knows."""
+        return _STREAM_ACTION if self.is_upgrade else _ACTIONS.get(self.method)
+
+    def __repr__(self) -> str:
+        return f"AccessRequest({self.method} {self.host}{self.path})"
+
+
+class Fact(NamedTuple):
+    """One thing that was read.
+
+    Attributes:
+        age_s: seconds since it was established; nothing where age has no meaning.
+    """
+
+    name: str
+    value: str | int | float | bool | None
+    age_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StepUp:
+    """What would turn the answer into an allow.
+
+    Attributes:
+        acr: the least authentication context that helps.
+        max_age_s: how fresh, in seconds.
+    """
+
+    acr: Acr
+    max_age_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The answer to one request, with everything it stands on.
+
+    Attributes:
+        reasons: the first is the one that decided.
+        facts: the read-set, in the order it was read.
+        policies: identifiers of the determining policies, with their words for people where they have some.
+        snapshot_version: outbox position of the facts.
+        cost_us: time the decision took, in microseconds, journal excluded.
+    """
+
+    id: DecisionId
+    at: datetime
+    answer: Answer
+    reasons: tuple[Reason, ...]
+    request: AccessRequest
+    application: str | None = None
+    resource: str | None = None
+    action: str | None = None
+    user: UserFacts | None = None
+    session: SessionFacts | None = None
+    device: DeviceFacts | None = None
+    posture: str = "unknown"
+    assessment: Assessment | None = None
+    level: RiskLevel | None = None
+    policies: tuple[tuple[str, str], ...] = ()
+    policy_version: str = ""
+    policy_errors: tuple[str, ...] = ()
+    obligations: tuple[Obligation, ...] = ()
+    permissions: tuple[str, ...] = ()
+    step_up: StepUp | None = None
+    country: str | None = None
+    facts: tuple[Fact, ...] = ()
+    snapshot_version: int = 0
+    cost_us: int = 0
+    permit: Permit | None = None
+
+    def record(self) -> dict[str, Any]:
+        """Render the decision for the journal: JSON values only, personal data under `personal`."""
+        request, user, assessment = self.request, self.user, self.assessment
+        return {
+            "type": "decision",
+            "id": self.id,
+            "at": self.at.isoformat(),
+            "answer": self.answer.value,
+            "reasons": [reason.code for reason in self.reasons],
+            "application": self.application,
+            "resource": self.resource,
+            "action": self.action,
+            "method": request.method,
+            "host": request.host,
+            "path": request.path,
+            "user": user.id if user else None,
+            "session": self.session.id if self.session else None,
+            "device": self.device.id if self.device else None,
+            "risk": assessment.risk if assessment else None,
+            "trust": assessment.trust if assessment else None,
+            "level": self.level.name.lower() if self.level is not None else None,
+            "contributions": _pairs(assessment.contributions) if assessment else [],
+            "trust_contributions": _pairs(assessment.trust_contributions) if assessment else [],
+            "policies": [list(policy) for policy in self.policies],
+            "policy_version": self.policy_version,
+            "policy_errors": list(self.policy_errors),
+            "obligations": [obligation.name for obligation in self.obligations],
+            "permissions": list(self.permissions),
+            "step_up": {"acr": self.step_up.acr.value, "max_age_s": self.step_up.max_age_s} if self.step_up else None,
+            "facts": [list(fact) for fact in self.facts],
+            "snapshot": self.snapshot_version,
+            "cost_us": self.cost_us,
+            "personal": {"ip": request.client_ip, "user_agent": request.user_agent[:256], "country": self.country},
+        }
+
+
+def _pairs(contributions: Sequence[Any]) -> list[list[Any]]:
+    return [[item.indicator, item.points, item.detail] for item in contributions]
+
+
+class Permit:
+    """Proof that the decision point said allow; made here and nowhere else, so that a door cannot invent one."""
+
+    __slots__ = ("application", "decision_id")
+
+    def __init__(self, decision_id: DecisionId, application: str, *, seal: object) -> None:
+        if seal is not _SEAL:
+            raise TypeError("a permit is made by the decision point alone")
+        self.decision_id = decision_id
+        self.application = application
+
+
+_SEAL: Final = object()
+
+
+def grant(decision_id: DecisionId, application: str) -> Permit:
+    """Make a permit; called by the procedure alone (this name stays inside the room)."""
+    return Permit(decision_id, application, seal=_SEAL)

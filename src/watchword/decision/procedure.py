@@ -1,0 +1,528 @@
+"""The policy decision point: one numbered procedure, whole and in order.
+
+It reads memory only, never waits, and turns whatever goes wrong into a denial with a reason.
+Source: NIST SP 800-207 section 3 (policy engine); docs/explanation/one-request.md follows a request through it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import lru_cache
+from typing import Final, Protocol
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from watchword.decision.case import Case
+from watchword.decision.facts import FactBase
+from watchword.decision.model import AccessRequest, Application, Decision, StepUp
+from watchword.decision.settings import DecisionSettings
+from watchword.decision.vocabulary import ACTIONS, Vocabulary, permission_uid, resource_uid
+from watchword.devices import DeviceFacts, verify_device_handle
+from watchword.identity import SessionFacts, UserFacts, network_of
+from watchword.kernel import (
+    Acr,
+    Answer,
+    Clock,
+    DecisionId,
+    DeviceId,
+    Entropy,
+    Obligation,
+    Reason,
+    RiskLevel,
+    Sensitivity,
+    SessionId,
+    UserId,
+)
+from watchword.policy import Effect, PolicyAnswer, PolicyRequest, PolicySet, Value, ip, set_of
+from watchword.trust import Baseline, Evidence, Place, Profile, Sighting, Standing, assess
+
+_MAX_PATH: Final = 8192
+_CONTROL: Final = re.compile(r"[\x00-\x20\x7f\\#;]|//|/\.{1,2}(?:/|$)")
+_CLOCK_SKEW: Final = timedelta(seconds=5)
+_POSTURE_FRESH: Final = timedelta(hours=24)
+_HIGH_RISK: Final = 50
+_PORTAL_PROFILE: Final = "additive"
+_SPAN: Final = re.compile(r"(\d{1,5})([smh])")
+_SECONDS: Final = {"s": 1, "m": 60, "h": 3600}
+_STEP_UP_ACR: Final = {"mfa": Acr.MULTI_FACTOR, "phishing_resistant": Acr.PHISHING_RESISTANT}
+_POLICY_FAILURES: Final = {"policy_missing": Reason.POLICY_MISSING, "schema_misfit": Reason.SCHEMA_MISFIT}
+
+
+class TrustFacts(Protocol):
+    """What was learned about users."""
+
+    def baseline(self, user_id: UserId) -> Baseline:
+        """Return what is usual for a user; empty for a new one."""
+        ...
+
+    def failed_attempts(self, user_id: UserId, now: datetime) -> float:
+        """Return recent failures, decayed."""
+        ...
+
+    def session_sighting(self, session_id: SessionId) -> Sighting | None:
+        """Return where a session was last seen."""
+        ...
+
+    def note_sighting(self, session_id: SessionId, place: Place, now: datetime) -> None:
+        """Remember where a session was seen."""
+        ...
+
+
+class Places(Protocol):
+    """Where addresses are."""
+
+    def place_of(self, ip: str) -> Place:
+        """Return the place of an address; unknown fields are empty. Never raises."""
+        ...
+
+
+class Networks(Protocol):
+    """What the operator and the feeds say of networks."""
+
+    def standing(self, ip: str, now: datetime) -> Standing:
+        """Return the standing of an address."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Everything the procedure reads; all of it in memory.
+
+    Attributes:
+        policies: the set in force, asked anew for each decision.
+        profiles: how trust is weighed, by the name that applications choose.
+        device_key: the secret that device handles are made with.
+        known_obligations: what every door of this node can do.
+    """
+
+    applications: Sequence[Application]
+    facts: FactBase
+    policies: Callable[[], PolicySet]
+    trust: TrustFacts
+    places: Places
+    networks: Networks
+    profiles: Mapping[str, Profile]
+    device_key: bytes
+    settings: DecisionSettings
+    known_obligations: frozenset[str] = frozenset()
+
+
+class Procedure:
+    """Decide one request after another; the only place where a permit is made."""
+
+    def __init__(self, sources: Sources, clock: Clock, entropy: Entropy) -> None:
+        self._sources = sources
+        self._clock = clock
+        self._entropy = entropy
+        self._by_host = {host: app for app in sources.applications for host in app.hosts}
+        self._vocabulary = Vocabulary(sources.applications)
+        self._latest: datetime | None = None
+        self.failure: Exception | None = None
+
+    def decide(self, request: AccessRequest, *, as_session: SessionFacts | None = None) -> Decision:
+        """Answer a request; never raises, and what it cannot settle it denies.
+
+        Args:
+            request: as the door saw it.
+            as_session: answer as if this session asked from its own browser, for questions of the kind "what would
+                you say"; such an answer never opens a door, for it carries no permit.
+        """
+        now = self._now()
+        case = Case(request, DecisionId.new(now, self._entropy), now, as_session)
+        try:
+            self._verify(case)
+        except Exception as error:  # noqa: BLE001  # whatever fails while deciding denies
+            self.failure = error
+            case.settle(Answer.DENY, Reason.INTERNAL_ERROR)
+        return case.close()
+
+    def weigh_sign_in(
+        self, user: UserFacts, client_ip: str, *, device_id: DeviceId | None, is_multi_factor: bool
+    ) -> Decision:
+        """Weigh a sign-in whose factors were verified and whose session does not exist yet.
+
+        Allow, step up (a second factor is needed) or deny; never a permit. The portal counts as `internal`.
+        """
+        now = self._now()
+        request = AccessRequest("POST", "", "/sign-in", client_ip)
+        case = Case(request, DecisionId.new(now, self._entropy), now)
+        case.user = user
+        standing = self._sources.networks.standing(client_ip, now)
+        if standing.blocked:
+            case.settle(Answer.DENY, Reason.NETWORK_BLOCKED)
+            return case.close()
+        self._accept_device(case, user, device_id)
+        evidence = self._evidence(case, user, standing, mfa_at=now if is_multi_factor else None, sighting=None)
+        profile = self._sources.profiles[_PORTAL_PROFILE]
+        case.assessment = assess(evidence, self._sources.trust.baseline(user.id), profile, now=now)
+        case.level = profile.gate(case.assessment, Sensitivity.INTERNAL)
+        if case.level is RiskLevel.HIGH:
+            case.settle(Answer.DENY, Reason.RISK_HIGH)
+        elif case.level is RiskLevel.MEDIUM and not is_multi_factor:
+            case.settle(Answer.STEP_UP, Reason.RISK_MEDIUM)
+        else:
+            case.settle(Answer.ALLOW)
+        return case.close()
+
+    def _now(self) -> datetime:
+        """Return the wall time, held still while the machine's clock is behind what was seen already.
+
+        # Prevents: a clock that is stepped back giving sessions a second life.
+        """
+        now = self._clock.now()
+        if self._latest is not None and now < self._latest:
+            return self._latest
+        self._latest = now
+        return now
+
+    def _verify(self, case: Case) -> None:  # noqa: C901, PLR0911  # a security procedure stays whole
+        """Take the steps in their order; each settles the case or lets it go on."""
+        # 1. The picture of the world is fresh. Prevents: deciding on a session that was ended a while ago.
+        facts = self._sources.facts
+        age_s = facts.age_s()
+        case.snapshot_version = facts.version
+        case.read("snapshot", facts.version, round(age_s, 3))
+        if age_s > self._sources.settings.snapshot_max_age_s:
+            return case.settle(Answer.DENY, Reason.SNAPSHOT_STALE)
+        # 2. The request is one that policies can name, and names one application.
+        if not self._is_well_formed(case):
+            return None
+        # 3. Its network is not blocked. Before identity, so that a blocked network cannot even try handles.
+        standing = self._sources.networks.standing(case.request.client_ip, case.now)
+        if standing.blocked:
+            case.read("network.blocked", standing.reason)
+            return case.settle(Answer.DENY, Reason.NETWORK_BLOCKED)
+        assert case.app is not None
+        if case.app.is_open(case.request.path):
+            return case.settle(Answer.ALLOW, Reason.OPEN_ROUTE)
+        # 4. Identity: a live session of an enabled user, presented where it belongs.
+        if not self._identify(case):
+            return None
+        # 5. Device: the browser that the session was made in.
+        if not self._recognise(case):
+            return None
+        # 6. Context and trust: one score with its contributions; the session shrinks as it rises.
+        self._assess(case, standing)
+        if self._has_outlived_its_trust(case):
+            return case.settle(Answer.DENY, Reason.SESSION_EXPIRED)
+        if case.level is RiskLevel.HIGH:
+            assert case.app is not None
+            return case.settle(case.app.high_risk, self._risk_reason(case))
+        # 7. Policy: default deny, a forbid wins, an error denies.
+        context = self._context(case, standing)
+        self._ask_policy(case, context)
+        if case.answer is Answer.DENY:
+            return None
+        # 8. Medium risk asks for a second factor, unless a fresh one was shown from this very network.
+        if case.answer is Answer.ALLOW and case.level is RiskLevel.MEDIUM and not self._stepped_up_here(case):
+            minutes = self._sources.settings.step_up_max_age_min
+            case.step_up = StepUp(Acr.MULTI_FACTOR, minutes * 60)
+            return case.settle(Answer.STEP_UP, self._risk_reason(case))
+        # 9. The grant carries what the application may rely on.
+        if case.answer is Answer.ALLOW:
+            self._grant(case, context)
+        return None
+
+    def _is_well_formed(self, case: Case) -> bool:
+        request = case.request
+        case.app = self._by_host.get(request.host)
+        if case.app is None:
+            case.settle(Answer.DENY, Reason.UNKNOWN_APPLICATION)
+            return False
+        path = request.path
+        case.action = request.action
+        # Prevents: a path that we read one way and the upstream another. Escaped letters stay escaped on both sides.
+        if not path.startswith("/") or len(path) > _MAX_PATH or _CONTROL.search(path) or case.action is None:
+            case.settle(Answer.DENY, Reason.REQUEST_MALFORMED)
+            return False
+        case.rule = case.app.resource_at(path)
+        return True
+
+    def _identify(self, case: Case) -> bool:  # noqa: PLR0911  # as above
+        found: tuple[SessionFacts, str] | None
+        if case.supposed is not None:
+            found = case.supposed, case.request.host
+        elif case.request.session_handle is None:
+            case.settle(Answer.DENY, Reason.SESSION_MISSING)
+            return False
+        else:
+            found = self._sources.facts.session_by_handle(case.request.session_handle)
+        if found is None:
+            case.settle(Answer.DENY, Reason.SESSION_INVALID)
+            return False
+        session, host = found
+        case.session = session
+        age = case.now - session.authenticated_at
+        case.read("session", session.id, age.total_seconds())
+        # Prevents: a handle leaked by one application opening another.
+        if host != case.request.host:
+            case.settle(Answer.DENY, Reason.SESSION_MISBOUND)
+            return False
+        if session.ended_at is not None:
+            case.settle(Answer.DENY, Reason.SESSION_ENDED)
+            return False
+        if case.now >= session.expires_at:
+            case.settle(Answer.DENY, Reason.SESSION_EXPIRED)
+            return False
+        # Prevents: a session from the future, made while the clock was wrong, that would never age.
+        if age < -_CLOCK_SKEW:
+            case.settle(Answer.DENY, Reason.SESSION_INVALID)
+            return False
+        user = case.user = self._sources.facts.user(session.user_id)
+        if user is None:
+            case.settle(Answer.DENY, Reason.FACT_MISSING)
+            return False
+        case.read("user", user.id)
+        if user.is_disabled:
+            case.settle(Answer.DENY, Reason.USER_DISABLED)
+            return False
+        return True
+
+    def _recognise(self, case: Case) -> bool:
+        handle, session = case.request.device_handle, case.session
+        assert session is not None
+        assert case.user is not None
+        if case.supposed is not None:
+            device_id = session.device_id
+        else:
+            device_id = verify_device_handle(self._sources.device_key, handle, case.request.host) if handle else None
+        # Prevents: a session handle carried into another browser that we know to be another one.
+        if device_id is not None and session.device_id is not None and device_id != session.device_id:
+            case.settle(Answer.DENY, Reason.SESSION_MISBOUND)
+            return False
+        self._accept_device(case, case.user, device_id)
+        return True
+
+    def _accept_device(self, case: Case, user: UserFacts, device_id: DeviceId | None) -> None:
+        """Take a device for known only if this user proved to be themselves on it."""
+        device = self._sources.facts.device(device_id) if device_id is not None else None
+        if device is None or user.id not in device.user_ids:
+            case.read("device", None)
+            return
+        case.device = device
+        case.posture = posture_of(device, case.now)
+        case.read("device", device.id, (case.now - device.first_seen_at).total_seconds())
+        case.read("device.posture", case.posture, _age_s(device.posture_at, case.now))
+
+    def _assess(self, case: Case, standing: Standing) -> None:
+        session, user, app, rule, device = case.session, case.user, case.app, case.rule, case.device
+        assert session is not None
+        assert user is not None
+        assert app is not None
+        assert rule is not None
+        case.read("mfa", session.mfa_network, _age_s(session.mfa_at, case.now))
+        # The device key is the better witness: a place that jumps while the key stays is a VPN more often than a
+        # thief, and a thief who has both is asked for the second factor. See docs/adr/0005.
+        sighting = self._sources.trust.session_sighting(session.id) if device is None else None
+        mfa_at = session.mfa_at if self._mfa_age_min(case) is not None else None
+        evidence = self._evidence(case, user, standing, mfa_at=mfa_at, sighting=sighting)
+        baseline = self._sources.trust.baseline(user.id)
+        case.read("baseline", baseline.version)
+        profile = self._sources.profiles[app.profile]
+        case.assessment = assess(evidence, baseline, profile, now=case.now)
+        case.level = profile.gate(case.assessment, rule.sensitivity, min_trust=rule.min_trust)
+        if case.supposed is None and case.place is not None:
+            self._sources.trust.note_sighting(session.id, case.place, case.now)
+
+    def _evidence(
+        self, case: Case, user: UserFacts, standing: Standing, *, mfa_at: datetime | None, sighting: Sighting | None
+    ) -> Evidence:
+        ip_address, device = case.request.client_ip, case.device
+        place = case.place = self._sources.places.place_of(ip_address)
+        case.read("network.country", place.country)
+        case.read("network.asn", place.asn)
+        failures = self._sources.trust.failed_attempts(user.id, case.now)
+        case.read("failed_attempts", round(failures, 2))
+        reported = device if case.posture != "unknown" else None
+        return Evidence(
+            place=place,
+            network=_network_of(ip_address),
+            timezone=user.timezone,
+            is_device_known=device is not None,
+            standing=standing,
+            failed_attempts=failures,
+            mfa_at=mfa_at,
+            is_managed=reported.is_managed if reported else None,
+            disk_encrypted=reported.disk_encrypted if reported else None,
+            os_patched=reported.os_patched if reported else None,
+            session_sighting=sighting,
+        )
+
+    def _has_outlived_its_trust(self, case: Case) -> bool:
+        """Tell whether the session is older than its risk lets it become: 60 minutes at none, 15 at the edge of high."""
+        assert case.session is not None
+        assert case.assessment is not None
+        settings = self._sources.settings
+        share = min(case.assessment.risk, _HIGH_RISK) / _HIGH_RISK
+        longest_min = settings.session_max_min - (settings.session_max_min - settings.session_min_min) * share
+        return case.now - case.session.authenticated_at > timedelta(minutes=longest_min)
+
+    def _stepped_up_here(self, case: Case) -> bool:
+        age_min = self._mfa_age_min(case)
+        return age_min is not None and age_min <= self._sources.settings.step_up_max_age_min
+
+    def _mfa_age_min(self, case: Case) -> float | None:
+        """Return minutes since a second factor was shown from the network of this request; nothing if never.
+
+        # Prevents: the owner's second factor vouching for a thief who replays the session elsewhere.
+        """
+        session = case.session
+        assert session is not None
+        if session.mfa_at is None or session.mfa_network != _network_of(case.request.client_ip):
+            return None
+        return max(0.0, (case.now - session.mfa_at).total_seconds() / 60)
+
+    def _risk_reason(self, case: Case) -> Reason:
+        assert case.app is not None
+        if case.app.profile == "trust-score":
+            return Reason.TRUST_TOO_LOW
+        return Reason.RISK_HIGH if case.level is RiskLevel.HIGH else Reason.RISK_MEDIUM
+
+    def _context(self, case: Case, standing: Standing) -> dict[str, Value]:
+        """Say what was found in the words of the schema; what is not known is left out, never guessed."""
+        request, session, place, assessment = case.request, case.session, case.place, case.assessment
+        assert session is not None
+        assert place is not None
+        assert assessment is not None
+        assert case.user is not None
+        assert case.app is not None
+        local = case.now.astimezone(_zone(case.user.timezone))
+        mfa_age_min = self._mfa_age_min(case)
+        mfa: dict[str, Value] = {"is_verified": mfa_age_min is not None}
+        if mfa_age_min is not None:
+            # Rounded up: a factor is never taken for younger than it is.
+            mfa["age_min"] = int(mfa_age_min) + 1
+        device: dict[str, Value] = {"is_known": case.device is not None, "posture": case.posture}
+        if case.device is not None:
+            device["age_days"] = max(0, (case.now - case.device.first_seen_at).days)
+            if case.device.is_managed is not None:
+                device["is_managed"] = case.device.is_managed
+        network: dict[str, Value] = {
+            "ip": _cedar_ip(request.client_ip),
+            "is_allowed": standing.allowed,
+            "is_suspicious": standing.suspicious,
+        }
+        if place.country is not None:
+            network["country"] = place.country
+        if place.asn is not None:
+            network["asn"] = place.asn
+        return {
+            "http": {"method": request.method, "host": request.host, "path": request.path},
+            "risk": {"score": assessment.risk, "level": int(case.level or 0)},
+            "trust": {"score": assessment.trust},
+            "mfa": mfa,
+            "session": {
+                "age_min": max(0, int((case.now - session.authenticated_at).total_seconds() // 60)),
+                "acr": session.acr.strength,
+                "amr": set_of(session.amr),
+            },
+            "device": device,
+            "network": network,
+            "time": {
+                "hour": local.hour,
+                "minute": local.minute,
+                "weekday": local.isoweekday(),
+                "is_working_hours": self._sources.profiles[case.app.profile].working_hours.cover(local),
+            },
+        }
+
+    def _ask_policy(self, case: Case, context: Mapping[str, Value]) -> None:
+        assert case.app is not None
+        assert case.rule is not None
+        assert case.user is not None
+        assert case.action is not None
+        principal, entities = self._vocabulary.principal(case.user)
+        answer = case.policy = self._sources.policies().evaluate(
+            PolicyRequest(principal, ACTIONS[case.action], resource_uid(case.app, case.rule), context, entities)
+        )
+        if answer.effect is Effect.PERMIT:
+            case.obligations = _obligations(answer)
+            unknown = [o.name for o in case.obligations if o.name not in self._sources.known_obligations]
+            if unknown:
+                return case.settle(Answer.DENY, Reason.OBLIGATION_UNKNOWN)
+            return case.settle(Answer.ALLOW, Reason.POLICY_PERMITS)
+        if answer.effect is Effect.FORBID:
+            return self._forbidden(case, answer)
+        if answer.effect is Effect.SILENT:
+            return case.settle(Answer.DENY, Reason.POLICY_SILENT)
+        return case.settle(Answer.DENY, _POLICY_FAILURES.get(answer.code, Reason.POLICY_ERROR))
+
+    def _forbidden(self, case: Case, answer: PolicyAnswer) -> None:
+        """A forbid wins; only if every one of them says what would satisfy it is the answer softer than deny."""
+        annotations = [ref.annotations for ref in answer.determining]
+        if annotations and all("step_up" in each for each in annotations):
+            case.step_up = _strictest(annotations)
+            if case.step_up is not None:
+                return case.settle(Answer.STEP_UP, Reason.POLICY_ASKS_STEP_UP)
+        elif annotations and all("step_up" in each or "approval" in each for each in annotations):
+            return case.settle(Answer.APPROVAL, Reason.POLICY_ASKS_APPROVAL)
+        return case.settle(Answer.DENY, Reason.POLICY_FORBIDS)
+
+    def _grant(self, case: Case, context: Mapping[str, Value]) -> None:
+        """Find which of the application's own permissions policy gives."""
+        assert case.app is not None
+        assert case.user is not None
+        if not case.app.permissions:
+            return
+        principal, entities = self._vocabulary.principal(case.user)
+        policies = self._sources.policies()
+        granted = []
+        for permission in case.app.permissions:
+            asked = {**context, "permission": permission}
+            uid = permission_uid(case.app, permission)
+            answer = policies.evaluate(PolicyRequest(principal, ACTIONS["use"], uid, asked, entities))
+            if answer.effect is Effect.PERMIT and not _obligations(answer):
+                granted.append(permission)
+        case.permissions = tuple(granted)
+
+
+def posture_of(device: DeviceFacts, now: datetime) -> str:
+    """Judge a device's reported state: `compliant`, `noncompliant`, or `unknown` when nothing fresh was reported."""
+    if device.posture_at is None or now - device.posture_at > _POSTURE_FRESH:
+        return "unknown"
+    states = (device.is_managed, device.disk_encrypted, device.os_patched)
+    if None in states:
+        return "unknown"
+    return "compliant" if all(states) else "noncompliant"
+
+
+def _obligations(answer: PolicyAnswer) -> tuple[Obligation, ...]:
+    names = {ref.annotations["obligation"] for ref in answer.determining if "obligation" in ref.annotations}
+    return tuple(Obligation(name) for name in sorted(names))
+
+
+def _strictest(annotations: Sequence[Mapping[str, str]]) -> StepUp | None:
+    """Join what several policies ask: the strongest class, the shortest age. Nothing when one cannot be read."""
+    acr, max_age_s = Acr.MULTI_FACTOR, 24 * 3600
+    for each in annotations:
+        wanted = _STEP_UP_ACR.get(each["step_up"])
+        span = _SPAN.fullmatch(each.get("max_age", "15m"))
+        if wanted is None or span is None:
+            return None
+        acr = max(acr, wanted, key=lambda a: a.strength)
+        max_age_s = min(max_age_s, int(span[1]) * _SECONDS[span[2]])
+    return StepUp(acr, max_age_s)
+
+
+def _age_s(since: datetime | None, now: datetime) -> float | None:
+    return None if since is None else (now - since).total_seconds()
+
+
+@lru_cache(maxsize=8192)
+def _network_of(address: str) -> str:
+    return network_of(address)
+
+
+@lru_cache(maxsize=8192)
+def _cedar_ip(address: str) -> Value:
+    return ip(address)
+
+
+@lru_cache(maxsize=256)
+def _zone(name: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return ZoneInfo("UTC")

@@ -1,0 +1,62 @@
+"""Release decisions: decide in memory, prove in the journal, then answer."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, Protocol
+
+from watchword.decision.model import AccessRequest, Decision
+from watchword.decision.procedure import Procedure
+from watchword.kernel import Answer, Reason, WatchwordError
+
+_RECENT = 500
+
+
+class Journal(Protocol):
+    """Where decisions are proved."""
+
+    async def append(self, record: dict[str, Any]) -> int:
+        """Make a record durable and return its sequence number; raise a `WatchwordError` when that is impossible."""
+        ...
+
+
+class DecisionPoint:
+    """Decide, journal, release, in this order.
+
+    Attributes:
+        recent: the newest decisions, newest last; for the console's live view.
+        counts: decisions since the start, by answer and first reason.
+    """
+
+    def __init__(self, procedure: Procedure, journal: Journal) -> None:
+        self._procedure = procedure
+        self._journal = journal
+        self._observers: list[Callable[[Decision], None]] = []
+        self.recent: deque[Decision] = deque(maxlen=_RECENT)
+        self.counts: Counter[tuple[Answer, Reason]] = Counter()
+
+    def subscribe(self, observer: Callable[[Decision], None]) -> None:
+        """Tell `observer` of each released decision; it must be quick and must not raise."""
+        self._observers.append(observer)
+
+    def evaluate(self, request: AccessRequest) -> Decision:
+        """Decide without releasing: for open streams that are asked again, and for questions of the kind "what if"."""
+        return self._procedure.decide(request)
+
+    async def authorize(self, request: AccessRequest) -> Decision:
+        """Decide and release.
+
+        # INVARIANT: an answer leaves only after its record is durable; if that fails, the answer is deny.
+        """
+        decision = self._procedure.decide(request)
+        try:
+            await self._journal.append(decision.record())
+        except WatchwordError:
+            decision = replace(decision, answer=Answer.DENY, reasons=(Reason.JOURNAL_UNWRITABLE,), permit=None)
+        self.recent.append(decision)
+        self.counts[decision.answer, decision.reasons[0]] += 1
+        for observer in self._observers:
+            observer(decision)
+        return decision

@@ -1,0 +1,150 @@
+"""What every HTTP door does: read the request, ask the decision point, render the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Final, Protocol
+
+from watchword.decision import AccessRequest, Decision
+from watchword.enforcement.answers import STATE_COOKIE, Answers, Asker, Header, HttpAnswer, read_cookies
+from watchword.enforcement.assertion import AssertionMinter
+from watchword.kernel import Answer
+
+SESSION_COOKIE: Final = "__Host-ww-session"
+DEVICE_COOKIE: Final = "__Host-ww-device"
+_COOKIES: Final = {SESSION_COOKIE: "session", DEVICE_COOKIE: "device", STATE_COOKIE: "state"}
+_OURS: Final = "__Host-ww-"
+_MAX_HANDLE: Final = 200
+
+ASSERTION_HEADER: Final = b"x-watchword-assertion"
+DECISION_HEADER: Final = b"x-watchword-decision"
+SESSION_HEADER: Final = b"x-watchword-session"
+
+
+class DecisionPoint(Protocol):
+    """Answers requests; never raises, and denies when it cannot do its work."""
+
+    async def authorize(self, request: AccessRequest) -> Decision:
+        """Decide and journal."""
+        ...
+
+
+class Door:
+    """Carry one request from headers to an answer; shared by ext_authz and forward auth.
+
+    Args:
+        identity_headers: for an application, the plain headers it wants: header name to claim.
+        admitted: told of each allowed decision, so that streams can be matched to it.
+    """
+
+    def __init__(
+        self,
+        point: DecisionPoint,
+        answers: Answers,
+        minter: AssertionMinter,
+        *,
+        identity_headers: Callable[[str], dict[str, str]],
+        admitted: Callable[[Decision], None],
+    ) -> None:
+        self._point = point
+        self._answers = answers
+        self._minter = minter
+        self._identity_headers = identity_headers
+        self._admitted = admitted
+
+    async def answer(
+        self, *, method: str, host: str, target: str, client_ip: str, headers: dict[bytes, bytes]
+    ) -> HttpAnswer:
+        """Decide one request.
+
+        Args:
+            host: authority as the client sent it, port included.
+            target: path and query after the one normalisation.
+            headers: lower-case names; doubled headers joined as RFC 9110 section 5.2 says (cookies with `; `).
+        """
+        cookie_header = headers.get(b"cookie", b"").decode("latin-1")
+        cookies = read_cookies(cookie_header, _COOKIES) if cookie_header else {}
+        path, _, _ = target.partition("?")
+        request = AccessRequest(
+            method=method,
+            host=_without_port(host),
+            path=path,
+            client_ip=client_ip,
+            user_agent=headers.get(b"user-agent", b"").decode("latin-1"),
+            session_handle=_bounded(cookies.get("session")),
+            device_handle=_bounded(cookies.get("device")),
+            is_upgrade=headers.get(b"upgrade", b"").lower() == b"websocket",
+        )
+        decision = await self._point.authorize(request)
+        if decision.answer is Answer.ALLOW and decision.permit is not None:
+            return self._admit(decision, cookie_header)
+        return self._answers.refuse(
+            decision,
+            Asker(
+                url=f"https://{host}{target}",
+                is_browser=_navigates(headers) and not request.is_upgrade,
+                can_return=method in {"GET", "HEAD"},
+                state=cookies.get("state"),
+            ),
+        )
+
+    def _admit(self, decision: Decision, cookie_header: str) -> HttpAnswer:
+        headers: list[Header] = [(DECISION_HEADER, decision.id.encode())]
+        remove: list[bytes] = []
+        self._admitted(decision)
+        if decision.user is not None and decision.session is not None:
+            headers.append((ASSERTION_HEADER, self._minter.mint(decision).encode()))
+            headers.append((SESSION_HEADER, decision.session.id.encode()))
+            for name, claim in self._identity_headers(decision.application or "").items():
+                headers.append((name.lower().encode(), _claim(decision, claim)))
+        # Prevents: an application that learns the handle of a session it has no business with.
+        if _OURS in cookie_header:
+            rest = "; ".join(pair.strip() for pair in cookie_header.split(";") if not pair.strip().startswith(_OURS))
+            if rest:
+                headers.append((b"cookie", rest.encode("latin-1")))
+            else:
+                remove.append(b"cookie")
+        if remove:
+            headers.append((b"x-envoy-auth-headers-to-remove", b",".join(remove)))
+        return HttpAnswer(200, tuple(headers))
+
+
+def join_headers(raw: Iterable[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
+    """Fold doubled headers into one each."""
+    joined: dict[bytes, bytes] = {}
+    for name, value in raw:
+        if name in joined:
+            joined[name] += (b"; " if name == b"cookie" else b", ") + value
+        else:
+            joined[name] = value
+    return joined
+
+
+def _navigates(headers: dict[bytes, bytes]) -> bool:
+    mode = headers.get(b"sec-fetch-mode")
+    if mode is not None:
+        return mode == b"navigate"
+    return b"text/html" in headers.get(b"accept", b"")
+
+
+def _without_port(authority: str) -> str:
+    host, colon, port = authority.rpartition(":")
+    return host if colon and port.isdigit() else authority
+
+
+def _bounded(handle: str | None) -> str | None:
+    return handle if handle is not None and 0 < len(handle) <= _MAX_HANDLE else None
+
+
+def _claim(decision: Decision, claim: str) -> bytes:
+    """Render one claim for a plain header; whatever could end the header or start another is percent-encoded."""
+    user = decision.user
+    assert user is not None
+    values = {
+        "sub": str(user.id),
+        "name": user.name,
+        "display_name": user.display_name,
+        "email": user.email or "",
+        "groups": ",".join(sorted(group.replace(",", "%2C") for group in user.groups)),
+    }
+    return "".join(c if c.isprintable() else "".join(f"%{b:02X}" for b in c.encode()) for c in values[claim]).encode()

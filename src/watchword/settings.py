@@ -1,0 +1,156 @@
+"""Read the configuration: one TOML file, the environment over it, one frozen slice for each room."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from watchword.decision import Application, ApplicationSettings, DecisionSettings, applications
+from watchword.enforcement.envoy import EdgeSettings
+from watchword.kernel import ConfigurationError
+from watchword.kernel.settings import check_environment, convert, read_slice, setting, unknown_key
+from watchword.trust import TrustSettings
+
+CONFIG_VARIABLE = "WATCHWORD_CONFIG"
+DATA_VARIABLE = "WATCHWORD_DATA"
+
+
+@dataclass(frozen=True, slots=True)
+class StorageSettings:
+    """Where state lives."""
+
+    url: str = setting("Database URL, sqlite or postgresql; empty means a file in the data directory.", default="")
+
+
+@dataclass(frozen=True, slots=True)
+class KeysSettings:
+    """Where the sealing key comes from."""
+
+    source: str = setting("`file`, `environment` or `prompt`.", default="file")
+    file: str = setting("Path of the sealing key; empty means `keys/master.key` in the data directory.", default="")
+    variable: str = setting("Environment variable with the sealing key, base64.", default="WATCHWORD_MASTER_KEY")
+    rotate_days: int = setting("Days after which a signing key is replaced.", default=30)
+
+
+@dataclass(frozen=True, slots=True)
+class PolicySettings:
+    """Where policies live."""
+
+    directory: str = setting("Directory of Cedar policies; empty means `policies` in the data directory.", default="")
+
+
+@dataclass(frozen=True, slots=True)
+class ForwardAuthSettings:
+    """The door for other proxies: nginx, Traefik, Caddy."""
+
+    listen: str = setting("Address such as `127.0.0.1:9092`; empty turns the endpoint off.", default="")
+    trusted_proxies: tuple[str, ...] = setting(
+        "Networks whose forwarded headers are believed; a request from elsewhere is refused.",
+        default=("127.0.0.1/32", "::1/128"),
+    )
+
+
+SLICES: Mapping[str, type] = MappingProxyType(
+    {
+        "edge": EdgeSettings,
+        "storage": StorageSettings,
+        "keys": KeysSettings,
+        "decision": DecisionSettings,
+        "trust": TrustSettings,
+        "policy": PolicySettings,
+        "forward_auth": ForwardAuthSettings,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The whole configuration."""
+
+    data: Path
+    edge: EdgeSettings
+    storage: StorageSettings
+    keys: KeysSettings
+    decision: DecisionSettings
+    trust: TrustSettings
+    policy: PolicySettings
+    forward_auth: ForwardAuthSettings
+    applications: tuple[Application, ...]
+
+    @property
+    def database_url(self) -> str:
+        """The URL with its default filled in."""
+        return self.storage.url or f"sqlite:///{self.data / 'watchword.db'}"
+
+    @property
+    def master_key_file(self) -> Path:
+        """The path of the sealing key with its default filled in."""
+        return Path(self.keys.file) if self.keys.file else self.data / "keys" / "master.key"
+
+    @property
+    def policy_directory(self) -> Path:
+        """The policy directory with its default filled in."""
+        return Path(self.policy.directory) if self.policy.directory else self.data / "policies"
+
+    @property
+    def journal_directory(self) -> Path:
+        """Where the audit journal lives."""
+        return self.data / "journal"
+
+
+def load(
+    config: Path | None = None, *, data: Path | None = None, environment: Mapping[str, str] | None = None
+) -> Settings:
+    """Read and check the configuration.
+
+    Args:
+        config: the TOML file; by default `$WATCHWORD_CONFIG`, else `watchword.toml` in the data directory if it exists.
+        data: the data directory; by default `$WATCHWORD_DATA`, else `.watchword` here.
+        environment: usually the process's own.
+
+    Raises:
+        ConfigurationError: the file cannot be read, is not TOML, or holds an unknown key or a wrong value.
+    """
+    environment = os.environ if environment is None else environment
+    data = (data or Path(environment.get(DATA_VARIABLE, ".watchword"))).absolute()
+    explicit = config or (Path(environment[CONFIG_VARIABLE]) if CONFIG_VARIABLE in environment else None)
+    path = explicit or data / "watchword.toml"
+    document = _read(path, required=explicit is not None)
+    known = [*SLICES, "applications"]
+    for key in document:
+        if key not in known:
+            raise unknown_key(key, known, where="")
+    check_environment(environment, SLICES)
+    slices: dict[str, Any] = {
+        name: read_slice(slice_type, document.get(name), section=name, environment=environment)
+        for name, slice_type in SLICES.items()
+    }
+    listed: tuple[ApplicationSettings, ...] = convert(
+        document.get("applications", []), tuple[ApplicationSettings, ...], where="applications", environment={}
+    )
+    return Settings(data=data, applications=applications(listed), **slices)
+
+
+def with_applications(settings: Settings, *more: Application) -> Settings:
+    """Return the settings with further applications published, for example the sample."""
+    return replace(settings, applications=(*settings.applications, *more))
+
+
+def _read(path: Path, *, required: bool) -> dict[str, Any]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        if required:
+            raise ConfigurationError(f"the configuration file `{path}` does not exist") from None
+        return {}
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"the configuration file `{path}` cannot be read", hint=str(error)) from error
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigurationError(f"`{path}` is not valid TOML: {error}") from error
