@@ -1,0 +1,159 @@
+"""Read the journal: all of it, its end, what is added to it, one decision.
+
+Reading trusts nothing and checks nothing; `verify` is the judge.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable, Iterator
+from datetime import datetime
+from pathlib import Path
+
+from watchword.audit.chain import seq_of
+from watchword.audit.files import Segment, lines, segments
+from watchword.audit.model import Record, parse
+from watchword.kernel import DecisionId, NotFoundError
+
+_PIECE = 1 << 20
+_POLL_S = 0.2
+_LONGEST_LINE = 512 * 1024
+
+
+def read(directory: Path, *, after: int = 0) -> Iterator[Record]:
+    """Yield records, the oldest first, from the one after a number on; what is no record is passed over."""
+    files = segments(directory)
+    for index, segment in enumerate(files):
+        if index + 1 < len(files) and files[index + 1].first_seq <= after + 1:
+            continue
+        for _, line in lines(segment.path):
+            record = parse(line) if line.endswith(b"\n") and seq_of(line) > after else None
+            if record is not None:
+                yield record
+
+
+def last(directory: Path, count: int, *, where: Callable[[Record], bool] | None = None) -> list[Record]:
+    """Return the newest records that `where` accepts, the oldest of them first; read from the end."""
+    found: list[Record] = []
+    for segment in reversed(segments(directory)):
+        for line in _lines_backwards(segment.path):
+            if len(found) >= count:
+                return found[::-1]
+            record = parse(line)
+            if record is not None and (where is None or where(record)):
+                found.append(record)
+    return found[::-1]
+
+
+async def tail(directory: Path, *, after: int | None = None, poll_s: float = _POLL_S) -> AsyncIterator[Record]:
+    """Yield records as they are written, for ever.
+
+    Args:
+        directory: of the journal.
+        after: number to begin behind; none for what is written from now on.
+        poll_s: seconds between looks at the file.
+    """
+    if after is None:
+        newest = await asyncio.to_thread(last, directory, 1)
+        after = newest[0].seq if newest else 0
+    segment, offset = None, 0
+    while True:
+        before = segment, offset
+        segment, offset, fresh = await asyncio.to_thread(_fresh, directory, segment, offset, after)
+        for record in fresh:
+            yield record
+        after = fresh[-1].seq if fresh else after
+        if (segment, offset) == before:
+            await asyncio.sleep(poll_s)
+
+
+def find_decision(directory: Path, decision_id: DecisionId) -> Record:
+    """Return the record of a decision.
+
+    The identifier's own time says in which file to look first; because clocks step, the others follow. The bytes are
+    searched, and only lines that hold the identifier are parsed.
+
+    Raises:
+        NotFoundError: the journal holds no such decision.
+    """
+    needle = f'"{decision_id}"'.encode()
+    for segment in _nearest_first(segments(directory), decision_id.created_at):
+        for line in _lines_with(segment.path, needle):
+            record = parse(line)
+            # The identifier may also stand in what others wrote, such as an event or somebody's user agent.
+            if record is not None and record.type == "decision" and record.fields.get("id") == decision_id:
+                return record
+    raise NotFoundError(f"the journal holds no decision `{decision_id}`", hint="check the reference")
+
+
+def _fresh(
+    directory: Path, segment: Segment | None, offset: int, after: int
+) -> tuple[Segment | None, int, list[Record]]:
+    """Return at most a piece of records behind an offset, and where to go on."""
+    files = segments(directory)
+    if segment is None:
+        segment = next((file for file in reversed(files) if file.first_seq <= after + 1), files[0] if files else None)
+    if segment is None:
+        return None, 0, []
+    if segment.path.stat().st_size < offset:
+        offset = 0  # a failed write was cut back behind our back
+    found: list[Record] = []
+    begin = offset
+    for end, line in lines(segment.path, offset):
+        if not line.endswith(b"\n") or end - begin > _PIECE:
+            break
+        offset = end
+        record = parse(line) if seq_of(line) > after else None
+        if record is not None:
+            found.append(record)
+    later = [file for file in files if file.first_seq > segment.first_seq]
+    if offset == begin and later:
+        return later[0], 0, found
+    return segment, offset, found
+
+
+def _nearest_first(files: list[Segment], at: datetime) -> list[Segment]:
+    """Order segments: the last one that began before the time, then the rest by distance from it."""
+    began = [_began(segment.path) for segment in files]
+    likely = max((index for index, begin in enumerate(began) if begin is not None and begin <= at), default=0)
+    return [files[index] for index in sorted(range(len(files)), key=lambda index: abs(index - likely))]
+
+
+def _began(path: Path) -> datetime | None:
+    line = next(lines(path), (0, b""))[1]
+    record = parse(line)
+    return record.at if record else None
+
+
+def _lines_with(path: Path, needle: bytes) -> Iterator[bytes]:
+    """Yield whole lines that hold some bytes; reads in overlapping pieces, so a shrinking file does no harm."""
+    with path.open("rb") as file:
+        held = b""
+        while piece := file.read(_PIECE):
+            held += piece
+            cut = held.rfind(b"\n") + 1
+            at = held.find(needle, 0, cut)
+            while at >= 0:
+                begin, end = held.rfind(b"\n", 0, at) + 1, held.find(b"\n", at)
+                yield held[begin:end]
+                at = held.find(needle, end, cut)
+            held = held[cut:] if len(held) - cut <= _LONGEST_LINE else b""
+
+
+def _lines_backwards(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        start = file.seek(0, os.SEEK_END)
+        held = b""
+        is_end = True
+        while start > 0:
+            length = min(_PIECE, start)
+            start = file.seek(start - length)
+            held = file.read(length) + held
+            held, *rest = held.split(b"\n")
+            if rest and is_end:
+                rest.pop()  # behind the last line feed: nothing, or a torn line
+                is_end = False
+            yield from reversed(rest)
+        if held and not is_end:
+            yield held

@@ -1,0 +1,225 @@
+"""Verify a journal from its files alone: nothing altered, missing, moved, added or cut since it was signed."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from watchword.audit.chain import BrokenChainError, Chain, FindingKind
+from watchword.audit.checkpoint import Checkpoint, verify_checkpoint
+from watchword.audit.errors import ForgedCheckpointError
+from watchword.audit.files import CHECKPOINTS, Segment, lines, notes, segments
+from watchword.keys import VerificationKey
+
+Progress = Callable[[int, int], None]
+_PROGRESS_BYTES = 4 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """The first thing that is wrong.
+
+    Attributes:
+        seq: the record concerned, or the first of them.
+        place: file and byte offset to look at.
+        words: one sentence for a person.
+    """
+
+    kind: FindingKind
+    seq: int
+    place: str
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What verification saw.
+
+    Attributes:
+        records: how many follow from one another, from the first on.
+        head: digest of the last of those.
+        checkpoints: how many signed statements agreed with them.
+        covered: number of records under the last of those; the rest is chained but not signed yet.
+        torn_bytes: an unterminated last line, as a crash or a write in progress leaves it; never acknowledged.
+        finding: the first thing that is wrong, or none.
+    """
+
+    records: int
+    head: str
+    checkpoints: int
+    covered: int
+    segments: int
+    size: int
+    torn_bytes: int
+    finding: Finding | None
+
+    @property
+    def is_sound(self) -> bool:
+        """Tell whether nothing is wrong."""
+        return self.finding is None
+
+
+def verify(
+    directory: Path,
+    keys: Mapping[str, VerificationKey],
+    *,
+    witnessed: Sequence[str] = (),
+    progress: Progress = lambda _done, _total: None,
+) -> Report:
+    """Check every line and every checkpoint.
+
+    What this cannot see: records after the last checkpoint rewritten as a whole, and a journal cut back together with
+    its checkpoints to an earlier state. `witnessed` closes the second.
+
+    Args:
+        directory: of the journal; it may be written to meanwhile.
+        keys: every key that ever signed checkpoints here, by `kid`, from a source that is not this directory.
+        witnessed: checkpoints that were kept elsewhere; the journal must still agree with each.
+        progress: called with bytes done and bytes in all.
+    """
+    walk = _Walk(directory, keys, progress)
+    try:
+        walk.prepare(witnessed)
+        for index, segment in enumerate(walk.files):
+            walk.segment(segment, is_last=index == len(walk.files) - 1)
+        walk.end()
+    except _Found as found:
+        return walk.report(found.finding)
+    except OSError as error:
+        words = f"`{Path(error.filename or directory).name}` cannot be read ({error.strerror})"
+        return walk.report(Finding(FindingKind.UNREADABLE, walk.chain.seq + 1, str(directory), words))
+    return walk.report(None)
+
+
+class _Found(Exception):  # noqa: N818  # not an error of ours: it carries what was found out of the walk
+    def __init__(self, kind: FindingKind, seq: int, place: str, words: str) -> None:
+        super().__init__(words)
+        self.finding = Finding(kind, seq, place, words)
+
+
+@dataclass(slots=True)
+class _Walk:
+    directory: Path
+    keys: Mapping[str, VerificationKey]
+    progress: Progress
+    chain: Chain = field(default_factory=Chain)
+    files: list[Segment] = field(default_factory=list)
+    signed: deque[Checkpoint] = field(default_factory=deque)
+    witnessed: dict[int, Checkpoint] = field(default_factory=dict)
+    agreed: int = 0
+    covered: int = 0
+    done: int = 0
+    total: int = 0
+    told: int = 0
+    torn: int = 0
+
+    def prepare(self, witnessed: Sequence[str]) -> None:
+        """List the files, open the checkpoints, check the witnessed ones."""
+        # INVARIANT: the checkpoints are counted before the lines are read. The writer makes records durable first, so
+        # every checkpoint seen here has its records, however much is added meanwhile.
+        self.signed.extend(self._checkpoints() if (self.directory / CHECKPOINTS).exists() else [])
+        self.files = segments(self.directory)
+        self.total = sum(segment.path.stat().st_size for segment in self.files)
+        for note in witnessed:
+            checkpoint = self._verified(note, "a witnessed checkpoint")
+            self.witnessed[checkpoint.seq] = checkpoint
+        if not self.signed:
+            words = "there is no checkpoint, and every journal begins with one"
+            raise _Found(FindingKind.CHECKPOINT_MISSING, 1, CHECKPOINTS, words)
+        self._compare()
+
+    def segment(self, segment: Segment, *, is_last: bool) -> None:
+        """Follow the lines of one file."""
+        name = segment.path.name
+        if segment.first_seq > self.chain.seq + 1:
+            words = f"the file that begins with record {self.chain.seq + 1} is missing before `{name}`"
+            raise _Found(FindingKind.SEGMENT_MISSING, self.chain.seq + 1, name, words)
+        if segment.first_seq <= self.chain.seq:
+            words = f"the file `{name}` does not begin with record {segment.first_seq}"
+            raise _Found(FindingKind.REPEATED, segment.first_seq, name, words)
+        begin = 0
+        for end, line in lines(segment.path):
+            if not line.endswith(b"\n"):
+                self._torn(line, f"{name}:{begin}", is_last=is_last)
+                break
+            try:
+                self.chain.follow(line[:-1])
+            except BrokenChainError as broken:
+                raise self._explained(broken, f"{name}:{begin}") from broken
+            self._compare()
+            self._tell(end - begin)
+            begin = end
+
+    def end(self) -> None:
+        """Check that nothing signed is missing behind the last line."""
+        most = max([0, *self.witnessed, *(checkpoint.seq for checkpoint in self.signed)])
+        if most > self.chain.seq:
+            words = f"the journal ends after record {self.chain.seq}, but {most} were signed"
+            place = self.files[-1].path.name if self.files else str(self.directory)
+            raise _Found(FindingKind.TRUNCATED, self.chain.seq + 1, place, words)
+        self.progress(self.total, self.total)
+
+    def report(self, finding: Finding | None) -> Report:
+        """Sum up."""
+        return Report(
+            records=self.chain.seq,
+            head=self.chain.head,
+            checkpoints=self.agreed,
+            covered=self.covered,
+            segments=len(self.files),
+            size=self.total,
+            torn_bytes=self.torn,
+            finding=finding,
+        )
+
+    def _checkpoints(self) -> list[Checkpoint]:
+        found: list[Checkpoint] = []
+        for number, note in enumerate(notes(self.directory / CHECKPOINTS), 1):
+            checkpoint = self._verified(note, f"{CHECKPOINTS}, number {number}")
+            if found and checkpoint.seq <= found[-1].seq:
+                words = f"checkpoint {checkpoint.seq} stands behind checkpoint {found[-1].seq}"
+                raise _Found(FindingKind.CHECKPOINT_FORGED, checkpoint.seq, CHECKPOINTS, words)
+            found.append(checkpoint)
+        return found
+
+    def _verified(self, note: str, place: str) -> Checkpoint:
+        try:
+            return verify_checkpoint(note, self.keys)
+        except ForgedCheckpointError as error:
+            raise _Found(FindingKind.CHECKPOINT_FORGED, self.chain.seq + 1, place, error.message) from error
+
+    def _compare(self) -> None:
+        witness = self.witnessed.get(self.chain.seq)
+        ours = self.signed[0] if self.signed and self.signed[0].seq == self.chain.seq else None
+        for checkpoint in (witness, ours):
+            if checkpoint and (checkpoint.head, checkpoint.outbox) != (self.chain.head, self.chain.outbox):
+                words = f"the records up to {self.chain.seq} are not those that were signed"
+                raise _Found(FindingKind.ALTERED, self.chain.seq, f"checkpoint {self.chain.seq}", words)
+        if ours:
+            self.agreed, self.covered = self.agreed + 1, ours.seq
+            self.signed.popleft()
+
+    def _torn(self, line: bytes, place: str, *, is_last: bool) -> None:
+        if not is_last:
+            words = f"record {self.chain.seq + 1} is cut off in the middle of the journal"
+            raise _Found(FindingKind.MALFORMED, self.chain.seq + 1, place, words)
+        self.torn = len(line)
+
+    def _explained(self, broken: BrokenChainError, place: str) -> _Found:
+        # A gap whose missing record stands further on is a swap.
+        if broken.kind is FindingKind.GAP and self._stands_somewhere(broken.seq):
+            words = f"record {broken.seq} does not stand in its place but further on"
+            return _Found(FindingKind.REORDERED, broken.seq, place, words)
+        return _Found(broken.kind, broken.seq, place, broken.words)
+
+    def _stands_somewhere(self, seq: int) -> bool:
+        mark = b'{"seq":%d,' % seq
+        return any(line.startswith(mark) for segment in self.files for _, line in lines(segment.path))
+
+    def _tell(self, size: int) -> None:
+        self.done += size
+        if self.done - self.told >= _PROGRESS_BYTES:
+            self.told = self.done
+            self.progress(self.done, self.total)

@@ -1,0 +1,193 @@
+"""Write groups of records to the segments, and checkpoints beside them; synchronous, one caller at a time."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+from collections.abc import Mapping, Sequence
+from datetime import UTC
+from pathlib import Path
+from typing import Self
+
+from watchword.audit.checkpoint import sign_checkpoint
+from watchword.audit.errors import JournalBusyError, JournalUnwritableError
+from watchword.audit.files import CHECKPOINTS, DurableFile, segment_path, sync_directory
+from watchword.audit.model import encode
+from watchword.audit.opening import Standing, find_standing
+from watchword.kernel import Clock
+from watchword.keys import Signer, VerificationKey
+
+_SEGMENT_BYTES = 64 * 1024 * 1024
+_CHECKPOINT_RECORDS = 4096
+CHECKPOINT_S = 10.0
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
+
+class Writer:
+    """Hold the directory of a journal and add to it.
+
+    Attributes:
+        signer: who signs the next checkpoint.
+        problem: why the last attempt to write failed; none after one that went well.
+    """
+
+    def __init__(self, directory: Path, standing: Standing, *, signer: Signer, clock: Clock, lock: int) -> None:
+        self._directory = directory
+        self._clock = clock
+        self._lock = lock
+        self._chain = standing.chain
+        self._covered = standing.covered or 0
+        self._checkpointed_at = clock.monotonic()
+        self._refused = 0
+        self._checkpoints = DurableFile(directory / CHECKPOINTS)
+        self._segment = DurableFile(standing.last.path) if standing.last else None
+        self.signer = signer
+        self.problem: JournalUnwritableError | None = None
+
+    @classmethod
+    def open(cls, directory: Path, *, signer: Signer, clock: Clock, keys: Mapping[str, VerificationKey]) -> Self:
+        """Take the directory, repair what a crash left, and note the opening.
+
+        Raises:
+            JournalBusyError: another process writes this journal.
+            JournalDamagedError: what stands there was changed since it was signed.
+            JournalUnwritableError: the directory or the disk refuses.
+        """
+        try:
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            lock = _lock(directory)
+            try:
+                standing = find_standing(directory, {**keys, signer.kid: signer.verification_key})
+                writer = cls(directory, standing, signer=signer, clock=clock, lock=lock)
+            except BaseException:
+                os.close(lock)
+                raise
+            try:
+                writer._begin(standing)
+            except BaseException:
+                writer._let_go()
+                raise
+        except OSError as error:
+            raise _unwritable(error) from error
+        return writer
+
+    @property
+    def seq(self) -> int:
+        """The number of the last durable record."""
+        return self._chain.seq
+
+    @property
+    def outbox(self) -> int:
+        """The highest outbox position that is durable."""
+        return self._chain.outbox
+
+    @property
+    def uncovered(self) -> int:
+        """How many records no checkpoint covers yet."""
+        return self._chain.seq - self._covered
+
+    def commit(self, group: Sequence[tuple[bytes, int | None]]) -> int:
+        """Chain, write and sync encoded records with their outbox positions, and return the number of the first.
+
+        Raises:
+            JournalUnwritableError: none of them is in the journal; calling again tries again.
+        """
+        # A copy moves on; it takes the place of the chain only when its lines are durable.
+        chain = self._chain.copy()
+        try:
+            notice = [chain.link(self._recovery_notice())] if self._refused else []
+            first = chain.seq + 1
+            written = [chain.link(body, position) for body, position in group]
+            self._writable_segment().append(b"".join([*notice, *written]))
+        except JournalUnwritableError as damage:
+            self._refused, self.problem = self._refused + len(group), damage
+            raise
+        except Exception as failure:
+            self._refused, self.problem = self._refused + len(group), _unwritable(failure)
+            raise self.problem from failure
+        self._chain, self._refused, self.problem = chain, 0, None
+        return first
+
+    def checkpoint_if_due(self) -> None:
+        """Sign a checkpoint after many records or some time; failing to is no reason to refuse records."""
+        is_late = self._clock.monotonic() - self._checkpointed_at >= CHECKPOINT_S
+        if self.uncovered >= _CHECKPOINT_RECORDS or (self.uncovered and is_late):
+            self.checkpoint()
+
+    def checkpoint(self) -> None:
+        """Sign a checkpoint now, if it would say anything new."""
+        self._checkpointed_at = self._clock.monotonic()
+        try:
+            if self.uncovered:
+                self._sign()
+        except Exception as failure:  # noqa: BLE001  # the records are durable without it; it is tried again
+            self.problem = failure if isinstance(failure, JournalUnwritableError) else _unwritable(failure)
+
+    def close(self) -> None:
+        """Sign what is not covered yet and let go of the directory."""
+        self.checkpoint()
+        self._let_go()
+
+    def _begin(self, standing: Standing) -> None:
+        self._checkpoints.cut(standing.notes_size)
+        if standing.covered is None:
+            # The first checkpoint says that nothing was there: from now on a journal without one was tampered with.
+            self._sign()
+            sync_directory(self._directory)
+        if standing.torn and self._segment is not None:
+            self._segment.cut(standing.size)
+        opened = {"type": "journal.opened", "at": self._clock.now(), "torn_bytes": standing.torn}
+        self.commit([(encode(opened), None)])
+        self._sign()
+
+    def _recovery_notice(self) -> bytes:
+        return encode({"type": "journal.recovered", "at": self._clock.now(), "refused": self._refused})
+
+    def _writable_segment(self) -> DurableFile:
+        if self._segment is not None and (self._segment.size < _SEGMENT_BYTES or self._segment.is_suspect):
+            return self._segment
+        fresh = DurableFile(segment_path(self._directory, self._chain.seq + 1))
+        try:
+            fresh.require_empty()
+            sync_directory(self._directory)
+        except BaseException:
+            fresh.close()
+            raise
+        if self._segment is not None:
+            self._segment.close()
+        self._segment = fresh
+        return fresh
+
+    def _sign(self) -> None:
+        at = self._clock.now().astimezone(UTC).isoformat(timespec="milliseconds")
+        self._checkpoints.append(sign_checkpoint(self._chain, at, self.signer).encode() + b"\n")
+        self._covered = self._chain.seq
+
+    def _let_go(self) -> None:
+        for file in (self._segment, self._checkpoints):
+            if file is not None:
+                file.close()
+        os.close(self._lock)
+
+
+def _lock(directory: Path) -> int:
+    descriptor = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        # Prevents: two processes chaining onto the same record. The kernel lets go when a process dies.
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(descriptor)
+        raise JournalBusyError(
+            "another process writes this journal", hint="is Watchword running already on this data directory?"
+        ) from error
+    return descriptor
+
+
+def _unwritable(error: Exception) -> JournalUnwritableError:
+    if isinstance(error, OSError) and error.errno in _FULL:
+        return JournalUnwritableError(
+            "the disk that holds the journal is full", hint="free some space; it goes on by itself, nothing is lost"
+        )
+    why = error.strerror if isinstance(error, OSError) else type(error).__name__
+    return JournalUnwritableError(f"the journal cannot be written ({why})", hint="check the disk and the directory")
