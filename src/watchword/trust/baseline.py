@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any, TypeVar
@@ -149,7 +149,7 @@ def learn(baseline: Baseline, outcome: Outcome) -> Baseline:
 def _last_verified(known: Sighting | None, outcome: Outcome, weight: int) -> Sighting | None:
     if outcome.place.latitude is None:
         return known
-    found = Sighting(outcome.place, outcome.at)
+    found = Sighting(replace(outcome.place, organisation=None, sources=()), outcome.at)
     if known is None:
         return found
     if outcome.at < known.at:

@@ -14,7 +14,9 @@ from watchword.trust.errors import PlaceDataError
 # Databases without an accuracy radius (DB-IP's) are city-level at best.
 _DEFAULT_RADIUS_KM = 100.0
 _LONGEST_NAME = 120
-_PROBES = 256
+_IN_A_ROW = 200
+# The five registries' parts of the IPv6 space.
+_V6_STARTS = (0x2001, 0x2003, 0x2400, 0x2408, 0x2600, 0x2604, 0x2800, 0x2A00, 0x2A02, 0x2A06, 0x2C00)
 _SEPARATOR_BYTES = 16
 _POLES_DEG = 90.0
 _DATE_LINE_DEG = 180.0
@@ -24,7 +26,9 @@ _HALF_EARTH_KM = 20040.0
 class OperatorDatabase:
     """A city or ASN database that the operator brought.
 
-    A look-up never raises: what a damaged file cannot answer is unknown, and `problem` says so from then on.
+    Read by the library's Python code: its C code aborts the process on some damaged files. A look-up of a new address
+    takes up to 90 us; the caller remembers it. A look-up never raises: what a damaged file cannot answer is unknown,
+    and `problem` says so from then on.
     The file is mapped: replace it by renaming a new one over it, not by writing into it.
 
     Attributes:
@@ -36,30 +40,41 @@ class OperatorDatabase:
     """
 
     def __init__(self, path: Path) -> None:
+        self.problem: str | None = None
         try:
             size = path.stat().st_size
-            self._reader = maxminddb.open_database(str(path), maxminddb.MODE_AUTO)
+            self._reader = maxminddb.open_database(str(path), maxminddb.MODE_MMAP)
+            meta = self._reader.metadata()
+            is_whole = size >= meta.node_count * meta.record_size // 4 + _SEPARATOR_BYTES
+            self.source = f"{meta.database_type} {meta.build_epoch}"[:_LONGEST_NAME]
+            self._is_v6 = meta.ip_version == 6  # noqa: PLR2004  # the IP version
+            if is_whole:
+                self._probe()
         except OSError as error:
             raise PlaceDataError(f"the database `{path}` cannot be read", hint=str(error.strerror or error)) from error
         except Exception as error:
             raise _damaged(path) from error
-        meta = self._reader.metadata()
-        self.source = f"{meta.database_type} {meta.build_epoch}"
-        self.problem: str | None = None
-        self._is_v6 = meta.ip_version == 6  # noqa: PLR2004  # the IP version
-        tree = meta.node_count * meta.record_size // 4
-        if size < tree + _SEPARATOR_BYTES:
+        if self.problem or not is_whole:
             raise _damaged(path)
-        self._probe(path)
 
-    def _probe(self, path: Path) -> None:
-        # Walks the tree and the data at addresses spread over both families: damage shows here, not at midnight.
-        for index in range(_PROBES):
-            self.find(32, index << 24 | 0x010101)
-            if self._is_v6:
-                self.find(128, (0x2000 + index * 32) << 112 | index << 96)
-        if self.problem:
-            raise _damaged(path)
+    def _probe(self) -> None:
+        # Reads networks in a row from many starts in both families: damage shows here, not at midnight.
+        for first in range(0, 256, 8):
+            self._walk(IPv4Address(first << 24))
+        for start in _V6_STARTS if self._is_v6 else ():
+            self._walk(IPv6Address(start << 112))
+
+    def _walk(self, start: IPv4Address | IPv6Address) -> None:
+        address, bits = int(start), start.max_prefixlen
+        for _ in range(_IN_A_ROW):
+            record, length = self._reader.get_with_prefix_len(type(start)(address))
+            if isinstance(record, dict):
+                _read(record)
+            # One network on; a step is at least one address, so that a damaged tree cannot hold us here.
+            size = 1 << max(0, bits - length)
+            address = address // size * size + size
+            if address >> bits:
+                break
 
     def find(self, bits: int, number: int) -> dict[str, Any]:
         """Return what the database says, by the names of `Place`'s fields; empty where it knows nothing."""

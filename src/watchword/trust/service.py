@@ -83,7 +83,7 @@ class TrustState:
         found = self._failures.get(user_id)
         return _decayed(found, now.timestamp()) if found else 0.0
 
-    def session_sighting(self, session_id: str) -> Sighting | None:
+    def sighting(self, session_id: str) -> Sighting | None:
         """Return where a session was last seen acting normally."""
         return self._sessions.get(session_id)
 

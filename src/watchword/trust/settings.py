@@ -31,7 +31,7 @@ class NetworkFileSettings:
     """A plain list of networks, one a line."""
 
     path: str = setting("Path of the file; `#` and `;` begin a comment.")
-    kind: NetworkList = setting("`block`, `allow` or `suspicious`.")  # noqa: RUF009  # makes a field, not a value
+    kind: NetworkList = setting("`block`, `allow` or `suspicious`.")  # makes a field, not a value
     reason: str = setting("Why, for people.", default="listed by the operator")
     allow_broad: bool = setting("Accept networks that cover a large part of the internet.", default=False)
 

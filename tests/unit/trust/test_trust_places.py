@@ -1,0 +1,223 @@
+"""Where an address is: the shipped table, country centres, and what happens to damaged files."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import ipaddress
+import random
+import time
+import tomllib
+import tracemalloc
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from watchword.trust import ContextSource, PlaceDataError, TrustSettings
+from watchword.trust.context import DATA, read_centres
+from watchword.trust.placetable import PlaceTable
+
+PACKAGE = DATA.parent.parent
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture(scope="module")
+def source() -> ContextSource:
+    return ContextSource.open()
+
+
+@pytest.fixture(scope="module")
+def builder() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("places_builder", ROOT / "tools" / "places.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+# --- what we ship ---------------------------------------------------------------------------------------------------
+
+
+def _vendored() -> list[dict[str, str]]:
+    files: list[dict[str, str]] = tomllib.loads((PACKAGE / "vendored.toml").read_text())["file"]
+    return files
+
+
+def test_every_vendored_file_is_the_one_that_was_reviewed() -> None:
+    for file in _vendored():
+        digest = hashlib.sha256((PACKAGE / file["path"]).read_bytes()).hexdigest()
+        assert digest == file["sha256"], file["path"]
+
+
+def test_every_vendored_file_names_its_package_version_licence_and_source() -> None:
+    for file in _vendored():
+        for key in ("path", "package", "version", "licence", "source"):
+            assert file.get(key), f"{file.get('path')}: {key}"
+
+
+def test_every_data_file_of_this_room_is_in_the_manifest() -> None:
+    listed = {file["path"] for file in _vendored()}
+    assert {path.relative_to(PACKAGE).as_posix() for path in DATA.iterdir()} <= listed
+
+
+def test_address_data_is_shipped_under_a_public_domain_dedication_only() -> None:
+    for file in _vendored():
+        if "ip-location-db" in file["package"]:
+            assert file["licence"] in {"PDDL-1.0", "CC0-1.0"}
+
+
+@pytest.mark.parametrize(
+    ("ip", "country"),
+    [("193.0.6.139", "NL"), ("8.8.8.8", "US"), ("2a02:8109::1", "DE"), ("133.11.0.1", "JP"), ("2001:da8::1", "CN")],
+)
+def test_well_known_addresses_are_where_they_are(source: ContextSource, ip: str, country: str) -> None:
+    place = source.place_of(ip)
+    assert place.country == country
+    assert place.latitude is not None
+    assert place.radius_km is not None
+    assert any("iptoasn" in name for name in place.sources)
+
+
+@pytest.mark.parametrize(
+    "ip", ["10.0.0.1", "127.0.0.1", "203.0.113.9", "100.64.3.2", "fd00::1", "", "x", "\0", "9" * 10_000]
+)
+def test_what_has_no_place_has_no_place(source: ContextSource, ip: str) -> None:
+    place = source.place_of(ip)
+    assert place.country is None
+    assert place.latitude is None
+
+
+@pytest.mark.parametrize("ip", ["::ffff:193.0.6.139", "2002:c100:68b::1", "64:ff9b::c100:68b"])
+def test_an_ipv4_address_inside_ipv6_has_the_place_of_the_ipv4_address(source: ContextSource, ip: str) -> None:
+    assert source.place_of(ip).country == "NL"
+
+
+@given(st.text(max_size=80))
+def test_no_text_makes_looking_up_a_place_fail(text: str) -> None:
+    _SOURCE.place_of(text)
+
+
+_SOURCE = ContextSource.open()
+
+
+def test_every_country_centre_lies_on_the_globe() -> None:
+    centres = read_centres(DATA / "countries.csv")
+    assert len(centres) > 230
+    for latitude, longitude, radius in centres.values():
+        assert -90 <= latitude <= 90
+        assert -180 <= longitude <= 180
+        assert 25 <= radius < 6000
+
+
+def test_capitals_lie_within_the_radius_of_their_country() -> None:
+    from watchword.trust.geometry import great_circle_km  # noqa: PLC0415  # used by this test alone
+
+    centres = read_centres(DATA / "countries.csv")
+    capitals = {
+        "DE": (52.52, 13.40), "FR": (48.86, 2.35), "US": (38.90, -77.04), "JP": (35.68, 139.69), "AU": (-35.28, 149.13),
+        "RU": (55.75, 37.62), "CA": (45.42, -75.70), "BR": (-15.79, -47.88), "GB": (51.51, -0.13),
+        "NZ": (-41.29, 174.78), "FJ": (-18.14, 178.44), "SG": (1.29, 103.85), "ZA": (-25.75, 28.19),
+        "IN": (28.61, 77.21), "NO": (59.91, 10.75),
+    }  # fmt: skip
+    for country, (latitude, longitude) in capitals.items():
+        centre = centres[country]
+        assert great_circle_km(latitude, longitude, centre[0], centre[1]) <= centre[2] + 20, country
+
+
+def test_opening_is_quick_and_small() -> None:
+    started = time.perf_counter()
+    ContextSource.open()
+    assert time.perf_counter() - started < 0.15
+    tracemalloc.start()
+    kept = ContextSource.open()
+    size = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    assert kept.place_of("8.8.8.8").country == "US"
+    assert size < 25e6
+
+
+# --- the form of the table ------------------------------------------------------------------------------------------
+
+
+def test_the_table_answers_as_the_ranges_it_was_made_from(builder: ModuleType, tmp_path: Path) -> None:
+    chance = random.Random(7)  # noqa: S311  # reproducible ranges
+    v4, v6, asn4 = [], [], []
+    for ranges, bits, shift in ((v4, 32, 0), (v6, 128, 64), (asn4, 32, 0)):
+        edges = sorted({chance.randrange(1 << bits) >> shift << shift for _ in range(400)})
+        for start, stop in zip(edges[::2], edges[1::2], strict=False):
+            value = chance.randrange(1, 99999) if ranges is asn4 else chance.choice(["DE", "FR", "JP", "US"])
+            ranges.append((start, stop - 1, value))
+    path = tmp_path / "t.bin"
+    builder.write_table(path, (v4, v6), (asn4, []), source="made here")
+    table = PlaceTable(path)
+
+    def reference(ranges: list[tuple[int, int, object]], number: int) -> object:
+        return next((value for start, stop, value in ranges if start <= number <= stop), None)
+
+    edges4 = [n + d for start, stop, _ in (*v4, *asn4) for n in (start, stop) for d in (-1, 0, 1)]
+    for number in edges4:
+        if 0 <= number < 1 << 32:
+            assert table.find(32, number) == (reference(v4, number), reference(asn4, number))
+    for start, stop, _ in v6:
+        for number in (start, stop, start - 1, stop + 1):
+            if 0 <= number < 1 << 128:
+                assert table.find(128, number)[0] == reference(v6, number)
+
+
+def test_both_ends_of_the_address_space_have_an_answer(source: ContextSource) -> None:
+    table = PlaceTable(DATA / "places.bin")
+    for bits in (32, 128):
+        table.find(bits, 0)
+        table.find(bits, (1 << bits) - 1)
+    assert source.place_of(str(ipaddress.IPv6Address((1 << 128) - 1))).country is None
+
+
+@pytest.fixture(scope="module")
+def small_table(builder: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    path = tmp_path_factory.mktemp("table") / "t.bin"
+    builder.write_table(path, ([(0x08080808, 0x08080808, "US")], [(1 << 100, 1 << 101, "DE")]), ([], []), source="x")
+    return path.read_bytes()
+
+
+def test_a_table_cut_off_anywhere_is_refused(small_table: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "cut.bin"
+    for length in range(len(small_table)):
+        path.write_bytes(small_table[:length])
+        with pytest.raises(PlaceDataError, match=r"damaged|no place table"):
+            PlaceTable(path)
+
+
+def test_a_table_with_one_altered_byte_is_refused_or_is_the_same(small_table: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "altered.bin"
+    path.write_bytes(small_table)
+    answer = PlaceTable(path).find(32, 0x08080808)
+    header_end = small_table.index(b"}") + 1
+    for at in [*range(12), *range(header_end, len(small_table))]:
+        altered = bytearray(small_table)
+        altered[at] ^= 0x41
+        path.write_bytes(bytes(altered))
+        with pytest.raises(PlaceDataError):
+            PlaceTable(path)
+    assert answer == ("US", None)
+
+
+def test_a_missing_table_is_refused_in_words(tmp_path: Path) -> None:
+    with pytest.raises(PlaceDataError, match="cannot be read"):
+        PlaceTable(tmp_path / "none.bin")
+
+
+@pytest.mark.parametrize("content", [b"", b"not a database", b"\xab\xcd\xefMaxMind.com", b"\0" * 100_000])
+def test_an_operators_file_that_is_no_database_is_refused_when_opened(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "city.mmdb"
+    path.write_bytes(content)
+    with pytest.raises(PlaceDataError, match="damaged"):
+        ContextSource.open(TrustSettings(city_file=str(path)))
+
+
+def test_an_operators_file_that_is_missing_is_refused_when_opened(tmp_path: Path) -> None:
+    with pytest.raises(PlaceDataError, match="cannot be read"):
+        ContextSource.open(TrustSettings(city_file=str(tmp_path / "none.mmdb")))
