@@ -71,16 +71,18 @@ def timeline(decisions: Iterable[DecisionView], *, now: datetime, slots: int = 6
         slot = slots - 1 - int((now - decision.at).total_seconds() // slot_s)
         if 0 <= slot < slots:
             counts[slot][decision.answer] += 1
-    peak = max(max(sum(slot.values()) for slot in counts), 1)
+    peak = max(1, *(sum(slot.values()) for slot in counts))
     step = WIDTH / slots
     bars: list[Bar] = []
-    for number, slot in enumerate(counts):
+    for number, stack in enumerate(counts):
         top = _BASE
         for answer in _STACK:
-            height = slot[answer] / peak * (_BASE - 12)
+            height = stack[answer] / peak * (_BASE - 12)
             if height:
                 top -= height
-                bars.append(Bar(round(number * step + 1, 2), round(top, 2), round(step - 2, 2), round(height, 2), answer.value))
+                bars.append(
+                    Bar(round(number * step + 1, 2), round(top, 2), round(step - 2, 2), round(height, 2), answer.value)
+                )
     marks = tuple(
         (round(WIDTH * part / 4, 2), now - timedelta(seconds=slots * slot_s * (4 - part) / 4)) for part in range(5)
     )

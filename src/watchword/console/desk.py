@@ -21,8 +21,8 @@ from watchword.console.ports import (
     Visitors,
 )
 from watchword.console.settings import ConsoleSettings
-from watchword.devices import Devices
-from watchword.identity import Accounts, DirectoryReader, Handoff, Sessions, SignIn
+from watchword.devices import DeviceReader, Devices
+from watchword.identity import Identity
 from watchword.kernel import Clock
 
 
@@ -38,12 +38,9 @@ class Services:
 
     clock: Clock
     csrf_key: bytes
-    sign_in: SignIn
-    handoff: Handoff
-    accounts: Accounts
-    sessions: Sessions
-    directory: DirectoryReader
+    identity: Identity
     devices: Devices
+    device_reader: DeviceReader
     visitors: Visitors
     risk: Risk
     applications: Applications

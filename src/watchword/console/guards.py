@@ -127,7 +127,7 @@ def client_ip(values: Sequence[str]) -> str:
     Raises:
         MalformedRequestError: it is missing, doubled, or no address; nobody but a misconfigured edge causes this.
     """
-    # Prevents: an address of the client's own choosing, should the edge ever append to the header instead of setting it.
+    # Prevents: an address of the client's own choosing, should the edge ever append to the header.
     if len(values) != 1:
         raise MalformedRequestError("the edge did not say where the request comes from")
     try:

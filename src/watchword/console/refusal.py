@@ -19,7 +19,7 @@ from watchword.kernel import Answer, Reason
 
 _HEADLINES = {
     Answer.STEP_UP: "Confirm that it is you",
-    Answer.APPROVAL: "This needs somebody’s approval",
+    Answer.APPROVAL: "Somebody must approve this",
     Answer.DENY: "You cannot open this now",
 }
 _STATES = {Answer.STEP_UP: "One more step", Answer.APPROVAL: "Waiting for approval", Answer.DENY: "Refused"}

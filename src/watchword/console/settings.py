@@ -16,8 +16,6 @@ class ConsoleSettings:
     Attributes:
         portal_origin: `https://host[:port]`, exactly as browsers name it.
         administrator_max_age_min: minutes for which a second factor opens the administration.
-        account_max_age_min: minutes for which an authentication allows to change one's own factors; never more than
-            identity itself accepts.
         stream_max_s: seconds after which a live stream ends and is opened, and checked, anew.
 
     Raises:
@@ -26,15 +24,16 @@ class ConsoleSettings:
 
     portal_origin: str = "https://watchword.localhost:8443"
     administrator_max_age_min: int = 30
-    account_max_age_min: int = 10
     stream_max_s: int = 300
 
     def __post_init__(self) -> None:
         """Refuse what would open doors or make no sense."""
         parts = urlsplit(self.portal_origin)
         if parts.scheme != "https" or not parts.hostname or f"https://{parts.netloc}" != self.portal_origin:
-            raise ConfigurationError("`console.portal_origin` must be an origin such as `https://watchword.localhost:8443`")
-        if self.administrator_max_age_min < 1 or self.account_max_age_min < 1 or self.stream_max_s < 1:
+            raise ConfigurationError(
+                "`console.portal_origin` must be an origin such as `https://watchword.localhost:8443`"
+            )
+        if self.administrator_max_age_min < 1 or self.stream_max_s < 1:
             raise ConfigurationError("the ages of `console` must be positive")
 
     @property
@@ -46,8 +45,3 @@ class ConsoleSettings:
     def administrator_max_age(self) -> timedelta:
         """How fresh a second factor must be for the administration."""
         return timedelta(minutes=self.administrator_max_age_min)
-
-    @property
-    def account_max_age(self) -> timedelta:
-        """How fresh an authentication must be to change one's own factors."""
-        return timedelta(minutes=self.account_max_age_min)

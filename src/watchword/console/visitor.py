@@ -34,7 +34,7 @@ def find_visitor(
         return None
     # Prevents: a session cookie that was stolen alone.
     if session.device_id is not None:
-        shown = services.devices.device_of(device_handle, host) if device_handle else None
+        shown = services.devices.verify(device_handle, host) if device_handle else None
         if shown != session.device_id:
             return None
     user = services.visitors.user(session.user_id)

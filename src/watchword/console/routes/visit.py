@@ -20,7 +20,7 @@ from watchword.console.model import NOTHING_ASKED
 from watchword.console.pages import Page, content_security_policy
 from watchword.console.visitor import Visitor, find_visitor
 from watchword.console.words import within
-from watchword.identity import Client
+from watchword.identity import Client, StepUpRequiredError
 from watchword.kernel import Answer, Secret
 
 SESSION_COOKIE: Final = "__Host-ww-session"
@@ -190,11 +190,15 @@ class Visit:
         is_here = session.mfa_network is not None and session.mfa_network == self.client.network
         return is_here and within(session.mfa_at, self.now, self.desk.settings.administrator_max_age)
 
-    def is_fresh(self) -> bool:
-        """Tell whether identity was proven lately enough to change one's own factors."""
+    async def is_fresh(self) -> bool:
+        """Tell whether identity lets this session change its owner's factors now."""
         if self.visitor is None:
             return False
-        return within(self.visitor.session.authenticated_at, self.now, self.desk.settings.account_max_age)
+        try:
+            await self.desk.services.identity.accounts.require_fresh(self.visitor.session)
+        except StepUpRequiredError:
+            return False
+        return True
 
 
 def see_other(path: str) -> RedirectResponse:

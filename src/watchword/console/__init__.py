@@ -1,0 +1,56 @@
+"""Own the web pages: sign-in, account, decisions, administration, the refusal page.
+
+Publishes `create_console`, `render_refusal` with `REFUSAL_HEADERS`, and the ports that `app.py` fills. Refuses requests
+for hosts that are not its own, forms that it did not make, and administration without a fresh second factor.
+"""
+
+from watchword.console.desk import Services
+from watchword.console.errors import ConsoleError
+from watchword.console.model import Refusal
+from watchword.console.ports import (
+    Applications,
+    AuditStatus,
+    Decisions,
+    Health,
+    JournalOverview,
+    Places,
+    PolicyFile,
+    PolicyOverview,
+    PolicyStatus,
+    PublishedApplication,
+    PublishedKeys,
+    Risk,
+    Verdict,
+    Verification,
+    Visitors,
+    Weight,
+)
+from watchword.console.refusal import REFUSAL_HEADERS, render_refusal
+from watchword.console.service import create_console
+from watchword.console.settings import ConsoleSettings
+
+__all__ = [
+    "REFUSAL_HEADERS",
+    "Applications",
+    "AuditStatus",
+    "ConsoleError",
+    "ConsoleSettings",
+    "Decisions",
+    "Health",
+    "JournalOverview",
+    "Places",
+    "PolicyFile",
+    "PolicyOverview",
+    "PolicyStatus",
+    "PublishedApplication",
+    "PublishedKeys",
+    "Refusal",
+    "Risk",
+    "Services",
+    "Verdict",
+    "Verification",
+    "Visitors",
+    "Weight",
+    "create_console",
+    "render_refusal",
+]

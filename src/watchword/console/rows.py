@@ -1,0 +1,225 @@
+"""Lines of lists: a session, a decision, a factor, as people read them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from watchword.console.model import DecisionView, Ring, Watch, WatchWords, decision_view
+from watchword.console.ports import Applications, Places, Verdict, Visitors
+from watchword.console.words import ago, browser, span
+from watchword.devices import DeviceFacts
+from watchword.identity import AuthenticatorFacts, AuthenticatorKind, SessionFacts, UserFacts
+from watchword.kernel import Acr, Answer, Reason
+
+_KINDS = {
+    AuthenticatorKind.PASSWORD: "Password",
+    AuthenticatorKind.PASSKEY: "Passkey",
+    AuthenticatorKind.TOTP: "Authenticator app",
+    AuthenticatorKind.RECOVERY_CODES: "Recovery codes",
+}
+_STRENGTHS = {
+    Acr.NONE: "nothing shown",
+    Acr.SINGLE_FACTOR: "one factor",
+    Acr.MULTI_FACTOR: "two factors",
+    Acr.PHISHING_RESISTANT: "passkey",
+}
+# Which watch an indicator of the trust algorithm belongs to; any other is about habit.
+_SIDES = {
+    "failed_attempts": "who",
+    "new_device": "with",
+    "unusual_location": "where",
+    "impossible_travel": "where",
+    "suspicious_ip": "where",
+    "session_hijack": "where",
+}
+_SESSION_REASONS = frozenset(
+    {
+        Reason.SESSION_MISSING,
+        Reason.SESSION_INVALID,
+        Reason.SESSION_EXPIRED,
+        Reason.SESSION_ENDED,
+        Reason.SESSION_MISBOUND,
+        Reason.USER_DISABLED,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRow:
+    """A session in a list."""
+
+    facts: SessionFacts
+    person: str
+    browser: str
+    place: str
+    strength: str
+    is_current: bool
+    device: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionRow:
+    """A decision in a list."""
+
+    view: DecisionView
+    title: str
+    person: str
+
+
+@dataclass(frozen=True, slots=True)
+class FactorRow:
+    """An authenticator in a list."""
+
+    facts: AuthenticatorFacts
+    title: str
+    note: str
+    is_removable: bool
+    renew: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """An application that may be opened."""
+
+    title: str
+    host: str
+    url: str
+    answer: str
+    words: str
+
+
+def session_row(facts: SessionFacts, *, person: str, places: Places, current: SessionFacts | None = None) -> SessionRow:
+    """Make a line of a session."""
+    return SessionRow(
+        facts=facts,
+        person=person,
+        browser=browser(facts.user_agent),
+        place=places.describe(facts.ip),
+        strength=_STRENGTHS[facts.acr],
+        is_current=current is not None and current.id == facts.id,
+        device="recognised browser" if facts.device_id else "",
+    )
+
+
+def decision_rows(
+    records: Iterable[Mapping[str, Any]], *, visitors: Visitors, applications: Applications
+) -> list[DecisionRow]:
+    """Make lines of journal records; one that is no decision is left out."""
+    rows: list[DecisionRow] = []
+    titles = {app.name: app.title for app in applications.published()}
+    for record in records:
+        try:
+            view = decision_view(record)
+        except (ValueError, TypeError, KeyError):
+            continue
+        user = visitors.user(view.user_id) if view.user_id else None
+        rows.append(DecisionRow(view, title_of(view, titles), person_of(view, user)))
+    return rows
+
+
+def title_of(view: DecisionView, titles: Mapping[str, str]) -> str:
+    """Say what was asked for in one line."""
+    where = titles.get(view.application or "", view.application or view.host or "unknown address")
+    return f"{where} {view.method} {view.path}" if view.path else where
+
+
+def person_of(view: DecisionView, user: UserFacts | None) -> str:
+    """Say who asked."""
+    if user is not None:
+        return user.display_name or user.name
+    return str(view.user_id) if view.user_id else "nobody signed in"
+
+
+def factor_row(facts: AuthenticatorFacts) -> FactorRow:
+    """Make a line of an authenticator."""
+    kind = _KINDS[facts.kind]
+    title = f"{kind}: {facts.label}" if facts.label and facts.label != kind else kind
+    notes = []
+    if facts.kind is AuthenticatorKind.PASSKEY:
+        notes.append("synced between devices" if facts.is_synced else "on one device")
+    if facts.remaining is not None:
+        notes.append(f"{facts.remaining} left")
+    is_codes = facts.kind is AuthenticatorKind.RECOVERY_CODES
+    return FactorRow(
+        facts=facts,
+        title=title,
+        note=", ".join(notes),
+        is_removable=True,
+        renew="/account/recovery-codes" if is_codes else "",
+    )
+
+
+def ring_of_session(
+    session: SessionFacts, verdict: Verdict | None, *, device: DeviceFacts | None, place: str, now: datetime
+) -> Ring:
+    """Read a live session into the four watches: what adds risk wants attention, what could not be told is unknown."""
+    weights = verdict.contributions if verdict else ()
+    added = {_side(weight.indicator): weight.detail for weight in weights if weight.points > 0}
+    untold = {_side(weight.indicator): weight.detail for weight in weights if weight.points == 0}
+    mfa = f"second factor {ago(session.mfa_at, now)}" if session.mfa_at else "no second factor yet"
+    with_words = f"known since {span((now - device.first_seen_at).total_seconds())}" if device else "not recognised"
+
+    def watch(side: str, title: str, words: str, *, is_known: bool) -> WatchWords:
+        state = Watch.GOOD if is_known and side not in untold else Watch.UNKNOWN
+        state = Watch.ATTENTION if side in added else state
+        return WatchWords(title, state, words, _sentence(added.get(side) or untold.get(side, "")))
+
+    who = watch("who", "Who", f"{_STRENGTHS[session.acr].capitalize()}, {mfa}", is_known=True)
+    if session.mfa_at is None:
+        who = replace(who, state=Watch.ATTENTION)
+    habit = (
+        "Something is unusual" if "how" in added else "Too little known yet" if "how" in untold else "Nothing unusual"
+    )
+    return Ring(
+        (
+            who,
+            watch("with", "With what", f"{browser(session.user_agent)}, {with_words}", is_known=device is not None),
+            watch("where", "Where", place or session.ip, is_known=verdict is not None),
+            watch("how", "How usual", habit if verdict else "Not weighed", is_known=verdict is not None),
+        )
+    )
+
+
+def _sentence(words: str) -> str:
+    return words[:1].upper() + words[1:]
+
+
+def ring_of_decision(view: DecisionView, *, place: str) -> Ring:
+    """Read a decision into the four watches: the side that refused is refused, one that added risk wants attention."""
+    weighed = {_side(weight.indicator) for weight in view.contributions if weight.points > 0}
+    refused = _refused_side(view)
+    known = {
+        "who": view.user_id is not None,
+        "with": view.device_id is not None,
+        "where": bool(view.ip),
+        "how": view.risk is not None,
+    }
+    words = {"who": "Identity", "with": browser(view.user_agent), "where": place or view.ip, "how": "Behaviour"}
+
+    def watch(side: str, title: str) -> WatchWords:
+        state = Watch.GOOD if known[side] else Watch.UNKNOWN
+        if side in weighed:
+            state = Watch.ATTENTION
+        if side == refused:
+            state = Watch.REFUSED
+        return WatchWords(title, state, words[side])
+
+    return Ring((watch("who", "Who"), watch("with", "With what"), watch("where", "Where"), watch("how", "How usual")))
+
+
+def _refused_side(view: DecisionView) -> str:
+    if view.answer is Answer.ALLOW or not view.reasons:
+        return ""
+    first = view.reasons[0]
+    if first in _SESSION_REASONS:
+        return "who"
+    if first is Reason.NETWORK_BLOCKED:
+        return "where"
+    return "how" if first in {Reason.RISK_HIGH, Reason.RISK_MEDIUM, Reason.TRUST_TOO_LOW} else ""
+
+
+def _side(indicator: str) -> str:
+    return _SIDES.get(indicator, "how")
