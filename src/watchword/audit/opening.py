@@ -94,11 +94,11 @@ def _behind(segment: Segment, checkpoint: Checkpoint) -> int:
     if checkpoint.seq == 0:
         return 0
     offset = _offset_of(segment.path, checkpoint.seq)
-    end, line = next(lines(segment.path, offset), (0, b""))
-    one = Chain(checkpoint.seq - 1)
-    if offset < 0 or not line.endswith(b"\n"):
+    end, line = next(lines(segment.path, offset), (0, b"")) if offset >= 0 else (0, b"")
+    if not line.endswith(b"\n"):
         raise JournalDamagedError("the journal ends before its last checkpoint", hint=_LOOK)
-    one.head = line.split(b'"prev":"', 1)[-1][:64].decode("ascii", "replace")
+    # What stood before it is for `verify` to judge; here its own digest must be the one that was signed.
+    one = Chain(checkpoint.seq - 1, line.split(b'"prev":"', 1)[-1][:64].decode("ascii", "replace"))
     one.follow(line[:-1])
     if one.head != checkpoint.head:
         raise JournalDamagedError(f"record {checkpoint.seq} is not the one that was signed", hint=_LOOK)

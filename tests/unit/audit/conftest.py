@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from watchword.audit import Journal, Report, verify
+from watchword.kernel import Entropy, FrozenClock, KeyId
+from watchword.keys import Algorithm, Signer
+
+OpenJournal = Callable[[], Journal]
+
+
+@pytest.fixture
+def signer(clock: FrozenClock, entropy: Entropy) -> Signer:
+    return Signer.generate(KeyId.new(clock.now(), entropy), Algorithm.ED25519)
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    return tmp_path / "journal"
+
+
+@pytest.fixture
+def open_journal(directory: Path, signer: Signer, clock: FrozenClock) -> OpenJournal:
+    """Open the journal of this test, as often as it likes."""
+    return lambda: Journal.open(directory, signer=signer, clock=clock)
+
+
+@pytest.fixture
+def judge(directory: Path, signer: Signer) -> Callable[[], Report]:
+    """Verify the journal of this test."""
+    return lambda: verify(directory, {signer.kid: signer.verification_key})
