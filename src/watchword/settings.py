@@ -82,6 +82,10 @@ class Settings:
     forward_auth: ForwardAuthSettings
     applications: tuple[Application, ...]
 
+    def slices(self) -> Mapping[str, Any]:
+        """Return each section by its name in the file."""
+        return {name: getattr(self, name) for name in SLICES}
+
     @property
     def database_url(self) -> str:
         """The URL with its default filled in."""

@@ -3,28 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from datetime import datetime
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from watchword.audit import Journal, find_decision, verify
-from watchword.console import (
-    JournalOverview,
-    PolicyFile,
-    PolicyOverview,
-    PublishedApplication,
-    Verdict,
-    Verification,
-    Weight,
-)
+from watchword.console import ports
+from watchword.console.model import Refusal as RefusalPage
+from watchword.console.refusal import REFUSAL_HEADERS, render_refusal
 from watchword.decision import AccessRequest, Application, Decision, DecisionPoint, Procedure
+from watchword.enforcement.answers import Refusal
 from watchword.enforcement.envoy import EdgeSettings
 from watchword.identity import Client, SessionFacts, UserFacts
-from watchword.kernel import Answer, Clock, DecisionId, DeviceId, Reason
+from watchword.kernel import Answer, Clock, DecisionId, DeviceId, NotFoundError, Reason, RiskLevel
+from watchword.keys import KeyRing
 from watchword.policy import PolicySource
-from watchword.trust import Assessment, ContextSource
+from watchword.trust import ContextSource
 
 _SLOW_READER = 100
 
@@ -37,25 +33,28 @@ class RiskAdapter:
 
     async def assess_sign_in(
         self, user: UserFacts, client: Client, *, device_id: DeviceId | None, is_multi_factor: bool
-    ) -> Verdict:
+    ) -> ports.Verdict:
         """Weigh a sign-in whose factors were verified."""
-        weighed = self._procedure.weigh_sign_in(user, client.ip, device_id=device_id, is_multi_factor=is_multi_factor)
-        return _verdict(weighed.answer, weighed.reasons, weighed.assessment, weighed.level)
+        return _verdict(
+            self._procedure.weigh_sign_in(user, client.ip, device_id=device_id, is_multi_factor=is_multi_factor)
+        )
 
-    async def assess_session(self, session: SessionFacts, client: Client) -> Verdict:
+    async def assess_session(self, session: SessionFacts, client: Client) -> ports.Verdict:
         """Weigh a live session as it stands now."""
-        weighed = self._procedure.weigh_session(session, client.ip)
-        return _verdict(weighed.answer, weighed.reasons, weighed.assessment, weighed.level)
+        return _verdict(self._procedure.weigh_session(session, client.ip))
 
 
-def _verdict(answer: Answer, reasons: tuple[Reason, ...], assessment: Assessment, level: Any) -> Verdict:
-    return Verdict(
-        answer=answer,
-        risk=assessment.risk,
-        trust=assessment.trust,
-        level=level,
-        reasons=reasons,
-        contributions=tuple(Weight(c.indicator, c.points, c.detail) for c in assessment.contributions),
+def _verdict(decision: Decision) -> ports.Verdict:
+    assessment = decision.assessment
+    return ports.Verdict(
+        answer=decision.answer,
+        risk=assessment.risk if assessment else 100,
+        trust=assessment.trust if assessment else 0,
+        level=decision.level if decision.level is not None else RiskLevel.HIGH,
+        reasons=decision.reasons,
+        contributions=tuple(ports.Weight(c.indicator, c.points, c.detail) for c in assessment.contributions)
+        if assessment
+        else (),
     )
 
 
@@ -64,26 +63,25 @@ class ApplicationsAdapter:
 
     def __init__(self, applications: Sequence[Application], edge: EdgeSettings, procedure: Procedure) -> None:
         self._applications = {app.name: app for app in applications}
-        self._edge = edge
-        self._procedure = procedure
-
-    def published(self) -> Sequence[PublishedApplication]:
-        """Return every published application."""
-        return [
-            PublishedApplication(
+        self._published = [
+            ports.PublishedApplication(
                 app.name,
                 app.title,
-                tuple(self._edge.origin(host) for host in app.hosts),
+                tuple(edge.origin(host) for host in app.hosts),
                 app.resources[-1].sensitivity.value,
             )
-            for app in self._applications.values()
+            for app in applications
         ]
+        self._procedure = procedure
+
+    def published(self) -> Sequence[ports.PublishedApplication]:
+        """Return every published application."""
+        return self._published
 
     async def outlook(self, name: str, session: SessionFacts, client: Client) -> tuple[Answer, Reason]:
         """Tell what the decision point would say to a GET of `/` now."""
-        app = self._applications[name]
-        request = AccessRequest("GET", app.hosts[0], "/", client.ip, client.user_agent)
-        decision = self._procedure.outlook(request, session)
+        request = AccessRequest("GET", self._applications[name].hosts[0], "/", client.ip, client.user_agent)
+        decision = self._procedure.decide(request, as_session=session)
         return decision.answer, decision.reasons[0]
 
 
@@ -98,15 +96,17 @@ class DecisionsAdapter:
 
     def recent(self, limit: int) -> Sequence[Mapping[str, Any]]:
         """Return the latest decisions still in memory, newest first."""
-        newest = list(self._point.recent)[-limit:]
-        return [decision.record() for decision in reversed(newest)]
+        return [decision.record() for decision in reversed(list(self._point.recent)[-limit:])]
 
     async def find(self, decision_id: DecisionId) -> Mapping[str, Any] | None:
         """Return one decision: from memory if it is recent, else from the journal."""
         for decision in self._point.recent:
             if decision.id == decision_id:
                 return decision.record()
-        return await asyncio.to_thread(find_decision, self._directory, decision_id)
+        try:
+            return (await asyncio.to_thread(find_decision, self._directory, decision_id)).fields
+        except NotFoundError:
+            return None
 
     @asynccontextmanager
     async def follow(self) -> AsyncIterator[AsyncIterator[Mapping[str, Any]]]:
@@ -138,25 +138,118 @@ class PolicyAdapter:
         self._source = source
         self._directory = directory
 
-    def overview(self) -> PolicyOverview:
+    def overview(self) -> ports.PolicyOverview:
         """Return what is in force and what went wrong last."""
-        raise NotImplementedError
+        current = self._source.current
+        files: dict[str, list[tuple[str, int]]] = {}
+        for policy in (*current.bundle.policies, *current.bundle.templates):
+            files.setdefault(policy.path, []).append((policy.id, policy.line))
+        return ports.PolicyOverview(
+            version=current.version,
+            loaded_at=None,
+            files=tuple(
+                ports.PolicyFile(name, self._text(name), tuple(named)) for name, named in sorted(files.items())
+            ),
+            problem=self._source.problem,
+        )
+
+    def _text(self, name: str) -> str:
+        """Read a policy file as it stands now; a file that is newer than what is in force shows as a problem."""
+        try:
+            return (self._directory / name).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError):
+            return ""
 
 
 class AuditAdapter:
     """The journal, for reading and proving."""
 
-    def __init__(self, journal: Journal, directory: Path, keys: Any, clock: Clock) -> None:
+    def __init__(self, journal: Journal, directory: Path, keys: KeyRing, clock: Clock) -> None:
         self._journal = journal
         self._directory = directory
         self._keys = keys
         self._clock = clock
-        self._last: Verification | None = None
+        self._last: ports.Verification | None = None
         self._task: asyncio.Task[None] | None = None
+
+    def overview(self) -> ports.JournalOverview:
+        """Return how far it got."""
+        return ports.JournalOverview(self._journal.seq, None, str(self._keys.signer("journal").kid))
+
+    def start_verification(self) -> None:
+        """Begin to verify the whole journal in the background; does nothing while one is running."""
+        if self._task is None or self._task.done():
+            self._last = ports.Verification(self._clock.now(), 0, 0)
+            self._task = asyncio.create_task(self._verify(self._last), name="audit-verification")
+
+    def verification(self) -> ports.Verification | None:
+        """Return the running or the last verification of this process."""
+        return self._last
+
+    async def _verify(self, begun: ports.Verification) -> None:
+        def progress(done: int, total: int) -> None:
+            self._last = replace(begun, checked=done, total=total)
+
+        keys = self._keys.all_ever("journal")
+        try:
+            report = await asyncio.to_thread(verify, self._directory, keys, progress=progress)
+            problem = report.finding.words if report.finding else None
+            checked = report.records
+        except OSError as error:
+            problem, checked = f"the journal cannot be read: {error.strerror}", 0
+        self._last = replace(begun, checked=checked, total=checked, finished_at=self._clock.now(), problem=problem)
+
+
+class PlacesAdapter:
+    """Turn an address into words."""
+
+    def __init__(self, source: ContextSource) -> None:
+        self._source = source
+
+    def describe(self, ip: str) -> str:
+        """Name the place of an address."""
+        return self._source.place_of(ip).words
+
+
+class KeysAdapter:
+    """Public keys that verify the assertion."""
+
+    def __init__(self, keys: KeyRing) -> None:
+        self._keys = keys
+
+    def jwks(self) -> Mapping[str, Any]:
+        """Return the JSON Web Key Set."""
+        return self._keys.jwks("assertion")
 
 
 class HealthAdapter:
     """Whether this process can decide."""
 
+    def __init__(self, parts: Callable[[], Awaitable[Mapping[str, bool]]]) -> None:
+        self._parts = parts
 
-__all__ = ["datetime", "verify", "JournalOverview", "PolicyFile"]
+    async def parts(self) -> Mapping[str, bool]:
+        """Return each part and whether it is well."""
+        return await self._parts()
+
+
+def refusal_page(portal: str, titles: Mapping[str, str]) -> Callable[[Refusal], tuple[bytes, Mapping[str, str]]]:
+    """Return the renderer of the page for people who are refused."""
+
+    def render(refusal: Refusal) -> tuple[bytes, Mapping[str, str]]:
+        way_out = refusal.way_out or None
+        is_step_up = refusal.answer is Answer.STEP_UP
+        page = RefusalPage(
+            application=titles.get(refusal.application, refusal.application),
+            answer=refusal.answer,
+            reasons=refusal.reasons,
+            reference=refusal.reference,
+            at=refusal.at,
+            sign_in_url=None if is_step_up else way_out,
+            step_up_url=way_out if is_step_up else None,
+            portal_url=portal,
+            policy_words=refusal.policy_words,
+        )
+        return render_refusal(page), REFUSAL_HEADERS
+
+    return render

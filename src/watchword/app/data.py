@@ -86,3 +86,8 @@ def run_directory(data: Path) -> Path:
     if not run.is_dir() or run.is_symlink() or status.st_uid != os.getuid() or status.st_mode & 0o077:
         raise DataDirectoryError(f"`{run}` does not belong to this user alone", hint="remove it and start again")
     return run
+
+
+def control_socket(data: Path) -> Path:
+    """Return where the running node of a data directory tells how it is."""
+    return run_directory(data) / "control.sock"

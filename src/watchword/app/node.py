@@ -3,55 +3,47 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import json
-import os
-import signal
-import sys
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from contextlib import AsyncExitStack, suppress
 from datetime import timedelta
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from watchword.app.adapters import (
-    ApplicationsAdapter,
-    AuditAdapter,
-    DecisionsAdapter,
-    HealthAdapter,
-    PlacesAdapter,
-    PolicyAdapter,
-    RiskAdapter,
-    refusal_page,
-)
+from watchword import __version__
+from watchword.app import adapters
 from watchword.app.control import ControlApp
+from watchword.app.deciding import Deciding
 from watchword.app.data import hold, prepare, run_directory
-from watchword.app.policies import plant_default_policies
 from watchword.app.sample import sample_application, sample_command
-from watchword.app.services import Services, open_services
+from watchword.app.services import Services, authority_of, open_services
 from watchword.app.serving import Listener, on_address, on_unix_socket
 from watchword.audit import Journal
-from watchword.bus import Bus
 from watchword.console import ConsoleSettings, create_console
-from watchword.decision import Application, Decision, DecisionPoint, FactBase, Procedure, Sources
+from watchword.decision import Application
 from watchword.enforcement.answers import Answers
 from watchword.enforcement.assertion import AssertionMinter
 from watchword.enforcement.door import Door
-from watchword.enforcement.envoy import EdgeFiles, PublishedApplication, StreamGuard, Upstream
-from watchword.enforcement.envoy.process import check_addresses, prepare as prepare_envoy, wait_ready
+from watchword.enforcement.envoy import (
+    EdgeFiles,
+    PublishedApplication,
+    StreamGuard,
+    TcpAddress,
+    Upstream,
+    check_addresses,
+    wait_ready,
+    write_certificate_secret,
+)
+from watchword.enforcement.envoy import prepare as prepare_envoy
 from watchword.enforcement.ext_authz import ExtAuthz
 from watchword.enforcement.forward_auth import ForwardAuth
-from watchword.enforcement.streams import Streams
-from watchword.identity import ADMINISTRATORS
-from watchword.kernel import DecisionId, Event, SystemClock
-from watchword.keys import LocalAuthority
-from watchword.policy import PolicySource
 from watchword.settings import Settings
-from watchword.storage import OutboxRelay
-from watchword.supervisor import die_with_parent, report
-from watchword.trust import ContextSource, TrustState, profiles
+from watchword.supervisor import report
 
 _ENVOY_READY_S: Final = 15.0
 _HOUSEKEEPING_S: Final = 60.0
+_FORBIDDEN: Final = 403
 
 
 class Node:
@@ -66,7 +58,7 @@ class Node:
         self._settings = settings
         self._with_sample = with_sample
         self._stack = AsyncExitStack()
-        self._tasks: list[asyncio.Task[None]] = []
+        self._run = Path()
 
     async def start(self) -> None:
         """Open everything; when this returns the node decides, serves and has said so.
@@ -77,67 +69,176 @@ class Node:
         settings = self._settings
         prepare(settings.data)
         self._stack.enter_context(hold(settings.data))
-        run = run_directory(settings.data)
+        self._run = run_directory(settings.data)
         check_addresses(settings.edge.listeners)
-        applications = self._applications(run)
+        applications = self._published()
         services = await self._stack.enter_async_context(open_services(settings))
-        report(
-            kind="part",
-            name="database",
-            state="ready",
-            detail="sqlite" if services.database.is_sqlite else "postgresql",
-        )
-        await self._open_keys(services, run)
-        self._start_programs(applications, run)
-        await self._open_decision(services, applications)
-        await self._open_doors(services, applications, run)
-        await wait_ready(self._files, timeout_s=_ENVOY_READY_S)
-        report(kind="part", name="envoy", state="ready", detail=str(settings.edge.listen_address))
+        _ready("database", "sqlite" if services.database.is_sqlite else "postgresql")
+        files = await self._open_keys(services, applications)
+        self._start_programs(applications, files)
+        decides = await self._open_decision(services, applications)
+        await self._open_doors(services, applications, decides, files)
+        await wait_ready(files, timeout_s=_ENVOY_READY_S)
+        _ready("envoy", str(settings.edge.listen_address))
+        self._keep(self._housekeeping(services, applications, files))
         await self._announce(services, applications)
 
     async def stop(self) -> None:
         """Close everything, newest first."""
-        for task in self._tasks:
-            task.cancel()
-        for task in self._tasks:
-            with suppress(asyncio.CancelledError):
-                await task
         await self._stack.aclose()
 
-    def _applications(self, run: Path) -> tuple[Application, ...]:
+    def _published(self) -> tuple[Application, ...]:
         configured = self._settings.applications
         if not self._with_sample or any(app.name == "notes" for app in configured):
             return configured
-        return (*configured, sample_application(run))
+        return (*configured, sample_application(self._run))
 
-    async def _open_keys(self, services: Services, run: Path) -> None:
+    async def _open_keys(self, services: Services, applications: Sequence[Application]) -> EdgeFiles:
         for purpose in ("assertion", "journal"):
             await services.keys.ensure(purpose)
-        self._write_jwks(services, run)
-        edge = self._settings.edge
-        if edge.certificate_file:
-            certificate, key = Path(edge.certificate_file), Path(edge.private_key_file)
-            self._authority_file: Path | None = None
-        else:
-            ...
-        self._files = EdgeFiles(run, certificate, key, self._settings.data / "log")
+        self._write_jwks(services)
+        return self._certificates(applications)[0]
 
-    def _write_jwks(self, services: Services, run: Path) -> None:
-        """Publish the keys for applications on this machine; replaced whole, so that a reader never sees half."""
-        path = run / "jwks.json"
+    def _certificates(self, applications: Sequence[Application]) -> tuple[EdgeFiles, bool]:
+        """See that the edge has a certificate; tell whether it is a new one."""
+        edge = self._settings.edge
+        log = self._settings.data / "log"
+        if edge.certificate_file:
+            return EdgeFiles(self._run, Path(edge.certificate_file), Path(edge.private_key_file), log), False
+        hosts = [edge.host, *(host for app in applications for host in app.hosts)]
+        issued = authority_of(self._settings).ensure(hosts)
+        return EdgeFiles(self._run, issued.certificate_file, issued.private_key_file, log), issued.is_new
+
+    def _write_jwks(self, services: Services) -> None:
+        """Publish the keys for applications on this machine; replaced whole, so that no reader sees half."""
+        path = self._run / "jwks.json"
         fresh = path.with_suffix(".new")
         fresh.write_text(json.dumps(services.keys.jwks("assertion")))
         fresh.replace(path)
 
-    def _start_programs(self, applications: Sequence[Application], run: Path) -> None:
+    def _start_programs(self, applications: Sequence[Application], files: EdgeFiles) -> None:
         """Let the supervisor start Envoy and the sample now; Envoy denies until this process answers."""
-        argv = prepare_envoy(self._settings.edge, [_published(app) for app in applications], self._files)
-        report(kind="program", name="envoy", argv=argv)
+        published = [_edge_view(app) for app in applications]
+        report(kind="program", name="envoy", argv=prepare_envoy(self._settings.edge, published, files))
         if self._with_sample:
-            report(kind="program", name="notes", argv=sample_command(run, self._settings.edge.origin()))
+            report(kind="program", name="notes", argv=sample_command(self._run, self._settings.edge.origin()))
+
+    async def _open_decision(self, services: Services, applications: Sequence[Application]) -> Deciding:
+        journal = await asyncio.to_thread(
+            Journal.open,
+            self._settings.journal_directory,
+            signer=services.keys.signer("journal"),
+            clock=services.clock,
+            keys=services.keys.all_ever("journal"),
+        )
+        self._stack.push_async_callback(journal.close)
+        _ready("journal", f"{journal.seq} records")
+        decides = Deciding(services, applications, journal)
+        self._stack.push_async_callback(decides.close)
+        await decides.open()
+        for work in decides.background():
+            self._keep(work)
+        _ready("policies", decides.policies.problem or f"{len(decides.policies.current)} in force")
+        return decides
+
+    async def _open_doors(
+        self, services: Services, applications: Sequence[Application], decides: Deciding, files: EdgeFiles
+    ) -> None:
+        console = create_console(
+            decides.console_services(), _console_settings(self._settings), entropy=services.entropy
+        )
+        portal = self._settings.edge.origin()
+        page = adapters.refusal_page(portal, {app.name: app.title for app in applications})
+        minter = AssertionMinter(lambda: services.keys.signer("assertion"), portal)
+        wanted = {app.name: dict(app.identity_headers) for app in applications}
+
+        def door(unavailable: int) -> Door:
+            return Door(
+                decides.point,
+                Answers(portal, page, unavailable=unavailable),
+                minter,
+                identity_headers=wanted.__getitem__,
+                admitted=decides.streams.admitted,
+            )
+
+        # Envoy replaces a 5xx of its authorizer by a bare page of its own, so towards Envoy "unavailable" is a 403.
+        await self._listen(Listener(ExtAuthz(door(_FORBIDDEN)), on_unix_socket(files.authz_socket)))
+        await self._listen(Listener(console, on_unix_socket(files.web_socket)))
+        await self._listen(Listener(ControlApp(decides.status), on_unix_socket(self._run / "control.sock")))
+        guard = StreamGuard(services.clock, decides.streams.admits)
+        decides.streams.guarded_by(guard)
+        await guard.start(files.guard_socket)
+        self._stack.push_async_callback(guard.close)
+        forward = self._settings.forward_auth
+        if forward.listen:
+            address = TcpAddress.parse(forward.listen)
+            check_addresses([address])
+            trusted = [ipaddress.ip_network(network) for network in forward.trusted_proxies]
+            await self._listen(
+                Listener(ForwardAuth(door(503), console, trusted), on_address(address.host, address.port))
+            )
+            _ready("forward auth", forward.listen)
+        _ready("decision point", f"{len(applications)} applications")
+
+    async def _listen(self, listener: Listener) -> None:
+        await listener.start()
+        self._stack.push_async_callback(listener.stop)
+
+    def _keep(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run something in the background until the node stops."""
+        task = asyncio.create_task(work)
+
+        async def end() -> None:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+        self._stack.push_async_callback(end)
+
+    async def _housekeeping(self, services: Services, applications: Sequence[Application], files: EdgeFiles) -> None:
+        """Rotate keys and renew the certificate when they are due."""
+        every = timedelta(days=self._settings.keys.rotate_days)
+        while True:
+            await asyncio.sleep(_HOUSEKEEPING_S)
+            signer = services.keys.signer("assertion")
+            if services.clock.now() - signer.kid.created_at > every:
+                await services.keys.rotate("assertion")
+            await services.keys.retire_due()
+            self._write_jwks(services)
+            if self._certificates(applications)[1]:
+                write_certificate_secret(files)
+
+    async def _announce(self, services: Services, applications: Sequence[Application]) -> None:
+        edge = self._settings.edge
+        addresses = [("Portal", edge.origin())]
+        addresses += [(app.title, edge.origin(app.hosts[0])) for app in applications]
+        lines: list[str] = []
+        link = ""
+        invitation = await services.identity.accounts.first_administrator()
+        if invitation is not None:
+            link = f"{edge.origin()}/invite/{invitation.token.reveal()}"
+            lines += [
+                "",
+                "There is no administrator yet. Open this link once, within 24 hours, to become it:",
+                f"  {link}",
+            ]
+        if not edge.certificate_file:
+            lines += [
+                "",
+                "Browsers do not know this machine's certificate authority yet: `watchword ca trust` tells them.",
+            ]
+        report(
+            kind="up",
+            addresses=addresses,
+            lines=lines,
+            link=link,
+            version=__version__,
+            data=str(self._settings.data),
+            authority=str(self._settings.data / "ca" / "root.pem"),
+        )
 
 
-def _published(app: Application) -> PublishedApplication:
+def _edge_view(app: Application) -> PublishedApplication:
     return PublishedApplication(
         name=app.name,
         hosts=app.hosts,
@@ -145,3 +246,11 @@ def _published(app: Application) -> PublishedApplication:
         streaming=app.streaming,
         identity_headers=tuple(name.lower() for name in app.identity_headers),
     )
+
+
+def _console_settings(settings: Settings) -> ConsoleSettings:
+    return ConsoleSettings(portal_origin=settings.edge.origin())
+
+
+def _ready(name: str, detail: str) -> None:
+    report(kind="part", name=name, state="ready", detail=detail)

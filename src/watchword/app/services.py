@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -10,13 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from watchword.app.data import prepare
-from watchword.identity import Accounts, DirectoryReader, Handoff, IdentitySettings, Sessions, SignIn
 from watchword.devices import DeviceReader, Devices
+from watchword.identity import Identity, IdentitySettings
 from watchword.kernel import Clock, ConfigurationError, Entropy, Secret, SystemClock, SystemEntropy
-from watchword.keys import KeyRing, MasterKey, Sealer
+from watchword.keys import KeyRing, LocalAuthority, MasterKey, Sealer
 from watchword.settings import Settings
 from watchword.storage import Database, migrate
-from watchword.trust import NetworkLists
+from watchword.trust import NetworkListing
+
+PASSPHRASE_VARIABLE = "WATCHWORD_PASSPHRASE"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,19 +30,15 @@ class Services:
     database: Database
     sealer: Sealer
     keys: KeyRing
-    accounts: Accounts
-    sessions: Sessions
-    sign_in: SignIn
-    handoff: Handoff
-    directory: DirectoryReader
+    identity: Identity
     devices: Devices
     device_reader: DeviceReader
-    networks: NetworkLists
+    networks: NetworkListing
 
 
 @asynccontextmanager
 async def open_services(settings: Settings) -> AsyncIterator[Services]:
-    """Open the database and make the services; close it at the end.
+    """Open the database and make the services; close them at the end.
 
     Raises:
         WatchwordError: the data directory, the sealing key or the database cannot be used; said in one sentence.
@@ -55,9 +52,40 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         await migrate(database)
         keys = KeyRing(database, sealer, clock, entropy)
         await keys.load()
-        yield _services(settings, clock, entropy, database, sealer, keys)
+        identity = Identity.open(database, clock, entropy, sealer=sealer, settings=identity_settings(settings))
+        try:
+            yield Services(
+                settings=settings,
+                clock=clock,
+                entropy=entropy,
+                database=database,
+                sealer=sealer,
+                keys=keys,
+                identity=identity,
+                devices=Devices(database, clock, entropy, key=device_key(sealer), host=settings.edge.host),
+                device_reader=DeviceReader(database),
+                networks=NetworkListing(database, clock, entropy),
+            )
+        finally:
+            identity.close()
     finally:
         await database.close()
+
+
+def device_key(sealer: Sealer) -> bytes:
+    """Return the secret that device handles are made with."""
+    return sealer.derive("devices.handle")
+
+
+def identity_settings(settings: Settings) -> IdentitySettings:
+    """Tell the identity room what it needs to know of the edge and of sessions."""
+    return IdentitySettings(portal_origin=settings.edge.origin(), session_minutes=settings.decision.session_max_min)
+
+
+def authority_of(settings: Settings) -> LocalAuthority:
+    """Return the local certificate authority of a data directory."""
+    domains = [host for app in settings.applications for host in app.hosts]
+    return LocalAuthority(settings.data / "ca", SystemClock(), SystemEntropy(), domains=[settings.edge.host, *domains])
 
 
 def master_key(settings: Settings) -> MasterKey:
@@ -65,7 +93,7 @@ def master_key(settings: Settings) -> MasterKey:
 
     Raises:
         MasterKeyError: it is missing or malformed.
-        ConfigurationError: `keys.source` names no source.
+        ConfigurationError: `keys.source` names no source, or a passphrase was not given.
     """
     source = settings.keys.source
     if source == "file":
@@ -78,16 +106,19 @@ def master_key(settings: Settings) -> MasterKey:
     if source == "environment":
         return MasterKey.from_environment(settings.keys.variable)
     if source == "prompt":
-        return MasterKey.from_prompt(Secret(_ask()), _salt(settings.data / "keys" / "salt"))
-    raise ConfigurationError("`keys.source` must be `file`, `environment` or `prompt`")
-
-
-def _ask() -> str:
-    # The control plane has no terminal: the supervisor asks and passes the answer on, once, in the environment.
-    return os.environ.pop("WATCHWORD_PASSPHRASE", "") or getpass.getpass("Passphrase of the sealing key: ")
+        # The control plane has no terminal: `watchword up` asks, and passes the answer on in the environment.
+        passphrase = os.environ.get(PASSPHRASE_VARIABLE, "")
+        if not passphrase:
+            raise ConfigurationError(
+                "the passphrase of the sealing key was not given",
+                hint=f"start with `watchword up`, or set {PASSPHRASE_VARIABLE}",
+            )
+        return MasterKey.from_prompt(Secret(passphrase), _salt(settings.data / "keys" / "salt"))
+    raise ConfigurationError(f"`keys.source` cannot be `{source}`", hint="use file, environment or prompt")
 
 
 def _salt(path: Path) -> bytes:
+    """Return the salt of this installation; it is no secret, but it must stay the same."""
     if not path.exists():
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         path.write_bytes(os.urandom(16))

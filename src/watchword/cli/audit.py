@@ -31,11 +31,15 @@ def verify(context: typer.Context) -> None:
         return report
 
     report = shell.run(act)
-    fields = {"ok": report.ok, "records": report.records, "finding": str(report.finding) if report.finding else None}
-    if report.ok:
+    fields = {
+        "ok": report.is_sound,
+        "records": report.records,
+        "finding": report.finding.words if report.finding else None,
+    }
+    if report.is_sound:
         shell.say(f"the journal is whole: {report.records} records, chained and signed", **fields)
         return
-    shell.say(f"the journal is NOT whole: {report.finding}", **fields)
+    shell.say(f"the journal is NOT whole: {report.finding.words}", **fields)
     raise typer.Exit(EXIT_FOUND_WRONG)
 
 

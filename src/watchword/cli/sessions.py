@@ -8,6 +8,7 @@ import typer
 
 from watchword.cli.force import in_force
 from watchword.cli.shell import shell_of
+from watchword.cli.users import find_user
 
 app = typer.Typer(help="List sessions and end them.", no_args_is_help=True)
 
@@ -20,7 +21,7 @@ def list_sessions(
     shell = shell_of(context)
 
     async def act(services: Any) -> list[dict[str, Any]]:
-        names = {found.id: found.name for found in await services.directory.users()}
+        names = {found.id: found.name for found in await services.identity.reader.users()}
         return [
             {
                 "session": session.id,
@@ -31,7 +32,7 @@ def list_sessions(
                 "ends": f"{session.expires_at:%Y-%m-%d %H:%M}",
                 "device": session.device_id,
             }
-            for session in await services.directory.sessions()
+            for session in await services.identity.reader.sessions()
             if user is None or names.get(session.user_id) == user
         ]
 
@@ -53,11 +54,11 @@ def end(
 
     async def act(services: Any) -> tuple[int, str]:
         if session is not None:
-            await services.sessions.end(SessionId(session), actor=shell.actor, reason="ended by an operator")
+            await services.identity.sessions.end(SessionId(session), actor=shell.actor, reason="ended by an operator")
             ended = 1
         else:
-            found = await services.accounts.find(user)
-            ended = await services.sessions.end_all(found.id, actor=shell.actor, reason="ended by an operator")
+            found = await find_user(services, user)
+            ended = await services.identity.sessions.end_all(found.id, actor=shell.actor, reason="ended by an operator")
         return ended, await in_force(services)
 
     ended, force = shell.run(act)

@@ -143,7 +143,7 @@ class Procedure:
     ) -> Decision:
         """Weigh a sign-in whose factors were verified and whose session does not exist yet.
 
-        Allow, step up (a second factor is needed) or deny; never a permit. The portal counts as `internal`.
+        Allow, step up (a second factor is needed) or deny; never a permit.
         """
         now = self._now()
         request = AccessRequest("POST", "", "/sign-in", client_ip)
@@ -154,10 +154,7 @@ class Procedure:
             case.settle(Answer.DENY, Reason.NETWORK_BLOCKED)
             return case.close()
         self._accept_device(case, user, device_id)
-        evidence = self._evidence(case, user, standing, mfa_at=now if is_multi_factor else None, sighting=None)
-        profile = self._sources.profiles[_PORTAL_PROFILE]
-        case.assessment = assess(evidence, self._sources.trust.baseline(user.id), profile, now=now)
-        case.level = profile.gate(case.assessment, Sensitivity.INTERNAL)
+        self._weigh(case, user, standing, mfa_at=now if is_multi_factor else None)
         if case.level is RiskLevel.HIGH:
             case.settle(Answer.DENY, Reason.RISK_HIGH)
         elif case.level is RiskLevel.MEDIUM and not is_multi_factor:
@@ -165,6 +162,29 @@ class Procedure:
         else:
             case.settle(Answer.ALLOW)
         return case.close()
+
+    def weigh_session(self, session: SessionFacts, client_ip: str) -> Decision:
+        """Weigh a live session as it stands now, for the page that shows it; nothing is decided from it."""
+        user = self._sources.facts.user(session.user_id)
+        now = self._now()
+        case = Case(AccessRequest("GET", "", "/", client_ip), DecisionId.new(now, self._entropy), now, session)
+        if user is None:
+            case.settle(Answer.DENY, Reason.FACT_MISSING)
+            return case.close()
+        case.user, case.session = user, session
+        self._accept_device(case, user, session.device_id)
+        standing = self._sources.networks.standing(client_ip, now)
+        mfa_at = session.mfa_at if self._mfa_age_min(case) is not None else None
+        self._weigh(case, user, standing, mfa_at=mfa_at)
+        case.settle(Answer.DENY if case.level is RiskLevel.HIGH else Answer.ALLOW)
+        return case.close()
+
+    def _weigh(self, case: Case, user: UserFacts, standing: Standing, *, mfa_at: datetime | None) -> None:
+        """Weigh what the portal sees; the portal counts as `internal`."""
+        evidence = self._evidence(case, user, standing, mfa_at=mfa_at, sighting=None)
+        profile = self._sources.profiles[_PORTAL_PROFILE]
+        case.assessment = assess(evidence, self._sources.trust.baseline(user.id), profile, now=case.now)
+        case.level = profile.gate(case.assessment, Sensitivity.INTERNAL)
 
     def _now(self) -> datetime:
         """Return the wall time, held still while the machine's clock is behind what was seen already.

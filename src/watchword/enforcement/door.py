@@ -19,6 +19,8 @@ _MAX_HANDLE: Final = 200
 ASSERTION_HEADER: Final = b"x-watchword-assertion"
 DECISION_HEADER: Final = b"x-watchword-decision"
 SESSION_HEADER: Final = b"x-watchword-session"
+# Set by our edge on routes whose answers may be long: there the stream will ask for its kill handle.
+STREAM_HEADER: Final = b"x-watchword-stream"
 
 
 class DecisionPoint(Protocol):
@@ -34,7 +36,7 @@ class Door:
 
     Args:
         identity_headers: for an application, the plain headers it wants: header name to claim.
-        admitted: told of each allowed decision, so that streams can be matched to it.
+        admitted: told of each allowed decision about a stream, so that its kill handle can be matched to it.
     """
 
     def __init__(
@@ -77,6 +79,8 @@ class Door:
         )
         decision = await self._point.authorize(request)
         if decision.answer is Answer.ALLOW and decision.permit is not None:
+            if STREAM_HEADER in headers:
+                self._admitted(decision)
             return self._admit(decision, cookie_header)
         return self._answers.refuse(
             decision,
@@ -91,7 +95,6 @@ class Door:
     def _admit(self, decision: Decision, cookie_header: str) -> HttpAnswer:
         headers: list[Header] = [(DECISION_HEADER, decision.id.encode())]
         remove: list[bytes] = []
-        self._admitted(decision)
         if decision.user is not None and decision.session is not None:
             headers.append((ASSERTION_HEADER, self._minter.mint(decision).encode()))
             headers.append((SESSION_HEADER, decision.session.id.encode()))

@@ -10,6 +10,7 @@ from typing import Final, Protocol
 from watchword.decision import AccessRequest, Decision
 from watchword.kernel import Answer, DecisionId, Event
 
+# Streams claim their admission within milliseconds; those that never come are forgotten in turn.
 _REMEMBERED: Final = 20_000
 
 
@@ -44,11 +45,10 @@ class Streams:
 
     def __init__(
         self,
-        guard: StreamGuard,
         decide: Callable[[AccessRequest], Decision],
         on_cut: Callable[[DecisionId, Decision], None],
     ) -> None:
-        self._guard = guard
+        self._guard: StreamGuard | None = None
         self._decide = decide
         self._on_cut = on_cut
         self._admitted: OrderedDict[DecisionId, Admission] = OrderedDict()

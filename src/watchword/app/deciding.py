@@ -1,0 +1,164 @@
+"""The decision point of a node and everything that keeps its facts fresh, put together."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Mapping, Sequence
+from typing import Any, Final
+
+from watchword import __version__
+from watchword.app import adapters
+from watchword.app.policies import plant_default_policies
+from watchword.app.services import Services, device_key
+from watchword.audit import Journal
+from watchword.bus import Bus
+from watchword.console import Services as ConsoleServices
+from watchword.decision import Application, Decision, DecisionPoint, FactBase, Procedure, Sources
+from watchword.enforcement.streams import Streams
+from watchword.kernel import DecisionId, UserId
+from watchword.policy import PolicySource
+from watchword.storage import OutboxRelay
+from watchword.trust import ContextSource, NetworkLists, TrustState, profiles
+
+_LOOK_AT_POLICIES_S: Final = 0.05
+
+
+class Deciding:
+    """What decides, and what feeds it.
+
+    Attributes:
+        point: releases decisions.
+        streams: asks again about open streams.
+        policies: the source of the set in force.
+    """
+
+    def __init__(self, services: Services, applications: Sequence[Application], journal: Journal) -> None:
+        settings, clock = services.settings, services.clock
+        self._services = services
+        self._applications = applications
+        self._journal = journal
+        self._bus = Bus()
+        self._relay = OutboxRelay(services.database, self._bus, journal, clock)
+        self._facts = FactBase(
+            services.identity.reader, services.device_reader, clock, fresh_at=lambda: self._relay.fresh_at
+        )
+        self._places = ContextSource.open(settings.trust)
+        self._networks = NetworkLists(services.database)
+        self._trust = TrustState(services.database, clock, self._places, timezone_of=self._zone_of)
+        self.policies = PolicySource(settings.policy_directory)
+        self._procedure = Procedure(
+            Sources(
+                applications=applications,
+                facts=self._facts,
+                policies=lambda: self.policies.current,
+                trust=self._trust,
+                places=self._places,
+                networks=self._networks,
+                profiles=profiles(settings.trust),
+                device_key=device_key(services.sealer),
+                settings=settings.decision,
+            ),
+            clock,
+            services.entropy,
+        )
+        self.point = DecisionPoint(self._procedure, journal)
+        self.streams = Streams(self._procedure.decide, self._note_cut)
+
+    async def open(self) -> None:
+        """Journal what an earlier run left, load the facts, follow the events.
+
+        What was committed before is read from the tables; only what comes after is delivered.
+        """
+        settings = self._services.settings
+        await self._relay.start_at_end()
+        plant_default_policies(settings.policy_directory)
+        await self._networks.load(settings.trust.networks)
+        await self._trust.load()
+        await self._facts.load()
+        await self.policies.start()
+        await self._services.identity.load()
+        for observer in (
+            self._facts.observe,
+            self._networks.observe,
+            self._trust.observe,
+            self._services.keys.observe,
+            self.streams.observe,
+        ):
+            self._bus.subscribe(observer)
+        await self._relay.catch_up()
+
+    def background(self) -> Sequence[Coroutine[Any, Any, None]]:
+        """Return the work that must go on while the node runs."""
+        return self._relay.run(), self._trust.run(), self._follow_policies()
+
+    async def close(self) -> None:
+        """Stop watching policies and write behind what was learned."""
+        await self.policies.stop()
+        await self._trust.flush()
+
+    def console_services(self) -> ConsoleServices:
+        """Fill the console's ports."""
+        services, settings = self._services, self._services.settings
+        return ConsoleServices(
+            clock=services.clock,
+            csrf_key=services.sealer.derive("console.csrf"),
+            identity=services.identity,
+            devices=services.devices,
+            device_reader=services.device_reader,
+            visitors=self._facts,
+            risk=adapters.RiskAdapter(self._procedure),
+            applications=adapters.ApplicationsAdapter(self._applications, settings.edge, self._procedure),
+            decisions=adapters.DecisionsAdapter(self.point, settings.journal_directory),
+            policies=adapters.PolicyAdapter(self.policies, settings.policy_directory),
+            audit=adapters.AuditAdapter(self._journal, settings.journal_directory, services.keys, services.clock),
+            places=adapters.PlacesAdapter(self._places),
+            keys=adapters.KeysAdapter(services.keys),
+            health=adapters.HealthAdapter(self._parts),
+            settled=self._relay.catch_up,
+        )
+
+    async def status(self) -> dict[str, Any]:
+        """Tell this machine's own tools how the node is."""
+        current, relay, journal = self.policies.current, self._relay, self._journal
+        return {
+            "version": __version__,
+            "position": relay.position,
+            "snapshot_age_s": round(self._facts.age_s(), 3),
+            "relay_problem": type(relay.failure).__name__ if relay.failure else None,
+            "journal_records": journal.seq,
+            "journal_problem": journal.problem.message if journal.problem else None,
+            "policy_version": current.version,
+            "policies": len(current),
+            "policy_problem": self.policies.problem,
+            "decisions": {f"{answer.value}/{reason.code}": n for (answer, reason), n in self.point.counts.items()},
+            **self._facts.counts(),
+        }
+
+    async def _parts(self) -> Mapping[str, bool]:
+        return {
+            "snapshot": self._relay.failure is None,
+            "journal": self._journal.problem is None,
+            "policies": self.policies.problem is None and len(self.policies.current) > 0,
+        }
+
+    def _zone_of(self, user_id: str) -> str:
+        user = self._facts.user(UserId(user_id))
+        return user.timezone if user is not None else "UTC"
+
+    async def _follow_policies(self) -> None:
+        """Ask again about every open stream when other policies are in force."""
+        version = self.policies.current.version
+        while True:
+            await asyncio.sleep(_LOOK_AT_POLICIES_S)
+            if self.policies.current.version != version:
+                version = self.policies.current.version
+                self.streams.reconsider()
+
+    def _note_cut(self, decision_id: DecisionId, decision: Decision) -> None:
+        record = decision.record() | {"type": "stream.cut", "stream": decision_id}
+        self._journal.append_nowait(record).add_done_callback(_forgive)
+
+
+def _forgive(future: asyncio.Future[int]) -> None:
+    # The stream is cut whether or not that can be written; the journal says by itself when it cannot.
+    future.exception()

@@ -1,0 +1,133 @@
+"""Look at everything a node needs, one finding each, and say what would mend it."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from watchword.app.data import prepare
+from watchword.app.services import authority_of, open_services
+from watchword.audit import verify
+from watchword.enforcement.envoy import check_addresses, find_envoy
+from watchword.kernel import WatchwordError
+from watchword.policy import PolicyLoadError, PolicySet
+from watchword.settings import Settings
+
+_LOW_DISK_BYTES = 1 << 30
+_STALE_S = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one check found.
+
+    Attributes:
+        remedy: what to do; empty when all is well.
+    """
+
+    check: str
+    is_well: bool
+    detail: str
+    remedy: str = ""
+
+
+async def examine(settings: Settings, status: Mapping[str, Any] | None) -> list[Finding]:
+    """Run every check; `status` is what the running node says of itself, or nothing when none runs."""
+    findings = [_attempt("data directory", lambda: prepare(settings.data), str(settings.data)), _disk(settings)]
+    findings.append(_attempt("envoy", find_envoy, "found"))
+    findings += await _state(settings)
+    findings.append(_policies(settings))
+    findings.append(_certificates(settings))
+    if status is None:
+        findings.append(Finding("node", is_well=True, detail="not running"))
+        findings.append(_attempt("addresses", lambda: check_addresses(settings.edge.listeners), "free"))
+    else:
+        findings += _node(status)
+    return findings
+
+
+def _attempt(check: str, act: Any, detail: str) -> Finding:
+    try:
+        found = act()
+    except WatchwordError as error:
+        return Finding(check, is_well=False, detail=error.message, remedy=error.hint or "")
+    return Finding(check, is_well=True, detail=str(found) if found is not None else detail)
+
+
+def _disk(settings: Settings) -> Finding:
+    free = shutil.disk_usage(settings.data).free
+    words = f"{free / (1 << 30):.1f} GiB free"
+    if free < _LOW_DISK_BYTES:
+        return Finding("disk", is_well=False, detail=words, remedy="free some space: a full disk denies every request")
+    return Finding("disk", is_well=True, detail=words)
+
+
+async def _state(settings: Settings) -> list[Finding]:
+    """Open the database under the sealing key, and walk through the journal."""
+    try:
+        async with open_services(settings) as services:
+            users = await services.identity.reader.users()
+            report = verify(settings.journal_directory, services.keys.all_ever("journal"))
+    except WatchwordError as error:
+        return [Finding("database", is_well=False, detail=error.message, remedy=error.hint or "")]
+    findings = [Finding("database", is_well=True, detail=f"{len(users)} users")]
+    if not any(user.is_administrator and not user.is_disabled for user in users):
+        findings.append(
+            Finding(
+                "administrator",
+                is_well=False,
+                detail="nobody can administer",
+                remedy="start the node: it prints a link for the first administrator",
+            )
+        )
+    if report.finding is None:
+        findings.append(Finding("journal", is_well=True, detail=f"{report.records} records, whole"))
+    else:
+        remedy = "keep a copy of the journal directory and find out who changed it"
+        findings.append(Finding("journal", is_well=False, detail=report.finding.words, remedy=remedy))
+    return findings
+
+
+def _policies(settings: Settings) -> Finding:
+    try:
+        loaded = PolicySet.load(settings.policy_directory)
+    except PolicyLoadError as error:
+        return Finding("policies", is_well=False, detail=str(error.problems[0]), remedy="run: watchword policies check")
+    if len(loaded) == 0:
+        return Finding(
+            "policies",
+            is_well=False,
+            detail="none, so everything is denied",
+            remedy=f"write one in {settings.policy_directory}",
+        )
+    return Finding("policies", is_well=True, detail=f"{len(loaded)} policies")
+
+
+def _certificates(settings: Settings) -> Finding:
+    if settings.edge.certificate_file:
+        return Finding("certificate", is_well=True, detail=settings.edge.certificate_file)
+    authority = authority_of(settings)
+    if not authority.root_file.exists():
+        return Finding("certificate", is_well=True, detail="the local authority is made at the first start")
+    return Finding("certificate", is_well=True, detail=f"local authority, SHA-256 {authority.root_fingerprint[:23]}...")
+
+
+def _node(status: Mapping[str, Any]) -> list[Finding]:
+    age = status["snapshot_age_s"]
+    stale = age > _STALE_S
+    findings = [
+        Finding(
+            "node",
+            is_well=not stale,
+            detail=f"running, facts {age:.2f} s old, {status['sessions']} sessions",
+            remedy="it cannot follow the database, so it denies; look at the database check above" if stale else "",
+        )
+    ]
+    for name, key in (("node: journal", "journal_problem"), ("node: policies", "policy_problem")):
+        problem = status[key]
+        findings.append(
+            Finding(name, is_well=problem is None, detail=problem or "well", remedy="see above" if problem else "")
+        )
+    return findings
