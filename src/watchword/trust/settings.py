@@ -40,6 +40,10 @@ class NetworkFileSettings:
 class TrustSettings:
     """What trust is computed from."""
 
+    place_file: str = setting(
+        "Table of address ranges made by `tools/places.py`, for example with ASNs; empty means the shipped one.",
+        default="",
+    )
     city_file: str = setting("MaxMind or DB-IP city database (.mmdb) of your own; empty for none.", default="")
     asn_file: str = setting(
         "MaxMind, DB-IP or IPtoASN database of autonomous systems (.mmdb); empty for none.", default=""

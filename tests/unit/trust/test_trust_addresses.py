@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from watchword.trust import AddressKind, network_of
-from watchword.trust.addresses import read_address
+from watchword.trust.addresses import _read, read_address
 
 
 @pytest.mark.parametrize(
@@ -60,6 +60,13 @@ def test_what_is_no_address_is_malformed_and_nothing_else(text: str) -> None:
     assert address.kind is AddressKind.MALFORMED
     assert address.place_key is None
     assert network_of(text) == ""
+
+
+def test_addresses_too_long_to_be_one_do_not_push_real_ones_out_of_the_cache() -> None:
+    before = _read.cache_info().currsize
+    for n in range(100):
+        read_address(f"{n}" * 1000)
+    assert _read.cache_info().currsize == before
 
 
 @given(st.text(max_size=60))

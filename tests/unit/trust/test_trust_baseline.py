@@ -96,6 +96,13 @@ def test_an_event_that_comes_late_does_not_move_the_last_verified_place_back() -
     assert learned.last_verified.place.country == "DE"
 
 
+def test_an_event_that_comes_late_from_the_same_place_does_not_make_the_last_verification_older() -> None:
+    # Prevents: a journey looking slower than it was.
+    learned = taught(outcome(1), outcome(3))
+    assert learned.last_verified is not None
+    assert learned.last_verified.at == NOW - timedelta(days=1)
+
+
 def test_an_address_without_a_position_leaves_the_last_verified_place_alone() -> None:
     learned = taught(outcome(3), outcome(1, Place()))
     assert learned.last_verified is not None

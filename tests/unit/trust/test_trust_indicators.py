@@ -215,7 +215,9 @@ def test_a_shift_past_midnight_belongs_to_the_day_on_which_it_began(local: datet
 # --- failures, networks, second factor ------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("count", "expected"), [(0.0, False), (2.4, False), (2.9, True), (1000.0, True)])
+@pytest.mark.parametrize(
+    ("count", "expected"), [(0.0, False), (2.4, False), (2.9, True), (1000.0, True), (float("nan"), True)]
+)
 def test_about_three_failures_count(count: float, *, expected: bool) -> None:
     assert tell.failed_attempts(Evidence(BERLIN, failed_attempts=count)).is_present is expected
 
@@ -226,6 +228,7 @@ def test_a_listed_network_is_suspicious_with_its_reason_cut_to_a_sentence() -> N
     assert "known scanner" in found.detail
     assert len(found.detail) < 200
     assert tell.suspicious_ip(Evidence(BERLIN, standing=Standing(allowed=True))).is_present is False
+    assert tell.suspicious_ip(Evidence(BERLIN, standing=Standing(blocked=True))).is_present is True
 
 
 @pytest.mark.parametrize(("minutes", "recent"), [(0, True), (14.9, True), (15.1, False), (600, False)])

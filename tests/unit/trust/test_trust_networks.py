@@ -103,6 +103,11 @@ def test_at_equal_length_the_block_wins() -> None:
     assert not standing.allowed
 
 
+def test_at_equal_length_the_suspicion_stands() -> None:
+    assert tables((SUSPICIOUS, "192.0.2.0/24"), (ALLOW, "192.0.2.0/24")).standing("192.0.2.7", NOW).suspicious
+    assert not tables((SUSPICIOUS, "192.0.2.0/24"), (ALLOW, "192.0.2.0/25")).standing("192.0.2.7", NOW).suspicious
+
+
 def test_a_block_inside_an_allowed_network_blocks() -> None:
     standing = tables((ALLOW, "192.0.2.0/24"), (BLOCK, "192.0.2.7/32")).standing("192.0.2.7", NOW)
     assert standing.blocked

@@ -168,6 +168,16 @@ def test_the_table_answers_as_the_ranges_it_was_made_from(builder: ModuleType, t
                 assert table.find(128, number)[0] == reference(v6, number)
 
 
+def test_a_table_of_the_operators_own_takes_the_place_of_the_shipped_one(builder: ModuleType, tmp_path: Path) -> None:
+    path = tmp_path / "own.bin"
+    builder.write_table(
+        path, ([(0x08080000, 0x0808FFFF, "JP")], []), ([(0x08080000, 0x0808FFFF, 64500)], []), source="own"
+    )
+    place = ContextSource.open(TrustSettings(place_file=str(path))).place_of("8.8.8.8")
+    assert (place.country, place.asn) == ("JP", 64500)
+    assert "own" in place.sources
+
+
 def test_both_ends_of_the_address_space_have_an_answer(source: ContextSource) -> None:
     table = PlaceTable(DATA / "places.bin")
     for bits in (32, 128):

@@ -215,6 +215,8 @@ def test_the_profile_trust_score_asks_for_the_greater_of_resource_and_sensitivit
     assert found.trust == 60
     assert TRUST.gate(found, Sensitivity.PUBLIC) is RiskLevel.LOW
     assert TRUST.gate(found, Sensitivity.RESTRICTED) is RiskLevel.LOW
+    assert TRUST.gate(_trusting(), Sensitivity.PUBLIC) is RiskLevel.LOW
+    assert TRUST.gate(_trusting(), Sensitivity.INTERNAL) is RiskLevel.MEDIUM
     assert TRUST.gate(found, Sensitivity.PUBLIC, min_trust=70) is RiskLevel.HIGH
     assert ADDITIVE.gate(found, Sensitivity.RESTRICTED) is RiskLevel.MEDIUM  # the new device
 

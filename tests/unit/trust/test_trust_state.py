@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from watchword.kernel import Acr, Event, EventId, FrozenClock, SessionId, UserId
+import watchword.identity  # noqa: F401  # declares the events
+from watchword.kernel import Acr, Event, EventId, FrozenClock, SessionId, UserId, event_types
 from watchword.storage import Database, StorageError
 from watchword.trust import EMPTY_BASELINE, ContextSource, Evidence, TrustState, assess, profiles
 from watchword.trust.context import DATA, read_centres
@@ -62,6 +63,14 @@ def tell(clock: FrozenClock, entropy: Any) -> Teller:
 def memory(clock: FrozenClock) -> TrustState:
     """A state that never meets its database."""
     return TrustState(Database("sqlite:////nowhere.db"), clock, CONTEXT)
+
+
+def test_the_events_it_learns_from_are_told_by_identity_with_the_fields_it_reads() -> None:
+    told = {name: kind.fields.keys() for name, kind in event_types().items()}
+    assert {"user", "session", "acr", "ip"} <= told["identity.session.started"]
+    assert {"user", "session", "acr", "ip"} <= told["identity.session.stepped_up"]
+    assert "user" in told["identity.sign_in.failed"]
+    assert TrustState._handlers.keys() <= told.keys()
 
 
 # --- learning -------------------------------------------------------------------------------------------------------
