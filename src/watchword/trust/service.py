@@ -8,7 +8,8 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from math import exp
 
-from watchword.kernel import Acr, Clock, Event
+from watchword.kernel import Acr, Clock, Event, UserId
+from watchword.kernel.ids import MalformedIdError
 from watchword.storage import Database, StorageError
 from watchword.trust import store
 from watchword.trust.addresses import network_of
@@ -83,7 +84,7 @@ class TrustState:
         found = self._failures.get(user_id)
         return _decayed(found, now.timestamp()) if found else 0.0
 
-    def sighting(self, session_id: str) -> Sighting | None:
+    def session_sighting(self, session_id: str) -> Sighting | None:
         """Return where a session was last seen acting normally."""
         return self._sessions.get(session_id)
 
@@ -147,7 +148,7 @@ class TrustState:
         return True
 
     def _verified(self, event: Event) -> None:
-        user, session, ip = _text(event, "user"), _text(event, "session"), _text(event, "ip")
+        user, session, ip = _user(event), _text(event, "session"), _text(event, "ip")
         if not user or not ip:
             return
         place = self._context.place_of(ip)
@@ -162,7 +163,7 @@ class TrustState:
                 self._remember_session(session, Sighting(place, event.at))
 
     def _failed(self, event: Event) -> None:
-        user = _text(event, "user")
+        user = _user(event)
         if not user:
             return
         # A failure cannot be newer than now, so that a clock that goes back cannot keep it fresh.
@@ -218,6 +219,14 @@ def _is_reachable(known: Sighting, place: Place, now: datetime) -> bool:
 def _text(event: Event, name: str) -> str:
     value = event.data.get(name)
     return value if isinstance(value, str) and len(value) <= _LONGEST_ID else ""
+
+
+def _user(event: Event) -> str:
+    # Prevents: an event that names no user stopping the relay, and with it every decision.
+    try:
+        return UserId(_text(event, "user"))
+    except MalformedIdError:
+        return ""
 
 
 def _acr(event: Event) -> Acr:

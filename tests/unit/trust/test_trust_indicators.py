@@ -11,6 +11,7 @@ from watchword.trust import EMPTY_BASELINE, AddressKind, Baseline, Evidence, Pla
 from watchword.trust import indicators as tell
 from watchword.trust.baseline import Outcome, learn
 from watchword.trust.geometry import effective_km, great_circle_km
+from watchword.trust.worktime import _zone, local_time
 
 NOW = datetime(2026, 11, 18, 12, tzinfo=UTC)  # a Wednesday
 BERLIN = Place(country="DE", city="Berlin", latitude=52.52, longitude=13.40, radius_km=20.0)
@@ -194,6 +195,13 @@ def test_habits_of_the_week_say_nothing_good_about_the_weekend() -> None:
 def test_a_zone_that_does_not_exist_counts_as_utc(zone: str) -> None:
     learned = habits(BERLIN, days=2)
     assert tell.off_hours(Evidence(BERLIN, timezone=zone), learned, HOURS, NOW).is_present is False
+
+
+def test_names_too_long_to_be_a_zone_do_not_push_real_ones_out_of_the_cache() -> None:
+    before = _zone.cache_info().currsize
+    for n in range(100):
+        local_time(NOW, f"{n}" * 1000)
+    assert _zone.cache_info().currsize <= before
 
 
 @pytest.mark.parametrize(
