@@ -31,7 +31,7 @@ _MAX_WEIGHT = 1000
 _HOURS_OUTCOMES = 20
 _HOURS_DAYS = 5
 _HOURS_SHARE = 50
-_MAX_HOURS_TOTAL = 2000
+_MAX_HOUR = 255
 _DAY = 24
 _SATURDAY = 6
 FASTEST_KMH = 1000.0
@@ -73,7 +73,7 @@ class Baseline:
     """One user's own history, bounded.
 
     Attributes:
-        hours: verified outcomes by hour of the user's day, working week first (24), then weekend (24).
+        hours: verified outcomes by hour of the user's day, working week first (24), then weekend (24); a byte each.
         outcomes: how many were learned.
         days: on how many days.
         last_verified: the newest verified place that has a position.
@@ -85,7 +85,7 @@ class Baseline:
     countries: Mapping[str, Seen] = field(default_factory=lambda: MappingProxyType({}))
     asns: Mapping[int, Seen] = field(default_factory=lambda: MappingProxyType({}))
     networks: Mapping[str, Seen] = field(default_factory=lambda: MappingProxyType({}))
-    hours: tuple[int, ...] = (0,) * (2 * _DAY)
+    hours: bytes = bytes(2 * _DAY)
     outcomes: int = 0
     days: int = 0
     last_day: int = 0
@@ -177,13 +177,14 @@ def _counted(known: Mapping[K, Seen], key: K | None, at: float, weight: int, mos
     return MappingProxyType(kept)
 
 
-def _hour_counted(hours: tuple[int, ...], index: int) -> tuple[int, ...]:
-    counted = [count + (at == index) for at, count in enumerate(hours)]
-    # Old habits fade: everything is halved now and then.
-    return tuple(count // 2 for count in counted) if sum(counted) > _MAX_HOURS_TOTAL else tuple(counted)
+def _hour_counted(hours: bytes, index: int) -> bytes:
+    # Old habits fade: everything is halved when one hour's byte is full.
+    counted = bytearray(hours) if hours[index] < _MAX_HOUR else bytearray(count // 2 for count in hours)
+    counted[index] += 1
+    return bytes(counted)
 
 
-def _usual_hours(hours: tuple[int, ...], outcomes: int, days: int) -> frozenset[int] | None:
+def _usual_hours(hours: bytes, outcomes: int, days: int) -> frozenset[int] | None:
     if outcomes < _HOURS_OUTCOMES or days < _HOURS_DAYS:
         return None
     total = sum(hours)
@@ -218,7 +219,7 @@ def dump(baseline: Baseline) -> str:
             "countries": {k: [s.weight, s.first, s.last] for k, s in baseline.countries.items()},
             "asns": {str(k): [s.weight, s.first, s.last] for k, s in baseline.asns.items()},
             "networks": {k: [s.weight, s.first, s.last] for k, s in baseline.networks.items()},
-            "hours": baseline.hours,
+            "hours": list(baseline.hours),
             "outcomes": baseline.outcomes,
             "days": baseline.days,
             "last_day": baseline.last_day,
@@ -252,7 +253,7 @@ def parse(text: str) -> Baseline:
 
 
 def _parse(stored: Any) -> Baseline:
-    hours = tuple(int(count) for count in stored["hours"])
+    hours = bytes(stored["hours"])
     if len(hours) != 2 * _DAY:
         raise ValueError("not a stored baseline")
     last = None

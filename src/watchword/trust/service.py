@@ -8,8 +8,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from math import exp
 
-from watchword.kernel import Acr, Clock, Event, UserId
-from watchword.kernel.ids import MalformedIdError
+from watchword.kernel import Acr, Clock, Event, UserId, WatchwordError
 from watchword.storage import Database, StorageError
 from watchword.trust import store
 from watchword.trust.addresses import network_of
@@ -24,7 +23,7 @@ _MAX_FAILURES = 1000.0
 _MAX_USERS_WITH_FAILURES = 50_000
 _MAX_SESSIONS = 100_000
 _REMEMBERED_EVENTS = 10_000
-_BATCH = 200
+_BATCH = 50
 _SKEW = timedelta(seconds=CLOCK_SKEW_S)
 _LONGEST_ID = 64
 
@@ -50,6 +49,7 @@ class TrustState:
         self._clock = clock
         self._context = context
         self._timezone_of = timezone_of
+        self._stored: dict[str, str] = {}
         self._baselines: dict[str, Baseline] = {}
         self._dirty: set[str] = set()
         self._deleted: set[str] = set()
@@ -59,14 +59,12 @@ class TrustState:
         self.unreadable = 0
 
     async def load(self) -> None:
-        """Read every stored baseline; one that cannot be read is dropped, so that its user starts cold."""
+        """Read every stored baseline; each is unpacked when its user is first asked about.
+
+        One that cannot be unpacked is dropped and counted in `unreadable`: its user starts cold.
+        """
         async with self._database.read() as connection:
-            rows = await store.all_baselines(connection)
-        for user, data in rows:
-            try:
-                self._baselines[user] = parse(data)
-            except ValueError:
-                self.unreadable += 1
+            self._stored = dict(await store.all_baselines(connection))
 
     async def observe(self, events: Sequence[Event]) -> None:
         """Learn from committed events; delivered twice, late or from the future they teach nothing wrong."""
@@ -77,6 +75,17 @@ class TrustState:
 
     def baseline(self, user_id: str) -> Baseline:
         """Return what is usual for a user; empty for somebody new."""
+        found = self._baselines.get(user_id)
+        if found is not None:
+            return found
+        stored = self._stored.pop(user_id, None)
+        return EMPTY_BASELINE if stored is None else self._unpack(user_id, stored)
+
+    def _unpack(self, user_id: str, stored: str) -> Baseline:
+        try:
+            self._baselines[user_id] = parse(stored)
+        except ValueError:
+            self.unreadable += 1
         return self._baselines.get(user_id, EMPTY_BASELINE)
 
     def failed_attempts(self, user_id: str, now: datetime) -> float:
@@ -182,6 +191,7 @@ class TrustState:
 
     def _user_deleted(self, event: Event) -> None:
         self._baselines.pop(event.subject, None)
+        self._stored.pop(event.subject, None)
         self._failures.pop(event.subject, None)
         self._dirty.discard(event.subject)
         self._deleted.add(event.subject)
@@ -225,7 +235,7 @@ def _user(event: Event) -> str:
     # Prevents: an event that names no user stopping the relay, and with it every decision.
     try:
         return UserId(_text(event, "user"))
-    except MalformedIdError:
+    except WatchwordError:
         return ""
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ipaddress
+import tempfile
 import time
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -79,6 +81,16 @@ def test_a_list_that_is_no_text_is_refused(tmp_path: Path) -> None:
     path.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(PlaceDataError):
         list(read_list(path))
+
+
+@given(st.text(max_size=300))
+def test_no_content_makes_reading_a_list_fail_in_another_way(text: str) -> None:
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory) / "list.txt"
+        path.write_text(text, encoding="utf-8", errors="replace")
+        with suppress(PlaceDataError):
+            for network in read_list(path):
+                assert network.prefixlen >= (8 if network.version == 4 else 19)
 
 
 # --- what covers what -----------------------------------------------------------------------------------------------

@@ -350,8 +350,8 @@ async def test_a_damaged_row_starts_its_user_cold_and_spares_the_others(
         await work.connection.execute(update(baselines).where(baselines.c.user_id == tell.user).values(data='{"x":'))
     again = TrustState(database, clock, CONTEXT)
     await again.load()
-    assert again.unreadable == 1
     assert again.baseline(tell.user) is EMPTY_BASELINE
+    assert again.unreadable == 1
     assert again.baseline(other.user).outcomes == 1
 
 
