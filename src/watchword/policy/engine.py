@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Protocol
 
+from watchword.policy.evaluator import Evaluator
 from watchword.policy.load import DEFAULT_SCHEMA, Bundle, load_bundle
 from watchword.policy.model import Effect, PolicyAnswer, PolicyRequest
-from watchword.policy.oracle import Oracle
 
 
 class Engine(Protocol):
@@ -24,7 +24,7 @@ class PolicySet:
     def __init__(self, bundle: Bundle) -> None:
         self.bundle = bundle
         self.version = bundle.version
-        self._engine: Engine = Oracle(bundle)
+        self._engine: Engine = Evaluator(bundle)
 
     @classmethod
     def load(cls, directory: Path, *, schema: Path | None = DEFAULT_SCHEMA) -> PolicySet:

@@ -75,8 +75,11 @@ class Datetime:
     ms: int
 
     def __str__(self) -> str:
-        moment = _EPOCH + timedelta(milliseconds=self.ms)
-        return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03}Z"
+        try:
+            at = _EPOCH + timedelta(milliseconds=self.ms)
+        except OverflowError:  # Cedar's times reach further than Python's
+            return f"{self.ms}ms since 1970"
+        return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import re
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -23,13 +23,18 @@ _TOKEN = re.compile(
 )
 _UNFINISHED = "unexpected end of input"
 _QUOTED = re.compile(r"`([^`]*)`|'([^']*)'")
-_WORDS = tuple(
-    """
-permit forbid principal action resource context when unless in is has like if then else true false
-isIpv4 isIpv6 isLoopback isMulticast isInRange contains containsAll containsAny isEmpty getTag hasTag ip decimal
-datetime duration offset durationSince toDate toTime toMilliseconds toSeconds toMinutes toHours toDays lessThan
-lessThanOrEqual greaterThan greaterThanOrEqual
-""".split()
+_ESCAPE = re.compile(r"\\(x[0-9A-Fa-f]{2}|u\{[0-9A-Fa-f]{1,6}\}|.)", re.DOTALL)
+_ESCAPES = {"n": "\n", "r": "\r", "t": "\t", "0": "\0", "\\": "\\", "'": "'", '"': '"', "*": "*"}
+_WORDS = frozenset(
+    re.findall(
+        r"[A-Za-z0-9]+",
+        """
+        permit forbid principal action resource context when unless in is has like if then else true false
+        isIpv4 isIpv6 isLoopback isMulticast isInRange contains containsAll containsAny isEmpty getTag hasTag ip decimal
+        datetime duration offset durationSince toDate toTime toMilliseconds toSeconds toMinutes toHours toDays lessThan
+        lessThanOrEqual greaterThan greaterThanOrEqual
+        """,
+    )
 )
 _EFFECTS = ("permit", "forbid")
 _CONDITIONS = ("when", "unless")
@@ -100,7 +105,7 @@ def problem_in(path: str, source: str, statement: Statement, message: str, *, kn
     """Place a message of Cedar's: at the word that it quotes if that stands in the policy, else at its first word."""
     token = next((found for word in _quoted(message) if (found := _find(statement, word))), None)
     line, column = line_and_column(source, token.start if token else statement.start)
-    near = nearest(_bare(token), known | frozenset(_WORDS)) if token else ""
+    near = nearest(_bare(token), known | _WORDS) if token else ""
     return Problem(path, line, column, message, nearest=near, policy=identifier(statement))
 
 
@@ -123,7 +128,7 @@ def syntax_problem(path: str, source: str, statement: Statement, message: str) -
     line, column = line_and_column(source, culprit.start)
     if culprit.text == '"':
         message, wanted = "the string is not closed", '`"`'
-    near = nearest(culprit.text, frozenset(_WORDS)) if culprit.kind == "name" else ""
+    near = nearest(culprit.text, _WORDS) if culprit.kind == "name" else ""
     return Problem(path, line, column, message, expected=wanted, nearest=near, policy=identifier(statement))
 
 
@@ -137,7 +142,7 @@ def identifier(statement: Statement) -> str:
     words = [token.text for token in statement.tokens]
     for place in range(len(words) - 4):
         if words[place : place + 3] == ["@", "id", "("]:
-            return unquoted(words[place + 3])
+            return unescaped(words[place + 3])
     return ""
 
 
@@ -151,15 +156,20 @@ def nearest(word: str, known: frozenset[str]) -> str:
 def names_in(source: str) -> frozenset[str]:
     """Return every name and quoted string of a schema or policy."""
     found = (match for match in _TOKEN.finditer(source) if match.lastgroup in {"name", "string"})
-    return frozenset(unquoted(match.group()) if match.lastgroup == "string" else match.group() for match in found)
+    return frozenset(unescaped(match.group()) if match.lastgroup == "string" else match.group() for match in found)
 
 
-def unquoted(text: str) -> str:
-    """Return the characters of a simple string; one with escapes that JSON does not know comes back as written."""
-    try:
-        return str(json.loads(text))
-    except ValueError:
-        return text.strip('"')
+def unescaped(word: str) -> str:
+    """Return a name as it is, and the characters of a quoted string with Cedar's escapes undone."""
+    if not word.startswith('"'):
+        return word
+    return _ESCAPE.sub(lambda match: _unescape(match.group(1)), word[1:-1])
+
+
+def _unescape(code: str) -> str:
+    if code[0] in "xu" and len(code) > 1:
+        return chr(min(int(code[1:].strip("{}"), 16), sys.maxunicode))
+    return _ESCAPES.get(code, code)
 
 
 def _quoted(message: str) -> Iterator[str]:
@@ -174,13 +184,13 @@ def _find(statement: Statement, quoted: str) -> Token | None:
     wanted = inner[-1] if inner else quoted
     same: list[Callable[[Token], bool]] = [
         lambda token: token.text == wanted,
-        lambda token: token.kind == "string" and unquoted(token.text) == quoted,
+        lambda token: token.kind == "string" and unescaped(token.text) == quoted,
     ]
     return next((token for matches in same for token in statement.tokens if matches(token)), None) if wanted else None
 
 
 def _bare(token: Token) -> str:
-    return unquoted(token.text) if token.kind == "string" else token.text
+    return unescaped(token.text) if token.kind == "string" else token.text
 
 
 def _prefix(statement: Statement, words: int) -> str:
