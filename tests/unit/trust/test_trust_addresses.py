@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from watchword import identity
 from watchword.trust import AddressKind, network_of
 from watchword.trust.addresses import _read, read_address
 
@@ -90,6 +91,14 @@ def test_the_network_is_the_24_or_the_48(address: ipaddress.IPv4Address | ipaddr
     plain = mapped or address
     expected = ipaddress.ip_network((plain, 24 if plain.version == 4 else 48), strict=False)
     assert network_of(str(address)) == str(expected)
+
+
+@given(st.ip_addresses())
+def test_identity_and_trust_call_a_network_by_the_same_name(
+    address: ipaddress.IPv4Address | ipaddress.IPv6Address,
+) -> None:
+    # A step-up vouches for identity's network; a baseline remembers trust's.
+    assert network_of(str(address)) == identity.network_of(str(address))
 
 
 def test_a_mapped_address_is_the_ipv4_address_itself() -> None:
