@@ -53,5 +53,3 @@ outbox = Table(
     Column("data", Text, nullable=False),
     sqlite_autoincrement=True,
 )
-
-schema_version = Table("schema_version", metadata, Column("version", String(32), primary_key=True))
