@@ -60,8 +60,8 @@ class Supervisor:
         self._output = output
         self._as_json = as_json
         self._reader, self._writer = os.pipe()
-        os.set_inheritable(self._writer, True)  # noqa: FBT003  # the standard library's own signature
-        os.set_blocking(self._reader, False)  # noqa: FBT003  # as above
+        os.set_inheritable(self._writer, True)  # the standard library's own signature
+        os.set_blocking(self._reader, False)  # as above
         self._buffer = b""
         self._programs = {
             "control plane": Program("control plane", control_plane, {REPORT_VARIABLE: str(self._writer)})

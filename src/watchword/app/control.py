@@ -17,7 +17,7 @@ class ControlApp:
     def __init__(self, status: Status) -> None:
         self._status = status
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
         """Answer one question."""
         found = scope["type"] == "http" and scope["method"] == "GET" and scope["path"] == "/status"
         body = orjson.dumps(await self._status()) if found else b"{}"

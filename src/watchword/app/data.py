@@ -72,7 +72,7 @@ def hold(data: Path) -> IO[bytes]:
 
 
 def run_directory(data: Path) -> Path:
-    """Return the directory for sockets: inside the data directory, or elsewhere if that path is too long for a socket."""
+    """Return the directory for sockets: in the data directory, or elsewhere if its path is too long for a socket."""
     inside = data / "run"
     if len(os.fsencode(inside / _LONGEST_SOCKET)) <= _UNIX_PATH_MAX:
         run = inside

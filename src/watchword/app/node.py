@@ -14,8 +14,8 @@ from typing import Any, Final
 from watchword import __version__
 from watchword.app import adapters
 from watchword.app.control import ControlApp
-from watchword.app.deciding import Deciding
 from watchword.app.data import hold, prepare, run_directory
+from watchword.app.deciding import Deciding
 from watchword.app.sample import sample_application, sample_command
 from watchword.app.services import Services, authority_of, open_services
 from watchword.app.serving import Listener, on_address, on_unix_socket

@@ -17,7 +17,7 @@ from watchword.settings import Settings
 from watchword.storage import Database, migrate
 from watchword.trust import NetworkListing
 
-PASSPHRASE_VARIABLE = "WATCHWORD_PASSPHRASE"
+PASSPHRASE_VARIABLE = "WATCHWORD_PASSPHRASE"  # noqa: S105  # the name of the variable
 
 
 @dataclass(frozen=True, slots=True)

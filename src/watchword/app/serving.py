@@ -71,7 +71,7 @@ def on_unix_socket(path: Path) -> socket.socket:
     bound = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     bound.bind(str(path))
     path.chmod(_MODE)
-    bound.setblocking(False)  # noqa: FBT003  # the standard library's own signature
+    bound.setblocking(False)  # the standard library's own signature
     return bound
 
 
@@ -81,5 +81,5 @@ def on_address(host: str, port: int) -> socket.socket:
     bound = socket.socket(family, socket.SOCK_STREAM)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     bound.bind((host, port))
-    bound.setblocking(False)  # noqa: FBT003  # as above
+    bound.setblocking(False)  # as above
     return bound

@@ -24,7 +24,7 @@ def verify(context: typer.Context) -> None:
         report = verify_journal(
             services.settings.journal_directory,
             services.keys.all_ever("journal"),
-            progress=_progress if shows else None,
+            progress=_progress if shows else _silence,
         )
         if shows:
             print("\r\033[K", end="", file=sys.stderr)
@@ -41,6 +41,10 @@ def verify(context: typer.Context) -> None:
         return
     shell.say(f"the journal is NOT whole: {report.finding.words}", **fields)
     raise typer.Exit(EXIT_FOUND_WRONG)
+
+
+def _silence(_done: int, _total: int) -> None:
+    return
 
 
 def _progress(done: int, total: int) -> None:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Annotated, Any
+import asyncio
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from watchword.cli.shell import printable, shell_of
+from watchword.cli.shell import Shell, printable, shell_of
+
+if TYPE_CHECKING:
+    from watchword.audit import Record
 
 app = typer.Typer(help="Read decisions from the journal.", no_args_is_help=True)
 
@@ -23,15 +28,36 @@ def tail(
     user: Annotated[str | None, typer.Option(help="Only this user's, by identifier.")] = None,
 ) -> None:
     """Print the newest decisions, one a line."""
-    from watchword.audit import tail as follow_journal  # noqa: PLC0415  # quick help
+    from watchword.audit import last  # noqa: PLC0415  # quick help
 
     shell = shell_of(context)
-    records = follow_journal(shell.settings().journal_directory, count=count, follow=follow, type="decision")
-    for record in _wanted(records, answer, user):
-        if shell.is_json:
-            print(_json(record), flush=True)
-        else:
-            print(_line(record), flush=True)
+    directory = shell.settings().journal_directory
+
+    def is_wanted(record: Record) -> bool:
+        fields = record.fields
+        return (
+            record.type == "decision"
+            and (answer is None or fields.get("answer") == answer)
+            and (user is None or fields.get("user") == user)
+        )
+
+    newest = last(directory, 1)
+    for record in last(directory, count, where=is_wanted):
+        _print(shell, record)
+    if follow:
+        asyncio.run(_follow(shell, directory, newest[0].seq if newest else 0, is_wanted))
+
+
+async def _follow(shell: Shell, directory: Path, after: int, is_wanted: Callable[[Record], bool]) -> None:
+    from watchword.audit import tail as follow_journal  # noqa: PLC0415  # quick help
+
+    async for record in follow_journal(directory, after=after):
+        if is_wanted(record):
+            _print(shell, record)
+
+
+def _print(shell: Shell, record: Record) -> None:
+    print(_json(record.fields) if shell.is_json else _line(record.fields), flush=True)
 
 
 @app.command("show")
@@ -67,24 +93,14 @@ def explain(
         print(printable(line))
 
 
-def _find(shell: Any, reference: str) -> dict[str, Any]:
+def _find(shell: Shell, reference: str) -> Mapping[str, Any]:
     from watchword.audit import find_decision  # noqa: PLC0415  # quick help
-    from watchword.kernel import DecisionId, NotFoundError  # noqa: PLC0415  # as above
+    from watchword.kernel import DecisionId  # noqa: PLC0415  # as above
 
-    found = find_decision(shell.settings().journal_directory, DecisionId(reference))
-    if found is None:
-        raise NotFoundError(f"no decision `{reference}` in this journal", hint="was it made by another node?")
-    return dict(found)
+    return find_decision(shell.settings().journal_directory, DecisionId(reference)).fields
 
 
-def _wanted(records: Iterator[Any], answer: str | None, user: str | None) -> Iterator[dict[str, Any]]:
-    for record in records:
-        fields = record.fields
-        if (answer is None or fields.get("answer") == answer) and (user is None or fields.get("user") == user):
-            yield fields
-
-
-def _line(record: dict[str, Any]) -> str:
+def _line(record: Mapping[str, Any]) -> str:
     return printable(
         _LINE.format(
             at=str(record["at"])[:19].replace("T", " "),
@@ -104,7 +120,7 @@ def _words(value: Any) -> str:
     return "-" if value is None else str(value)
 
 
-def _json(record: dict[str, Any]) -> str:
+def _json(record: Mapping[str, Any]) -> str:
     import orjson  # noqa: PLC0415  # quick help
 
-    return orjson.dumps(record).decode()
+    return orjson.dumps(dict(record)).decode()

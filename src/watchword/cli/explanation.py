@@ -40,7 +40,8 @@ def explain_record(record: Mapping[str, Any]) -> Iterator[str]:
         yield "What would help"
         yield from (f"  {remedy}" for remedy in dict.fromkeys(remedies))
         if record.get("step_up"):
-            yield f"  a second factor shown within {record['step_up']['max_age_s'] // 60} minutes, from the same network"
+            minutes = record["step_up"]["max_age_s"] // 60
+            yield f"  a second factor shown within {minutes} minutes, from the same network"
     yield from _score("Risk", record.get("risk"), record.get("contributions") or ())
     yield from _score("Trust", record.get("trust"), record.get("trust_contributions") or ())
     yield ""

@@ -98,16 +98,51 @@ def check(context: typer.Context) -> None:
 @ca.command("show")
 def show_ca(context: typer.Context) -> None:
     """Print where the root certificate is, its fingerprint, and how to trust it on this platform."""
-    from watchword.app import authority_of  # noqa: PLC0415  # quick help
-    from watchword.keys import trust_instructions  # noqa: PLC0415  # as above
+    shell = shell_of(context)
+    authority = _authority(shell)
+    from watchword.keys import trust_steps  # noqa: PLC0415  # quick help
+
+    steps = trust_steps(authority.root_file)
+    lines = [str(authority.root_file), f"SHA-256 {authority.root_fingerprint}"]
+    for step in steps:
+        lines += ["", f"{step.who}: {step.words}"] + ([f"  {step.command}"] if step.command else [])
+    shell.say("\n".join(lines), file=str(authority.root_file), sha256=authority.root_fingerprint)
+
+
+@ca.command("trust")
+def trust_ca(context: typer.Context) -> None:
+    """Let your browsers (Chromium, Chrome, Firefox on Linux) trust the local authority, for your user only."""
+    from pathlib import Path  # noqa: PLC0415  # quick help
+
+    from watchword.keys import trust_in_nss  # noqa: PLC0415  # as above
 
     shell = shell_of(context)
-    authority = authority_of(shell.settings())
+    changed = trust_in_nss(_authority(shell).root_file, home=Path.home())
     shell.say(
-        f"{authority.root_file}\nSHA-256 {authority.root_fingerprint}\n\n{trust_instructions(authority.root_file)}",
-        file=str(authority.root_file),
-        sha256=authority.root_fingerprint,
+        f"trusted in {', '.join(map(str, changed))}; restart the browser. `watchword ca distrust` takes it back",
+        databases=[str(path) for path in changed],
     )
+
+
+@ca.command("distrust")
+def distrust_ca(context: typer.Context) -> None:
+    """Take the local authority out of your browsers again."""
+    from pathlib import Path  # noqa: PLC0415  # quick help
+
+    from watchword.keys import distrust_in_nss  # noqa: PLC0415  # as above
+
+    distrust_in_nss(home=Path.home())
+    shell_of(context).say("the local authority is not trusted any more; restart the browser")
+
+
+def _authority(shell: Any) -> Any:
+    from watchword.app import authority_of  # noqa: PLC0415  # quick help
+    from watchword.kernel import NotFoundError  # noqa: PLC0415  # as above
+
+    authority = authority_of(shell.settings())
+    if not authority.root_file.exists():
+        raise NotFoundError("there is no local authority yet", hint="start the node once with `watchword up`")
+    return authority
 
 
 def _ask_for_passphrase(shell: Any) -> None:

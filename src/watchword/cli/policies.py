@@ -20,14 +20,8 @@ def list_policies(context: typer.Context) -> None:
     shell = shell_of(context)
     loaded = _load(shell.settings().policy_directory)
     rows = [
-        {
-            "policy": policy.id,
-            "effect": policy.effect,
-            "file": policy.file,
-            "line": policy.line,
-            "reason": policy.reason,
-        }
-        for policy in loaded.described()
+        {"policy": policy.id, "effect": policy.est["effect"], "file": policy.path, "line": policy.line}
+        for policy in loaded.bundle.policies
     ]
     shell.show(rows, "policy", "effect", "file", "line", empty="there are no policies, so everything is denied")
     status = asyncio.run(ask_node(shell.settings().data))

@@ -57,7 +57,7 @@ def end(
             await services.identity.sessions.end(SessionId(session), actor=shell.actor, reason="ended by an operator")
             ended = 1
         else:
-            found = await find_user(services, user)
+            found = await find_user(services, user or "")
             ended = await services.identity.sessions.end_all(found.id, actor=shell.actor, reason="ended by an operator")
         return ended, await in_force(services)
 

@@ -135,6 +135,7 @@ def delete(
 
 
 async def find_user(services: Any, name: str) -> Any:
+    """Return the user of that name, or say that there is none."""
     from watchword.kernel import NotFoundError  # noqa: PLC0415  # quick help
 
     user = await services.identity.accounts.find_user(name)

@@ -77,7 +77,7 @@ class Case:
         self.answer = answer
         self.reasons = reasons
 
-    def read(self, name: str, value: str | float | bool | None, age_s: float | None = None) -> None:
+    def read(self, name: str, value: str | float | None, age_s: float | None = None) -> None:
         """Note a fact in the read-set."""
         self.facts.append(Fact(name, value, age_s))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Protocol
 
@@ -155,6 +156,10 @@ class FactBase:
     }
 
     def _put_session(self, session: SessionFacts) -> None:
+        known = self._sessions.get(session.id)
+        if session.ended_at is not None and known is not None:
+            # Its handles are gone from the tables; here they still say "ended", and open nothing.
+            session = replace(session, handles=known.handles)
         self._forget_session(session.id)
         self._sessions[session.id] = session
         for digest in session.handles:

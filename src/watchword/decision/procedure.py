@@ -371,7 +371,10 @@ class Procedure:
         )
 
     def _has_outlived_its_trust(self, case: Case) -> bool:
-        """Tell whether the session is older than its risk lets it become: 60 minutes at none, 15 at the edge of high."""
+        """Tell whether the session is older than its risk allows: 60 minutes at none, 15 at the edge of high.
+
+        The figures are those of the settings.
+        """
         assert case.session is not None
         assert case.assessment is not None
         settings = self._sources.settings

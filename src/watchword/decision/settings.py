@@ -62,7 +62,7 @@ class ApplicationSettings:
     min_trust: int = setting("Least trust score, for the profile `trust-score`.", default=0)
     permissions: tuple[str, ...] = setting("Permissions the application asks about, decided by policy.", default=())
     identity_headers: Mapping[str, str] = setting(
-        "Plain headers for applications that verify no signature: header name to sub, name, display_name, email, groups.",
+        "Plain headers for applications that verify no signature: header to sub, name, display_name, email or groups.",
         factory=dict,
     )
 

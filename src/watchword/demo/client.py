@@ -35,15 +35,19 @@ class Page:
         """Return the first header of a name."""
         return next((value for key, value in self.headers if key.lower() == name), None)
 
+    def forms(self) -> list[Form]:
+        """Return every form."""
+        parser = _Forms()
+        parser.feed(self.text)
+        return parser.forms
+
     def form(self, action: str | None = None) -> Form:
         """Return the form that posts to an address which ends so, or the first form.
 
         Raises:
             LookupError: there is none.
         """
-        parser = _Forms()
-        parser.feed(self.text)
-        for form in parser.forms:
+        for form in self.forms():
             if action is None or urlsplit(form.action).path.endswith(action):
                 return form
         raise LookupError(f"no form for {action or 'anything'} on {urlsplit(self.url).path} ({self.status})")
@@ -113,7 +117,10 @@ class Browser:
 
     def submit(self, page: Page, action: str | None = None, **values: str) -> Page:
         """Fill in a form of the page and send it, following redirects."""
-        form = page.form(action)
+        return self.submit_form(page, page.form(action), **values)
+
+    def submit_form(self, page: Page, form: Form, **values: str) -> Page:
+        """Fill in one form and send it, following redirects."""
         url = urljoin(page.url, form.action)
         answer = self._request("POST", url, urlencode(form.fields | values).encode(), "text/html", origin=page.url)
         if answer.status in {301, 302, 303}:
@@ -123,7 +130,7 @@ class Browser:
     def websocket(self, url: str) -> ClientConnection:
         """Open a WebSocket with this browser's cookies."""
         host = urlsplit(url).hostname or ""
-        connection = connect(
+        return connect(
             url,
             sock=self._socket(),
             ssl=self._tls,
@@ -133,7 +140,6 @@ class Browser:
             open_timeout=_TIMEOUT_S,
             proxy=None,
         )
-        return connection
 
     def _request(self, method: str, url: str, body: bytes | None, accept: str, *, origin: str = "") -> Page:
         parts = urlsplit(url)

@@ -136,7 +136,8 @@ class Answers:
         way_out = ""
         if needs_identity or decision.answer is Answer.STEP_UP:
             page = "sign-in" if needs_identity else "step-up"
-            way_out = f"{self._portal}/{page}?return_to={quote(asker.url if asker.can_return else _origin(asker.url), safe='')}"
+            back = asker.url if asker.can_return else _origin(asker.url)
+            way_out = f"{self._portal}/{page}?return_to={quote(back, safe='')}"
         body, page_headers = self._page(
             Refusal(
                 application=decision.application or "",

@@ -1,8 +1,8 @@
 """The door for Envoy: HTTP `ext_authz` over a Unix socket that only Envoy can open.
 
 Envoy sends the original method, `/authz` before the original path and query (normalised once, as the upstream will
-see them), the original authority, and an allow-listed set of headers. It has already removed what a client may not say and set
-`x-watchword-client-ip` from the connection itself.
+see them), the original authority, and an allow-listed set of headers. It has already removed what a client may not say
+and set `x-watchword-client-ip` from the connection itself.
 Source: Envoy API v3, `extensions.filters.http.ext_authz.v3.HttpService`.
 """
 
@@ -24,7 +24,7 @@ class ExtAuthz:
     def __init__(self, door: Door) -> None:
         self._door = door
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
         """Answer one check."""
         if scope["type"] != "http":
             raise RuntimeError("this door speaks HTTP only")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hmac
-from typing import Generic, TypeVar, cast
+from typing import Generic, TypeVar
 
 T = TypeVar("T", str, bytes)
 
@@ -18,7 +18,7 @@ class Secret(Generic[T]):
 
     def reveal(self) -> T:
         """Return the value itself; call at the last moment."""
-        return cast("T", self._value)
+        return self._value
 
     def __repr__(self) -> str:
         return "Secret(***)"
@@ -33,14 +33,13 @@ class Secret(Generic[T]):
         """Compare in constant time."""
         if not isinstance(other, Secret):
             return NotImplemented
-        mine, theirs = self._value, other._value
-        if isinstance(mine, str):
-            mine = mine.encode()
-        if isinstance(theirs, str):
-            theirs = theirs.encode()
-        return hmac.compare_digest(mine, theirs)
+        return hmac.compare_digest(_bytes(self._value), _bytes(other._value))
 
     __hash__ = None  # type: ignore[assignment]  # a secret is no key of a dictionary
 
     def __reduce__(self) -> tuple[object, ...]:
         raise TypeError("a secret is not pickled")
+
+
+def _bytes(value: str | bytes) -> bytes:
+    return value.encode() if isinstance(value, str) else value

@@ -83,7 +83,7 @@ def check_environment(environment: Mapping[str, str], sections: Mapping[str, typ
             )
 
 
-def convert(value: Any, hint: Any, *, where: str, environment: Mapping[str, str]) -> Any:  # noqa: PLR0911  # a closed table of types
+def convert(value: Any, hint: Any, *, where: str, environment: Mapping[str, str]) -> Any:  # noqa: C901, PLR0911  # a closed table
     """Check one TOML value against a type; sequences become tuples.
 
     Raises:
