@@ -144,8 +144,9 @@ class Admission:
         if replaces is not None:
             await self._end(unit, replaces, session, "replaced", now)
         live = await session_store.live_sessions(unit.connection, now, session.user_id)
+        live = [old for old in live if old.id != session.id]
         # Bounded: whoever signs in without end keeps the newest fifty.
-        for old in live[: max(0, len(live) - SESSIONS_PER_USER)]:
+        for old in live[: max(0, len(live) + 1 - SESSIONS_PER_USER)]:
             await self._end(unit, old.id, session, "too_many", now)
 
     async def _end(self, unit: UnitOfWork, ended: SessionId, by: SessionFacts, reason: str, now: datetime) -> None:

@@ -305,10 +305,12 @@ class Factors:
     ) -> tuple[UserFacts, list[Authenticator]]:
         user, found = await self._live(connection, session, now)
         current = await session_store.session_by_id(connection, session.id)
-        has_second = means_of(found).has_second_factor
-        proven_at = current.mfa_at if current is not None and has_second else current and current.authenticated_at
+        assert current is not None  # `_live` has just seen it
+        # A factor set up since the last authentication was proven when it was set up; older ones must be shown.
+        older = [one for one in found if one.facts.created_at < current.authenticated_at]
+        proven_at = current.mfa_at if means_of(older).has_second_factor else current.authenticated_at
         # A time ahead of the clock counts as old: a clock that was set back does not make a proof fresh.
-        if not proven_at or not timedelta(0) <= now - proven_at <= FRESH:
+        if proven_at is None or not timedelta(0) <= now - proven_at <= FRESH:
             raise StepUpRequiredError("this needs a fresh proof of who you are", max_age_s=int(FRESH.total_seconds()))
         return user, found
 

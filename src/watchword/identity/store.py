@@ -175,7 +175,7 @@ async def authenticators_of(connection: AsyncConnection, user_id: UserId) -> lis
         .outerjoin(recovery_codes, recovery_codes.c.authenticator_id == authenticators.c.id)
         .where(authenticators.c.user_id == user_id)
         .group_by(authenticators.c.id)
-        .order_by(authenticators.c.id)
+        .order_by(authenticators.c.created_at, authenticators.c.id)
     )
     return [_authenticator(row) for row in (await connection.execute(query)).all()]
 
