@@ -11,8 +11,7 @@ from watchword.console.ports import Weight
 from watchword.kernel import Answer
 
 _STACK = (Answer.ALLOW, Answer.STEP_UP, Answer.APPROVAL, Answer.DENY)
-WIDTH, HEIGHT = 720.0, 132.0
-_BASE = 108.0
+WIDTH, HEIGHT = 720.0, 100.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +41,12 @@ class Timeline:
 
     Attributes:
         peak: the highest stack, which the chart's height stands for.
-        marks: `(x, label)` along the foot.
+        marks: five times along the foot, the last one now.
     """
 
     bars: tuple[Bar, ...]
     peak: int
-    marks: tuple[tuple[float, datetime], ...]
+    marks: tuple[datetime, ...]
     totals: tuple[tuple[Answer, int], ...]
 
 
@@ -75,16 +74,14 @@ def timeline(decisions: Iterable[DecisionView], *, now: datetime, slots: int = 6
     step = WIDTH / slots
     bars: list[Bar] = []
     for number, stack in enumerate(counts):
-        top = _BASE
+        top = HEIGHT
         for answer in _STACK:
-            height = stack[answer] / peak * (_BASE - 12)
+            height = stack[answer] / peak * HEIGHT
             if height:
                 top -= height
                 bars.append(
                     Bar(round(number * step + 1, 2), round(top, 2), round(step - 2, 2), round(height, 2), answer.value)
                 )
-    marks = tuple(
-        (round(WIDTH * part / 4, 2), now - timedelta(seconds=slots * slot_s * (4 - part) / 4)) for part in range(5)
-    )
+    marks = tuple(now - timedelta(seconds=slots * slot_s * (4 - part) / 4) for part in range(5))
     totals = tuple((answer, sum(slot[answer] for slot in counts)) for answer in _STACK)
     return Timeline(tuple(bars), peak, marks, totals)

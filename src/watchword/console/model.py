@@ -79,6 +79,52 @@ def ring_of_states(identity: Watch, device: Watch, place: Watch, habit: Watch) -
     return Ring((first, second, third, fourth))
 
 
+_ABOUT_SESSION = frozenset(
+    {
+        Reason.SESSION_MISSING,
+        Reason.SESSION_INVALID,
+        Reason.SESSION_EXPIRED,
+        Reason.SESSION_ENDED,
+        Reason.SESSION_MISBOUND,
+        Reason.USER_DISABLED,
+    }
+)
+_AFTER_RISK = frozenset(
+    {
+        Reason.POLICY_PERMITS,
+        Reason.POLICY_FORBIDS,
+        Reason.POLICY_SILENT,
+        Reason.POLICY_ASKS_STEP_UP,
+        Reason.POLICY_ASKS_APPROVAL,
+    }
+)
+
+
+def side_of(reason: Reason) -> str:
+    """Tell which watch a reason is about: who, with, where, how; empty where it is about none of them."""
+    if reason in _ABOUT_SESSION or reason is Reason.POLICY_ASKS_STEP_UP:
+        return "who"
+    if reason is Reason.NETWORK_BLOCKED:
+        return "where"
+    return "how" if reason in {Reason.RISK_HIGH, Reason.RISK_MEDIUM, Reason.TRUST_TOO_LOW} else ""
+
+
+def ring_of_reasons(answer: Answer, reasons: Sequence[Reason]) -> Ring:
+    """Draw the ring of an answer of which only the reasons are known: what was passed before them, and what was not."""
+    if not reasons:
+        return NOTHING_ASKED
+    first = reasons[0]
+    side = side_of(first)
+    passed = Watch.GOOD if first in _AFTER_RISK else Watch.UNKNOWN
+    stopped = Watch.REFUSED if answer is Answer.DENY else Watch.ATTENTION
+    states = dict.fromkeys(("who", "with", "where", "how"), passed)
+    if side == "how":
+        states["who"] = Watch.GOOD
+    if side:
+        states[side] = stopped
+    return ring_of_states(states["who"], states["with"], states["where"], states["how"])
+
+
 NOTHING_ASKED = ring_of_states(Watch.UNKNOWN, Watch.UNKNOWN, Watch.UNKNOWN, Watch.UNKNOWN)
 FIRST_FACTOR = ring_of_states(Watch.ATTENTION, Watch.UNKNOWN, Watch.UNKNOWN, Watch.UNKNOWN)
 

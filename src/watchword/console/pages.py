@@ -81,6 +81,7 @@ class Pages:
             answer_words=words.answer_words,
             microseconds=words.microseconds,
             indicator_words=words.indicator_words,
+            sentence=words.sentence,
             anchor=anchor,
         )
 

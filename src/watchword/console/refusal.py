@@ -14,7 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from watchword.console import words
-from watchword.console.model import Refusal
+from watchword.console.model import Refusal, ring_of_reasons
 from watchword.kernel import Answer, Reason
 
 _HEADLINES = {
@@ -73,6 +73,8 @@ def render_refusal(refusal: Refusal) -> bytes:
             refusal=refusal,
             css=Markup(_css_text()),  # noqa: S704  # our own file, the same bytes whose hash is in the header
             headline=_headline(refusal),
+            ring=ring_of_reasons(refusal.answer, refusal.reasons),
+            aside="Who you are, with what, from where, and how usual it is: asked at every door, every time.",
             state=_STATES.get(refusal.answer, "Refused"),
             lead=own[0] if own else lead,
             others=others,

@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from watchword.console.model import DecisionView, Ring, Watch, WatchWords, decision_view
+from watchword.console.model import DecisionView, Ring, Watch, WatchWords, decision_view, side_of
 from watchword.console.ports import Applications, Places, Verdict, Visitors
-from watchword.console.words import ago, browser, span
+from watchword.console.words import ago, browser, sentence
 from watchword.devices import DeviceFacts
 from watchword.identity import AuthenticatorFacts, AuthenticatorKind, SessionFacts, UserFacts
-from watchword.kernel import Acr, Answer, Reason
+from watchword.kernel import Acr, Answer
 
 _KINDS = {
     AuthenticatorKind.PASSWORD: "Password",
@@ -35,16 +35,6 @@ _SIDES = {
     "suspicious_ip": "where",
     "session_hijack": "where",
 }
-_SESSION_REASONS = frozenset(
-    {
-        Reason.SESSION_MISSING,
-        Reason.SESSION_INVALID,
-        Reason.SESSION_EXPIRED,
-        Reason.SESSION_ENDED,
-        Reason.SESSION_MISBOUND,
-        Reason.USER_DISABLED,
-    }
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +113,9 @@ def decision_rows(
 def title_of(view: DecisionView, titles: Mapping[str, str]) -> str:
     """Say what was asked for in one line."""
     where = titles.get(view.application or "", view.application or view.host or "unknown address")
-    return f"{where} {view.method} {view.path}" if view.path else where
+    # Reading is what most requests do, and what people mean by opening a page; only the rest is worth a word.
+    verb = "" if view.method in {"GET", "HEAD"} else f"{view.method} "
+    return f"{where} {verb}{view.path}" if view.path else where
 
 
 def person_of(view: DecisionView, user: UserFacts | None) -> str:
@@ -159,13 +151,13 @@ def ring_of_session(
     weights = verdict.contributions if verdict else ()
     added = {_side(weight.indicator): weight.detail for weight in weights if weight.points > 0}
     untold = {_side(weight.indicator): weight.detail for weight in weights if weight.points == 0}
-    mfa = f"second factor {ago(session.mfa_at, now)}" if session.mfa_at else "no second factor yet"
-    with_words = f"known since {span((now - device.first_seen_at).total_seconds())}" if device else "not recognised"
+    mfa = f"shown {ago(session.mfa_at, now)}" if session.mfa_at else "no second factor yet"
+    with_words = f"first seen {ago(device.first_seen_at, now)}" if device else "not recognised"
 
     def watch(side: str, title: str, words: str, *, is_known: bool) -> WatchWords:
         state = Watch.GOOD if is_known and side not in untold else Watch.UNKNOWN
         state = Watch.ATTENTION if side in added else state
-        return WatchWords(title, state, words, _sentence(added.get(side) or untold.get(side, "")))
+        return WatchWords(title, state, words, sentence(added.get(side) or untold.get(side, "")))
 
     who = watch("who", "Who", f"{_STRENGTHS[session.acr].capitalize()}, {mfa}", is_known=True)
     if session.mfa_at is None:
@@ -183,14 +175,10 @@ def ring_of_session(
     )
 
 
-def _sentence(words: str) -> str:
-    return words[:1].upper() + words[1:]
-
-
 def ring_of_decision(view: DecisionView, *, place: str) -> Ring:
     """Read a decision into the four watches: the side that refused is refused, one that added risk wants attention."""
     weighed = {_side(weight.indicator) for weight in view.contributions if weight.points > 0}
-    refused = _refused_side(view)
+    refused = _refused_sides(view, weighed)
     known = {
         "who": view.user_id is not None,
         "with": view.device_id is not None,
@@ -203,22 +191,19 @@ def ring_of_decision(view: DecisionView, *, place: str) -> Ring:
         state = Watch.GOOD if known[side] else Watch.UNKNOWN
         if side in weighed:
             state = Watch.ATTENTION
-        if side == refused:
-            state = Watch.REFUSED
+        if side in refused:
+            state = Watch.REFUSED if view.answer is Answer.DENY else Watch.ATTENTION
         return WatchWords(title, state, words[side])
 
     return Ring((watch("who", "Who"), watch("with", "With what"), watch("where", "Where"), watch("how", "How usual")))
 
 
-def _refused_side(view: DecisionView) -> str:
+def _refused_sides(view: DecisionView, weighed: set[str]) -> set[str]:
+    """Tell which watches the answer turned on; for risk, those that added to it."""
     if view.answer is Answer.ALLOW or not view.reasons:
-        return ""
-    first = view.reasons[0]
-    if first in _SESSION_REASONS:
-        return "who"
-    if first is Reason.NETWORK_BLOCKED:
-        return "where"
-    return "how" if first in {Reason.RISK_HIGH, Reason.RISK_MEDIUM, Reason.TRUST_TOO_LOW} else ""
+        return set()
+    side = side_of(view.reasons[0])
+    return weighed or {"how"} if side == "how" else {side} - {""}
 
 
 def _side(indicator: str) -> str:

@@ -35,6 +35,19 @@ _SYSTEMS = (
 )
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 _ROUND_UP = 2
+_JUST_NOW_S = 10
+_INDICATORS = {
+    "suspicious_ip": "Suspicious network",
+    "session_hijack": "Session in two places",
+    "off_hours": "Unusual hour",
+    "failed_attempts": "Failed sign-ins",
+    "mfa_verified": "Second factor shown",
+    "mfa_recent": "Second factor is fresh",
+    "os_patched": "System is patched",
+    "disk_encrypted": "Disk is encrypted",
+    "managed_device": "Device is managed",
+    "evidence_unreadable": "Evidence could not be read",
+}
 
 
 def zone(name: str) -> ZoneInfo:
@@ -71,6 +84,8 @@ def span(seconds: float) -> str:
 
 def ago(at: datetime, now: datetime) -> str:
     """Write how long ago something was."""
+    if (now - at).total_seconds() < _JUST_NOW_S:
+        return "just now"
     return f"{span((now - at).total_seconds())} ago"
 
 
@@ -103,4 +118,9 @@ def microseconds(value: int) -> str:
 
 def indicator_words(name: str) -> str:
     """Turn the name of an indicator into words."""
-    return name.replace("_", " ").replace(".", ": ").capitalize()
+    return _INDICATORS.get(name) or sentence(name.replace("_", " ").replace(".", ": "))
+
+
+def sentence(words: str) -> str:
+    """Begin with a capital letter and leave the rest as it is."""
+    return words[:1].upper() + words[1:]

@@ -23,7 +23,7 @@ from watchword.kernel.ids import MalformedIdError
 _LATEST: Final = 12
 _IN_HOUR: Final = 50_000
 _SEARCHED: Final = 5_000
-_SHOWN: Final = 200
+_SHOWN: Final = 100
 _HEARTBEAT_S: Final = 15.0
 _STREAMS: Final = 32
 _LONGEST_FILTER: Final = 120

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Awaitable, Callable
 from typing import Final
 from urllib.parse import quote
@@ -72,8 +73,10 @@ def endpoint(desk: Desk, handler: Handler) -> Endpoint:
             return _prove_again(visit, error)
         except WatchwordError as error:
             return _explain(visit, error)
-        except Exception:  # noqa: BLE001  # whatever it was, nobody outside learns of it and nothing was allowed
-            _log.exception("the console failed", handler=handler.__name__)
+        except Exception as error:  # noqa: BLE001  # whatever it was, nobody outside learns of it and nothing was allowed
+            # Where, but never with what values: they may be passwords, and so may the words of a foreign exception.
+            frames = [f"{frame.filename}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__)]
+            _log.error("the console failed", handler=handler.__name__, error=type(error).__name__, frames=frames[-12:])
             return _failed(visit)
 
     return respond
