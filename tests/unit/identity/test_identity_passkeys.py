@@ -281,8 +281,8 @@ async def test_an_invited_user_starts_with_a_passkey_and_no_password(world: Worl
     handle = await world.start(invitation=token)
     authenticator = SoftwareAuthenticator()
     options = await world.identity.welcome.passkey_options(handle)
+    bad = authenticator.create(options, origin="https://evil.example")
     with pytest.raises(PasskeyRefusedError):
-        bad = authenticator.create(options, origin="https://evil.example")
         await world.identity.welcome.passkey(handle, bad, HOME)
     ceremony = await world.identity.welcome.passkey(handle, authenticator.create(options), HOME)
     assert ceremony.is_complete
