@@ -139,6 +139,7 @@ def _is_es256(entry: Mapping[str, Any]) -> bool:
         and entry.get("crv") == "P-256"
         and entry.get("use", "sig") == "sig"
         and entry.get("alg", "ES256") == "ES256"
+        and "verify" in entry.get("key_ops", ["verify"])
     )
 
 

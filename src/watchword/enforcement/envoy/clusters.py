@@ -18,7 +18,7 @@ _AUTHZ_CONNECTIONS: Final = 256
 _PENDING: Final = 8192
 _STREAMS: Final = 65_536
 # Both ends of a Unix socket notice the other's death at once; this is for a control plane that is alive but stuck.
-_GUARD_KEEPALIVE: Final[Json] = {"interval": "10s", "timeout": "5s"}
+_GUARD_KEEPALIVE: Final[Json] = {"interval": "2s", "timeout": "3s"}
 
 
 def clusters(files: EdgeFiles, applications: Sequence[PublishedApplication]) -> list[Json]:

@@ -2,14 +2,16 @@
 
 The routes of one application, first match wins:
 
-1. a path that two parties might read differently: 400, nobody is asked
-2. a declared body longer than the limit: 413, nobody is asked
-3. `/.watchword/`: Watchword's own pages on the application's host, no authorization
+1. a host or a path that two parties might read differently: 400, nobody is asked
+2. `/.watchword/`: Watchword's own pages on the application's host, no authorization
+3. a declared body longer than the limit: 413, nobody is asked
 4. WebSocket upgrades, streaming paths, event streams: no timeout, a kill handle
 5. everything else: the whole exchange ends after `response_timeout_s`
 
-A body of undeclared length (chunked, or HTTP/2 without content-length) is read by Envoy, after authorization, up to the
-limit before it is forwarded; a declared one is forwarded as it arrives. Streaming paths and WebSockets never wait.
+A declared body is forwarded as it arrives. A body of undeclared length (chunked, or HTTP/2 without content-length) has
+no limit that Envoy could hold without reading it, so it is read, after authorization, before it is forwarded, up to
+256 KiB; a longer one ends with 413, or with 408 if more than that had come before the authorizer answered (Envoy 1.40
+then stops reading and does not start again; docs/adr/0031). Streaming paths and WebSockets never wait.
 """
 
 from __future__ import annotations
@@ -33,6 +35,9 @@ Json = dict[str, Any]
 
 _OWN_PREFIX: Final = "/.watchword/"
 _LENGTH_END: Final = 2**63 - 1
+_UNDECLARED_MAX: Final = 256 * 1024
+# Envoy itself matches `notes.localhost:80@evil.example` to notes.localhost.
+_AUTHORITY: Final = r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?(?::[0-9]{1,5})?"
 _PORTAL_BODY_MAX: Final = 1024 * 1024
 _PORTAL_TIMEOUT_S: Final = 30.0
 _LOCAL_SUFFIX: Final = ".localhost"
@@ -64,10 +69,15 @@ def redirecting_hosts(edge: EdgeSettings, applications: Sequence[PublishedApplic
         "port_redirect": edge.browser_port,
         "response_code": "PERMANENT_REDIRECT",
     }
-    known = {"name": "redirect", "domains": hosts, "routes": [{"match": {"prefix": "/"}, "redirect": redirect}]}
-    unknown = _unknown()
-    unknown["routes"][0].pop("typed_per_filter_config")  # this listener has none of these filters
-    return [known, {key: value for key, value in unknown.items() if key != "typed_per_filter_config"}]
+    routes = [_odd_authority(), {"match": {"prefix": "/"}, "redirect": redirect}]
+    return [_without_filters(host) for host in ({"name": "redirect", "domains": hosts, "routes": routes}, _unknown())]
+
+
+def _without_filters(host: Json) -> Json:
+    """Drop the settings of filters that the redirecting listener does not have."""
+    setting = "typed_per_filter_config"
+    routes = [{key: value for key, value in route.items() if key != setting} for route in host["routes"]]
+    return {key: value for key, value in host.items() if key != setting} | {"routes": routes}
 
 
 def cluster_of(application: PublishedApplication) -> str:
@@ -77,13 +87,13 @@ def cluster_of(application: PublishedApplication) -> str:
 
 def _portal(edge: EdgeSettings) -> Json:
     routes = [
-        _refuse(_path(refused_path(allows_parameters=False)), 400, "the path is not well formed"),
+        *_refusals(allows_parameters=False),
         _too_long("/", _PORTAL_BODY_MAX),
         _route(
             "/",
             _EVENT_STREAM,
             _to(WEB_CLUSTER, idle_s=edge.streaming_idle_timeout_s),
-            with_body_limit(_PORTAL_BODY_MAX),
+            _with_undeclared_limit(_PORTAL_BODY_MAX),
         ),
         *_bounded("/", WEB_CLUSTER, _PORTAL_TIMEOUT_S, _PORTAL_BODY_MAX),
     ]
@@ -101,17 +111,13 @@ def _application(edge: EdgeSettings, application: PublishedApplication) -> Json:
     upgrading = streaming | {"upgrade_configs": [{"upgrade_type": "websocket", "enabled": True}]}
     held = with_kill_handle() | mutations_per_route(request=[overwrite(STREAM_HEADER, "1")])
     routes = [
-        _refuse(
-            _path(refused_path(allows_parameters=application.allows_path_parameters)),
-            400,
-            "the path is not well formed",
-        ),
+        *_refusals(allows_parameters=application.allows_path_parameters),
         *(_own_route(route) for route in _bounded(_OWN_PREFIX, WEB_CLUSTER, _PORTAL_TIMEOUT_S, _PORTAL_BODY_MAX)),
         _too_long("/", limit),
         _route("/", _WEBSOCKET, upgrading, held),
         *(_route(prefix, [], streaming, held, by_segment=True) for prefix in application.streaming),
         _route("/", [*_EVENT_STREAM, *_DECLARED], streaming, held),
-        _route("/", _EVENT_STREAM, streaming, held | with_body_limit(limit)),
+        _route("/", _EVENT_STREAM, streaming, held | _with_undeclared_limit(limit)),
         *_bounded("/", cluster, application.response_timeout_s, limit),
     ]
     return {
@@ -147,7 +153,11 @@ def _unknown() -> Json:
 def _bounded(prefix: str, cluster: str, timeout_s: float, limit: int) -> list[Json]:
     """Route ordinary requests; both ends of the exchange are bounded by one span from its first byte."""
     action = _to(cluster, timeout_s=timeout_s)
-    return [_route(prefix, _DECLARED, action, {}), _route(prefix, [], action, with_body_limit(limit))]
+    return [_route(prefix, _DECLARED, action, {}), _route(prefix, [], action, _with_undeclared_limit(limit))]
+
+
+def _with_undeclared_limit(limit: int) -> Json:
+    return with_body_limit(min(limit, _UNDECLARED_MAX))
 
 
 def _own_route(route: Json) -> Json:
@@ -181,8 +191,18 @@ def _too_long(prefix: str, limit: int) -> Json:
     return _refuse({"prefix": prefix, "headers": [length]}, 413, "the request body is too long")
 
 
-def _path(expression: str) -> Json:
-    return {"safe_regex": {"regex": expression}}
+def _refusals(*, allows_parameters: bool) -> list[Json]:
+    path = {"safe_regex": {"regex": refused_path(allows_parameters=allows_parameters)}}
+    return [_odd_authority(), _refuse(path, 400, "the path is not well formed")]
+
+
+def _odd_authority() -> Json:
+    """Refuse hosts that an address built from them would take elsewhere.
+
+    # Prevents: an open redirect through user information in the host header.
+    """
+    header = {"name": ":authority", "string_match": {"safe_regex": {"regex": _AUTHORITY}}, "invert_match": True}
+    return _refuse({"prefix": "/", "headers": [header]}, 400, "the host is not well formed")
 
 
 def _refuse(match: Json, status: int, words: str) -> Json:
