@@ -18,6 +18,8 @@ from watchword.storage.work import UnitOfWork
 
 _BUSY_TIMEOUT_MS = 5000
 _POOL_SIZE = 5
+# Prevents: sealed secrets, digests and addresses in the text of a driver's exception.
+_QUIET = {"hide_parameters": True}
 
 
 class Database:
@@ -67,6 +69,8 @@ class Database:
             async with self._engine.connect() as connection:
                 if self.is_sqlite:
                     await connection.execution_options(watchword_read=True)
+                else:
+                    await connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
                 yield connection
                 await connection.rollback()
 
@@ -116,11 +120,13 @@ def _parse(url: str) -> URL:
 
 
 def _sqlite_engine(url: URL) -> AsyncEngine:
-    if url.database and not Path(url.database).parent.is_dir():
+    if not url.database or url.database == ":memory:" or url.database.startswith("file:"):
+        raise DatabaseUnavailableError("a SQLite database needs a plain file", hint="write sqlite:////absolute/path.db")
+    if not Path(url.database).parent.is_dir():
         raise DatabaseUnavailableError(
             "the directory of the database does not exist", hint="create it, or change `storage.url`"
         )
-    engine = create_async_engine(url, pool_size=_POOL_SIZE, connect_args={"timeout": _BUSY_TIMEOUT_MS / 1000})
+    engine = create_async_engine(url, pool_size=_POOL_SIZE, connect_args={"timeout": _BUSY_TIMEOUT_MS / 1000}, **_QUIET)
 
     @event.listens_for(engine.sync_engine, "connect")
     def configure(connection: Any, _record: object) -> None:
@@ -143,4 +149,4 @@ def _sqlite_engine(url: URL) -> AsyncEngine:
 
 
 def _postgres_engine(url: URL) -> AsyncEngine:
-    return create_async_engine(url, pool_size=_POOL_SIZE, max_overflow=5, pool_pre_ping=True)
+    return create_async_engine(url, pool_size=_POOL_SIZE, max_overflow=5, pool_pre_ping=True, **_QUIET)
