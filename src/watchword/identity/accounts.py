@@ -249,7 +249,7 @@ class Accounts(Factors):
             if administrators:
                 user = administrators[0]
             else:
-                taken = {user.name for user in everybody}
+                taken = {names.user_name(user.name).skeleton for user in everybody}
                 name = next(name for name in _administrator_names() if name not in taken)
                 user = await self._create_user(
                     unit, name, "system", ("Administrator", None, "UTC"), is_privileged=True, groups=[ADMINISTRATORS]

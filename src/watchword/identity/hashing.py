@@ -25,7 +25,7 @@ from watchword.kernel import Entropy
 
 T = TypeVar("T")
 
-_NICENESS = 10
+_NICENESS = 5
 
 
 @dataclass(frozen=True, slots=True)

@@ -197,8 +197,9 @@ async def test_the_first_administrator_is_invited_until_one_can_sign_in(world: W
     assert await world.identity.accounts.first_administrator() is None
 
 
-async def test_a_user_called_admin_does_not_become_the_first_administrator(world: World) -> None:
-    squatter = await world.person("admin")
+@pytest.mark.parametrize("name", ["admin", "ADMIN"])
+async def test_a_user_called_admin_does_not_become_the_first_administrator(world: World, name: str) -> None:
+    squatter = await world.person(name)
     invitation = await world.identity.accounts.first_administrator()
     assert invitation is not None
     assert invitation.user.id != squatter.id

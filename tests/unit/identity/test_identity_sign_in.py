@@ -613,3 +613,15 @@ async def test_sessions_of_one_user_are_bounded(world: World) -> None:
     live = await world.identity.sessions.list_for(first.session.user_id)
     assert len(live) == 50
     assert first.session.id not in {session.id for session in live}
+
+
+async def test_a_ceremony_takes_no_proof_of_a_second_user_whichever_step_forgot_to_ask(world: World) -> None:
+    # The desk itself refuses, behind the checks of each step.
+    await world.person("ada")
+    eve = await world.person("eve")
+    _, handle = await world.password("ada")
+    desk = world.identity.sign_in._desk
+    state = await desk.load(desk.open(handle))
+    with pytest.raises(CeremonyInvalidError):
+        async with world.database.work() as unit:
+            await desk.advance(unit, state, "totp", eve)
