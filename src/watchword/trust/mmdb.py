@@ -17,7 +17,6 @@ _LONGEST_NAME = 120
 _IN_A_ROW = 200
 # The five registries' parts of the IPv6 space.
 _V6_STARTS = (0x2001, 0x2003, 0x2400, 0x2408, 0x2600, 0x2604, 0x2800, 0x2A00, 0x2A02, 0x2A06, 0x2C00)
-_SEPARATOR_BYTES = 16
 _POLES_DEG = 90.0
 _DATE_LINE_DEG = 180.0
 _HALF_EARTH_KM = 20040.0
@@ -42,20 +41,15 @@ class OperatorDatabase:
     def __init__(self, path: Path) -> None:
         self.problem: str | None = None
         try:
-            size = path.stat().st_size
             self._reader = maxminddb.open_database(str(path), maxminddb.MODE_MMAP)
             meta = self._reader.metadata()
-            is_whole = size >= meta.node_count * meta.record_size // 4 + _SEPARATOR_BYTES
             self.source = f"{meta.database_type} {meta.build_epoch}"[:_LONGEST_NAME]
             self._is_v6 = meta.ip_version == 6  # noqa: PLR2004  # the IP version
-            if is_whole:
-                self._probe()
+            self._probe()
         except OSError as error:
             raise PlaceDataError(f"the database `{path}` cannot be read", hint=str(error.strerror or error)) from error
         except Exception as error:
             raise _damaged(path) from error
-        if self.problem or not is_whole:
-            raise _damaged(path)
 
     def _probe(self) -> None:
         # Reads networks in a row from many starts in both families: damage shows here, not at midnight.

@@ -11,12 +11,13 @@ import tomllib
 import tracemalloc
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from watchword.trust import ContextSource, PlaceDataError, TrustSettings
+from watchword.trust import AddressKind, ContextSource, PlaceDataError, TrustSettings
 from watchword.trust.context import DATA, read_centres
 from watchword.trust.placetable import PlaceTable
 
@@ -102,6 +103,32 @@ def test_no_text_makes_looking_up_a_place_fail(text: str) -> None:
 
 
 _SOURCE = ContextSource.open()
+
+
+class OwnDatabase:
+    """Stands for an operator's database."""
+
+    source = "own"
+    problem = "something failed"
+
+    def find(self, bits: int, number: int) -> dict[str, Any]:
+        return {"country": "JP", "asn": 64500} if (bits, number) == (32, 0x08080808) else {}
+
+
+def test_what_the_operator_brings_stands_over_what_we_ship_field_by_field() -> None:
+    own = ContextSource(PlaceTable(DATA / "places.bin"), read_centres(DATA / "countries.csv"), (OwnDatabase(),))  # type: ignore[arg-type]  # answers alike
+    place = own.place_of("8.8.8.8")
+    assert (place.country, place.asn) == ("JP", 64500)
+    assert place.latitude is not None
+    assert 30 < place.latitude < 45  # the centre of the operator's country, not of ours
+    assert own.place_of("8.8.4.4").country == "US"
+    assert own.problems == ("something failed",)
+    assert own.sources[0] == "own"
+
+
+def test_a_place_found_through_a_tunnel_says_so(source: ContextSource) -> None:
+    assert source.place_of("2002:c100:68b::1").kind is AddressKind.SIX_TO_FOUR
+    assert source.place_of("193.0.6.139").kind is AddressKind.PUBLIC
 
 
 def test_every_country_centre_lies_on_the_globe() -> None:

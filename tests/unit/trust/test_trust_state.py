@@ -13,7 +13,7 @@ from sqlalchemy import update
 import watchword.identity  # noqa: F401  # declares the events
 from watchword.kernel import Acr, Event, EventId, FrozenClock, SessionId, UserId, event_types
 from watchword.storage import Database, StorageError
-from watchword.trust import EMPTY_BASELINE, ContextSource, Evidence, TrustState, assess, profiles
+from watchword.trust import EMPTY_BASELINE, ContextSource, Evidence, TrustState, assess, profiles, store
 from watchword.trust.context import DATA, read_centres
 from watchword.trust.placetable import PlaceTable
 from watchword.trust.store import baselines
@@ -178,6 +178,16 @@ async def test_a_malformed_event_neither_raises_nor_teaches_a_place(
     assert not memory.baseline(tell.user).usual_countries
 
 
+async def test_an_event_that_names_no_user_does_not_stop_the_relay(clock: FrozenClock, tell: Teller) -> None:
+    asked: list[str] = []
+    state = TrustState(
+        Database("sqlite:////nowhere.db"), clock, CONTEXT, timezone_of=lambda user: asked.append(user) or "UTC"
+    )
+    await state.observe([tell.started(user="root"), tell.failed(user="root"), tell.started()])
+    assert asked == [tell.user]
+    assert state.failed_attempts("root", clock.now()) == 0
+
+
 async def test_an_unknown_acr_counts_as_the_weakest(memory: TrustState, tell: Teller, clock: FrozenClock) -> None:
     for _ in range(3):
         await memory.observe([tell.started(acr="urn:evil:strongest")])
@@ -339,6 +349,18 @@ async def test_a_deleted_user_leaves_nothing_behind(database: Database, clock: F
         assert one.failed_attempts(tell.user, clock.now()) == 0
 
 
+async def test_a_user_deleted_before_anyone_asked_about_them_is_forgotten_too(
+    database: Database, clock: FrozenClock, tell: Teller
+) -> None:
+    state = TrustState(database, clock, CONTEXT)
+    await state.observe([tell.started()])
+    await state.flush()
+    again = TrustState(database, clock, CONTEXT)
+    await again.load()
+    await again.observe([tell.event("identity.user.deleted", subject=tell.user)])
+    assert again.baseline(tell.user) is EMPTY_BASELINE
+
+
 async def test_a_damaged_row_starts_its_user_cold_and_spares_the_others(
     database: Database, clock: FrozenClock, tell: Teller, entropy: Any
 ) -> None:
@@ -353,6 +375,26 @@ async def test_a_damaged_row_starts_its_user_cold_and_spares_the_others(
     assert again.baseline(tell.user) is EMPTY_BASELINE
     assert again.unreadable == 1
     assert again.baseline(other.user).outcomes == 1
+
+
+async def test_what_is_learned_while_a_flush_is_under_way_is_written_by_the_next(
+    database: Database, clock: FrozenClock, tell: Teller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state = TrustState(database, clock, CONTEXT)
+    await state.observe([tell.started()])
+    write = store.put_baselines
+
+    async def write_while_learning(connection: Any, rows: Any, now: Any) -> None:
+        await write(connection, rows, now)
+        await state.observe([tell.started()])
+
+    monkeypatch.setattr(store, "put_baselines", write_while_learning)
+    await state.flush()
+    monkeypatch.undo()
+    await state.flush()
+    again = TrustState(database, clock, CONTEXT)
+    await again.load()
+    assert again.baseline(tell.user).outcomes == 2
 
 
 async def test_a_flush_that_fails_loses_nothing(clock: FrozenClock, tell: Teller, sqlite_url: str) -> None:
