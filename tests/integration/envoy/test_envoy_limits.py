@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from edge_harness import Answer, Edge, MakeEdge, free_port, parse, read_body, respond, seen_of, until
+from OpenSSL import SSL
 
 from watchword.enforcement.envoy import (
     AddressTakenError,
@@ -365,6 +366,19 @@ async def test_tls_is_modern_and_offers_http2(edge: Edge) -> None:
         old.minimum_version, old.maximum_version = ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1
     with pytest.raises((ssl.SSLError, ConnectionError)):
         await handshake(edge, old)
+
+
+async def test_the_key_exchange_is_hybrid_with_ml_kem(edge: Edge) -> None:
+    def exchange() -> str | None:
+        context = SSL.Context(SSL.TLS_CLIENT_METHOD)
+        with socket.create_connection(("127.0.0.1", edge.settings.listen_address.port)) as plain:
+            connection = SSL.Connection(context, plain)
+            connection.set_tlsext_host_name(b"notes.localhost")
+            connection.set_connect_state()
+            connection.do_handshake()
+            return connection.get_group_name()
+
+    assert await asyncio.to_thread(exchange) == "X25519MLKEM768"
 
 
 async def test_a_renewed_certificate_is_served_without_a_restart(edge: Edge) -> None:

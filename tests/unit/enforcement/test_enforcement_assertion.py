@@ -22,7 +22,6 @@ from watchword.enforcement.asgi import InvalidAssertionError, KeysUnavailableErr
 from watchword.enforcement.asgi.jws import parse, read_jwks, verify_signature
 from watchword.kernel import Acr, FrozenClock
 
-VECTORS = Path("/work/shared/vectors/jose/json_web_signature_test.json")
 BESIDE = Path(__file__).parents[3].parent / "shared" / "vectors" / "jose" / "json_web_signature_test.json"
 
 
@@ -300,7 +299,7 @@ def test_one_key_id_for_two_keys_is_refused(maker: Maker) -> None:
 
 
 def vectors() -> list[Any]:
-    path = BESIDE if BESIDE.exists() else VECTORS
+    path = BESIDE
     if not path.exists():
         return []
     groups = json.loads(path.read_text())["testGroups"]
