@@ -23,7 +23,7 @@ def list_networks(context: typer.Context) -> None:
                 "network": entry.network,
                 "list": entry.kind.value,
                 "reason": entry.reason,
-                "by": entry.actor,
+                "by": entry.listed_by,
                 "expires": f"{entry.expires_at:%Y-%m-%d %H:%M}" if entry.expires_at else "never",
             }
             for entry in await services.networks.entries()
