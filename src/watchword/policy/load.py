@@ -119,6 +119,8 @@ class _Reader:
         joined = ""
         for path in paths:
             joined += self._read(path) + "\n"
+            if self._is_too_deep(path.name, joined):
+                self.raise_if_wrong()
             try:
                 rendered = str(cedarpy.Schema.from_str(joined))
             except ValueError as error:
@@ -131,10 +133,15 @@ class _Reader:
         source = self._read(path)
         cut = list(text.statements(source))
         before = len(self._problems)
+        if self._is_too_deep(path.name, source):
+            return []
         try:
             parsed = json.loads(cedarpy.policies_to_json_str(source))
         except ValueError as error:
             self._parse_problems(path.name, source, cut, str(error), known)
+            return []
+        except RecursionError:
+            self._problems.append(Problem(path.name, 0, 0, "a policy is nested too deeply"))
             return []
         if schema:
             self._check(path.name, source, cut, schema, known)
@@ -148,6 +155,12 @@ class _Reader:
             line, _ = text.line_and_column(source, statement.start)
             found.append(WrittenPolicy(name, est, path.name, line, statement.text))
         return found
+
+    def _is_too_deep(self, path: str, source: str) -> bool:
+        found = text.depth_problem(path, source, text.tokens_of(source))
+        if found:
+            self._problems.append(found)
+        return found is not None
 
     def refuse_twins(self, found: list[WrittenPolicy]) -> None:
         """Prevents: a policy that silently takes the place of another with the same id."""

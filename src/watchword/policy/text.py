@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
 
@@ -39,6 +39,9 @@ _WORDS = frozenset(
 _EFFECTS = ("permit", "forbid")
 _CONDITIONS = ("when", "unless")
 _SCOPE = ("principal", "action", "resource")
+_FLAT = frozenset({":", "::", "@"})
+_CHAINING = frozenset({"if", "when", "unless", "has", "in", "is", "like"})
+_MOST_BRACKETS, _LONGEST_CHAIN = 100, 1_500
 _OPENING, _CLOSING = frozenset("({["), frozenset(")}]")
 # What may stand in each place of a policy, as a person would say it, with one sample of each to try on the parser.
 _SAMPLES = (
@@ -81,11 +84,9 @@ class Statement:
 def statements(source: str) -> Iterator[Statement]:
     """Cut a file at the semicolons; what follows the last one is a statement too, an unfinished one."""
     pending: list[Token] = []
-    for match in _TOKEN.finditer(source):
-        if match.lastgroup == "skip":
-            continue
-        pending.append(Token(str(match.lastgroup), match.group(), match.start()))
-        if match.group() == ";":
+    for token in tokens_of(source):
+        pending.append(token)
+        if token.text == ";":
             yield _statement(source, pending)
             pending = []
     if pending:
@@ -94,6 +95,40 @@ def statements(source: str) -> Iterator[Statement]:
 
 def _statement(source: str, tokens: list[Token]) -> Statement:
     return Statement(tuple(tokens), source[tokens[0].start : tokens[-1].end])
+
+
+def depth_problem(path: str, source: str, tokens: Iterable[Token]) -> Problem | None:
+    """Find the first word that nests too deeply, in brackets or in a chain of operators; nothing if none does.
+
+    Prevents: a file that overflows the stack of the reference parser, which ends the whole process.
+    """
+    chains, before = [0], ""
+    for token in tokens:
+        is_sign = token.kind in {"sign", "stray"}
+        follows_value, before = before in _CLOSING or before.isidentifier(), token.text
+        if is_sign and token.text in _OPENING:
+            chains[-1] += follows_value  # a call or an index
+            chains.append(0)
+        elif is_sign and token.text in _CLOSING and len(chains) > 1:
+            chains.pop()
+        elif token.text == "," and is_sign:
+            chains[-1] = 0
+        elif token.text == ";" and is_sign:
+            chains = [0]
+        elif (is_sign and token.text not in _FLAT) or token.text in _CHAINING:
+            chains[-1] += 1
+        if len(chains) > _MOST_BRACKETS or sum(chains) > _LONGEST_CHAIN:
+            line, column = line_and_column(source, token.start)
+            wanted = f"at most {_MOST_BRACKETS} open brackets and {_LONGEST_CHAIN} operators in a row"
+            return Problem(path, line, column, "nested too deeply", expected=wanted)
+    return None
+
+
+def tokens_of(source: str) -> Iterator[Token]:
+    """Cut a file into words; comments and spaces are left out."""
+    for match in _TOKEN.finditer(source):
+        if match.lastgroup != "skip":
+            yield Token(str(match.lastgroup), match.group(), match.start())
 
 
 def line_and_column(source: str, at: int) -> tuple[int, int]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -157,3 +159,66 @@ def test_a_wrong_link_is_refused(tmp_path: Path, links: str, word: str) -> None:
     )
     assert found[0].path == "links.json"
     assert word in str(found[0])
+
+
+DEEP: dict[str, Callable[[int], str]] = {
+    "brackets": lambda n: "(" * n + "true" + ")" * n,
+    "sets": lambda n: "[" * n + "]" * n + " == 1",
+    "records": lambda n: "{a: " * n + "1" + "}" * n + " == 1",
+    "and": lambda n: " && ".join(["true"] * n),
+    "if": lambda n: "if true then true else " * n + "true",
+    "dots": lambda n: "context" + ".risk" * n,
+    "calls": lambda n: "context" + ".contains(context)" * n,
+    "sums": lambda n: " + ".join(["1"] * n) + " == 1",
+    "has": lambda n: "context has a" + ".a" * n,
+    "index": lambda n: "context" + '["a"]' * n,
+}
+
+
+@pytest.mark.parametrize("shape", DEEP)
+def test_a_policy_nested_to_overflow_the_parsers_stack_is_refused(tmp_path: Path, shape: str) -> None:
+    problem = only(tmp_path, f"permit (principal, action, resource) when {{ {DEEP[shape](30_000)} }};")
+    assert problem.message == "nested too deeply"
+
+
+@pytest.mark.parametrize("shape", DEEP)
+@pytest.mark.parametrize("count", [95, 700, 1_300])
+def test_what_is_not_too_deep_for_the_guard_does_not_end_the_process(tmp_path: Path, shape: str, count: int) -> None:
+    (tmp_path / "a.cedar").write_text(f"permit (principal, action, resource) when {{ {DEEP[shape](count)} }};")
+    with suppress(PolicyLoadError):
+        PolicySet.load(tmp_path)
+
+
+def test_a_policy_of_endless_conditions_is_refused(tmp_path: Path) -> None:
+    assert (
+        only(tmp_path, f"permit (principal, action, resource) {'when { true }' * 30_000};").message
+        == "nested too deeply"
+    )
+
+
+def test_a_schema_nested_to_overflow_the_parsers_stack_is_refused(tmp_path: Path) -> None:
+    deep = "{a: " * 5_000 + "Long" + "}" * 5_000
+    found = problems(tmp_path, own__cedarschema=f"namespace Own {{ entity Thing = {deep}; }}")
+    assert found[0].message == "nested too deeply"
+
+
+def test_a_long_list_and_a_long_file_are_not_deep(tmp_path: Path) -> None:
+    hosts = ", ".join(f'"host{number}"' for number in range(3_000))
+    (tmp_path / "a.cedar").write_text(
+        f"permit (principal, action, resource) when {{ [{hosts}].contains(context.http.host) }};\n" + GOOD * 500
+    )
+    assert len(PolicySet.load(tmp_path)) == 501
+
+
+@pytest.mark.parametrize("count", [50, 300])
+def test_a_long_chain_of_conditions_still_compiles(tmp_path: Path, count: int) -> None:
+    chain = " && ".join(["context.risk.score < 50"] * count)
+    (tmp_path / "a.cedar").write_text(f"permit (principal, action, resource) when {{ {chain} }};")
+    assert len(PolicySet.load(tmp_path)) == 1
+
+
+@pytest.mark.parametrize("count", [20, 90])
+def test_nested_choices_still_compile(tmp_path: Path, count: int) -> None:
+    choices = "".join(f"if context.risk.score < {number} then {number} else " for number in range(count))
+    (tmp_path / "a.cedar").write_text(f"permit (principal, action, resource) when {{ ({choices} 0) > 3 }};")
+    assert len(PolicySet.load(tmp_path)) == 1
