@@ -185,6 +185,7 @@ class Factors:
                 now,
                 kind=AuthenticatorKind.TOTP.value,
             )
+            await self._end_weaker(unit, found, session, now)
 
     async def passkey_options(self, session: SessionFacts) -> dict[str, Any]:
         """Return the argument of `navigator.credentials.create`, good for one answer in ten minutes.
@@ -233,6 +234,7 @@ class Factors:
             self._require_room(found, AuthenticatorKind.PASSKEY)
             made = new_passkey(user.id, stored, label, now, self._entropy)
             await self._add(unit, made, client, now)
+            await self._end_weaker(unit, found, session, now)
         return made.facts
 
     async def new_recovery_codes(self, session: SessionFacts, client: Client) -> tuple[Secret[str], ...]:
@@ -313,6 +315,17 @@ class Factors:
         if proven_at is None or not timedelta(0) <= now - proven_at <= FRESH:
             raise StepUpRequiredError("this needs a fresh proof of who you are", max_age_s=int(FRESH.total_seconds()))
         return user, found
+
+    async def _end_weaker(
+        self, unit: UnitOfWork, before: list[Authenticator], session: SessionFacts, now: datetime
+    ) -> None:
+        """End the other sessions when the first second factor arrives.
+
+        Prevents: a session from before, perhaps stolen, that never has to show it.
+        """
+        if not means_of(before).has_second_factor:
+            who, reason = session.user_id, "second_factor_added"
+            await end_all_in(unit, who, actor=who, reason=reason, now=now, entropy=self._entropy, keep=session.id)
 
     async def _add(self, unit: UnitOfWork, made: Authenticator, client: Client, now: datetime) -> None:
         await store.add_new_authenticator(unit.connection, made)

@@ -19,6 +19,7 @@ from watchword.identity import (
     TooManyError,
     UnknownSubjectError,
     WrongStepError,
+    session_store,
 )
 from watchword.identity.store import authenticators_of
 from watchword.keys import SealBrokenError
@@ -87,18 +88,27 @@ async def test_a_session_that_is_over_changes_nothing(world: World) -> None:
         await world.identity.accounts.set_password(session, LONGER, HOME)
 
 
+async def test_the_first_second_factor_ends_the_sessions_that_never_showed_it(world: World) -> None:
+    await world.person()
+    stolen, mine = (await world.signed_in(client=AWAY)).session, (await world.signed_in()).session
+    await world.with_totp(mine)
+    with pytest.raises(SessionNotLiveError):
+        await world.identity.accounts.enrol_totp(stolen, AWAY)
+    # The session that enrolled it may go on: both factors were shown in it.
+    assert await world.identity.accounts.new_recovery_codes(mine, HOME)
+    other = await world.stepped_up(mine, await world.with_totp(mine))
+    assert [session.id for session in await world.identity.sessions.list_for(other.user_id)] == [other.id]
+
+
 async def test_a_password_alone_does_not_change_factors_once_there_is_a_second_one(world: World) -> None:
     await world.person()
-    old = (await world.signed_in()).session
-    world.step(60)
     session = (await world.signed_in()).session
-    await world.with_totp(session)
-    # The session that enrolled it may go on; one that was there before has to show it.
-    assert await world.identity.accounts.new_recovery_codes(session, HOME)
-    stale = replace(old)
-    world.step(15 * 60)
+    enrolment = await world.with_totp(session)
+    session = await world.stepped_up(session, enrolment)
+    async with world.database.work() as unit:
+        await session_store.strengthen_session(unit.connection, replace(session, mfa_at=None))
     with pytest.raises(StepUpRequiredError):
-        await world.identity.accounts.new_recovery_codes(stale, HOME)
+        await world.identity.accounts.new_recovery_codes(session, HOME)
 
 
 async def test_after_a_step_up_factors_may_change_again(world: World) -> None:
