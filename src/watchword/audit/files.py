@@ -54,10 +54,10 @@ def lines(path: Path, offset: int = 0) -> Iterator[tuple[int, bytes]]:
             yield offset, line
 
 
-def notes(path: Path) -> Iterator[str]:
-    """Yield each signed note of a checkpoints file; what a crash or an attacker left half is yielded as it is.
+def notes(path: Path) -> Iterator[tuple[str, bool]]:
+    """Yield each signed note of a checkpoints file and whether it is whole; only the last may be half.
 
-    A note is a text, an empty line, a signature line and an empty line again.
+    A note is a text, an empty line and a signature line; another empty line ends it.
     """
     note: list[str] = []
     blanks = 0
@@ -66,12 +66,12 @@ def notes(path: Path) -> Iterator[str]:
             line = raw.decode("utf-8", "replace")
             blanks += line == "\n"
             if blanks == _BLANKS:
-                yield "".join(note)
+                yield "".join(note), True
                 note, blanks = [], 0
             else:
                 note.append(line)
     if note:
-        yield "".join(note)
+        yield "".join(note), False
 
 
 def last_note(path: Path) -> tuple[str | None, int]:

@@ -176,7 +176,10 @@ class _Walk:
 
     def _checkpoints(self) -> list[Checkpoint]:
         found: list[Checkpoint] = []
-        for number, note in enumerate(notes(self.directory / CHECKPOINTS), 1):
+        for number, (note, is_whole) in enumerate(notes(self.directory / CHECKPOINTS), 1):
+            if not is_whole:
+                words = f"checkpoint number {number} is cut short; if a crash did that, opening the journal mends it"
+                raise _Found(FindingKind.CHECKPOINT_FORGED, 0, CHECKPOINTS, words)
             checkpoint = self._verified(note, f"{CHECKPOINTS}, number {number}")
             if found and checkpoint.seq <= found[-1].seq:
                 words = f"checkpoint {checkpoint.seq} stands behind checkpoint {found[-1].seq}"
