@@ -85,7 +85,7 @@ class ConsoleServer:
         )
         self._server = uvicorn.Server(config)
         serving = asyncio.ensure_future(self._server.serve(sockets=[self._socket]))
-        while not self._server.started and not serving.done():
+        while not self._server.started and not serving.done():  # noqa: ASYNC110  # uvicorn tells by a flag alone
             await asyncio.sleep(0.01)
         self._ready.set()
         await serving

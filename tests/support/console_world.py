@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import html
+import json
 import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -310,6 +311,14 @@ class Shown:
         found = re.search(r'name="csrf" value="([0-9a-f]+)"', self.text)
         return found[1] if found else ""
 
+    @property
+    def passkey_options(self) -> dict[str, Any]:
+        """What the passkey script would hand to the browser."""
+        found = re.search(r'data-options="([^"]+)"', self.text)
+        assert found is not None
+        options: dict[str, Any] = json.loads(html.unescape(found[1]))
+        return options
+
     def header(self, name: str) -> str:
         return str(self.response.headers.get(name, ""))
 
@@ -323,6 +332,7 @@ class Browser:
         self.jar: dict[str, dict[str, str]] = {}
         self.user_agent = HOME.user_agent
         self.page: Shown | None = None
+        self._token = ""
 
     def cookies(self, host: str = "watchword.localhost") -> dict[str, str]:
         return self.jar.setdefault(host, {})
@@ -333,7 +343,8 @@ class Browser:
 
     async def post(self, path: str, fields: Mapping[str, Any] | None = None, **changes: Any) -> Shown:
         """Send a form with the token of the page that is open."""
-        token = {"csrf": self.page.csrf} if self.page and self.page.csrf else {}
+        shown = (self.page.csrf if self.page else "") or self._token
+        token = {"csrf": shown} if shown else {}
         body = urlencode({**token, **(fields or {})}, doseq=True).encode()
         return await self.request("POST", path, body=body, **changes)
 
@@ -393,6 +404,8 @@ class Browser:
         self._keep(parts.hostname or "", response)
         if response.headers.get("content-type", "").startswith("text/html"):
             self.page = shown
+            # A page that only says what went wrong has no form; the one before it is still in the history.
+            self._token = shown.csrf or self._token
         return shown
 
     def _keep(self, host: str, response: httpx2.Response) -> None:

@@ -107,7 +107,9 @@ def test_a_token_fits_its_own_bearer_and_no_other() -> None:
             guards.check_csrf(KEY, bearer, shown)
 
 
-@pytest.mark.parametrize("values", [(), ("",), ("127.0.0.1, 8.8.8.8",), ("1.2.3.4", "5.6.7.8"), ("localhost",), ("1.2.3.4:80",)])
+@pytest.mark.parametrize(
+    "values", [(), ("",), ("127.0.0.1, 8.8.8.8",), ("1.2.3.4", "5.6.7.8"), ("localhost",), ("1.2.3.4:80",)]
+)
 def test_an_address_that_the_edge_did_not_set_is_refused(values: tuple[str, ...]) -> None:
     with pytest.raises(MalformedRequestError):
         guards.client_ip(values)

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import pyotp
 import pytest
-from console_world import ConsoleWorld, Shown
+from console_world import ConsoleWorld
 from identity_world import AWAY, PASSWORD
 from software_authenticator import SoftwareAuthenticator
 
@@ -17,12 +17,6 @@ from watchword.kernel import Answer, Reason, RiskLevel
 
 HIGH = Verdict(Answer.DENY, 90, 0, RiskLevel.HIGH, (Reason.RISK_HIGH,))
 MEDIUM = Verdict(Answer.STEP_UP, 30, 0, RiskLevel.MEDIUM, (Reason.RISK_MEDIUM,))
-
-
-def options_of(shown: Shown) -> dict[str, object]:
-    found = re.search(r'data-options="([^"]+)"', shown.text)
-    assert found is not None
-    return json.loads(found[1].replace("&#34;", '"').replace("&#39;", "'").replace("&amp;", "&"))
 
 
 async def test_a_stranger_is_led_to_sign_in_and_back(world: ConsoleWorld) -> None:
@@ -116,7 +110,7 @@ async def test_a_passkey_signs_in_without_a_name(world: ConsoleWorld) -> None:
     await world.person()
     passkey = await world.with_passkey((await world.signed_in()).session)
     browser = world.browser()
-    options = options_of(await browser.get("/sign-in"))
+    options = (await browser.get("/sign-in")).passkey_options
     shown = await browser.submit("/sign-in/passkey", {"credential": json.dumps(passkey.get(options))})
     assert (shown.status, shown.title) == (200, "Good afternoon, ada")
 
@@ -136,7 +130,7 @@ async def test_a_passkey_that_cheats_is_refused(world: ConsoleWorld, cheat: dict
     await world.person()
     passkey = await world.with_passkey((await world.signed_in()).session)
     browser = world.browser()
-    options = options_of(await browser.get("/sign-in"))
+    options = (await browser.get("/sign-in")).passkey_options
     shown = await browser.post("/sign-in/passkey", {"credential": json.dumps(passkey.get(options, **cheat))})
     assert shown.status == 401
     assert "__Host-ww-session" not in browser.cookies()
@@ -145,7 +139,7 @@ async def test_a_passkey_that_cheats_is_refused(world: ConsoleWorld, cheat: dict
 async def test_a_passkey_of_nobody_is_refused(world: ConsoleWorld) -> None:
     stranger = SoftwareAuthenticator(user_handle=b"usr_01jd0000000000000000000000")
     browser = world.browser()
-    options = options_of(await browser.get("/sign-in"))
+    options = (await browser.get("/sign-in")).passkey_options
     shown = await browser.post("/sign-in/passkey", {"credential": json.dumps(stranger.get(options))})
     assert shown.status == 401
 

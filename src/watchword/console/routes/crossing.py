@@ -69,6 +69,7 @@ async def show_sign_out(visit: Visit) -> Response:
         "This ends your session here and in every other application you opened with it.",
         form=("/.watchword/sign-out", "Sign out"),
         links=(("/", "Stay"),),
+        form_targets=(visit.desk.settings.portal_origin,),
     )
 
 

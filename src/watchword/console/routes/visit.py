@@ -159,11 +159,13 @@ class Visit:
         links: tuple[tuple[str, str], ...] = (),
         form: tuple[str, str] = ("", ""),
         code: str = "",
+        form_targets: tuple[str, ...] = (),
     ) -> HTMLResponse:
         """Render a page that says one thing."""
         return self.show(
             "message.html",
             status=status,
+            form_targets=form_targets,
             title=title,
             words=words,
             hint=hint,
