@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import ssl
 import time
@@ -278,8 +279,10 @@ async def test_the_proxy_listener_serves_nobody_who_is_no_trusted_proxy(make_edg
     port = free_port()
     edge: Edge = await make_edge(proxy_protocol_listen=f"127.0.0.1:{port}", trusted_proxies=("203.0.113.0/24",))
     # The header claims an address that is trusted; the connection comes from one that is not.
-    with pytest.raises((OSError, IndexError)):
-        await edge.get("/", port=port, prelude=b"PROXY TCP4 203.0.113.9 10.0.0.1 5000 443\r\n")
+    status = 0  # a connection that ends without an answer
+    with contextlib.suppress(OSError):
+        status = (await edge.get("/", port=port, prelude=b"PROXY TCP4 203.0.113.9 10.0.0.1 5000 443\r\n")).status
+    assert status == 0
     assert not edge.asked
 
 

@@ -17,6 +17,9 @@ _HTTP_OPTIONS: Final = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 _AUTHZ_CONNECTIONS: Final = 256
 _PENDING: Final = 8192
 _STREAMS: Final = 65_536
+# Shorter than the five seconds after which uvicorn and Node.js close an idle connection.
+# Prevents: a request sent into a connection that its server is just closing, which would be a 503 for nothing.
+_IDLE: Final = "4s"
 # Both ends of a Unix socket notice the other's death at once; this is for a control plane that is alive but stuck.
 _GUARD_KEEPALIVE: Final[Json] = {"interval": "2s", "timeout": "3s"}
 
@@ -53,22 +56,26 @@ def _cluster(name: str, address: Json, *, connections: int, requests: int, http2
         "max_requests": requests,
         "max_retries": 0,
     }
-    cluster: Json = {
+    return {
         "name": name,
         "type": "STATIC" if _is_static(address) else "STRICT_DNS",
         "connect_timeout": "2s",
         "circuit_breakers": {"thresholds": [thresholds]},
+        "typed_extension_protocol_options": {_HTTP_OPTIONS: _protocol(http2)},
         "load_assignment": {
             "cluster_name": name,
             "endpoints": [{"lb_endpoints": [{"endpoint": {"address": address}}]}],
         },
     }
-    if http2 is not None:
-        protocol = extension(
-            _HTTP_OPTIONS.removeprefix("envoy."), explicit_http_config={"http2_protocol_options": http2}
-        )
-        cluster["typed_extension_protocol_options"] = {_HTTP_OPTIONS: protocol}
-    return cluster
+
+
+def _protocol(http2: Json | None) -> Json:
+    kind = {"http_protocol_options": {}} if http2 is None else {"http2_protocol_options": http2}
+    return extension(
+        _HTTP_OPTIONS.removeprefix("envoy."),
+        explicit_http_config=kind,
+        common_http_protocol_options={} if http2 is not None else {"idle_timeout": _IDLE},
+    )
 
 
 def _address(upstream: Upstream) -> Json:
