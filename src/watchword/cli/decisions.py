@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from watchword.cli.shell import Shell, printable, shell_of
+from watchword.kernel import Answer
 
 if TYPE_CHECKING:
     from watchword.audit import Record
@@ -24,7 +25,7 @@ def tail(
     context: typer.Context,
     count: Annotated[int, typer.Option("-n", help="How many of the newest to begin with.")] = 20,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as new ones come.")] = False,
-    answer: Annotated[str | None, typer.Option(help="Only this answer: allow, step_up, approval or deny.")] = None,
+    answer: Annotated[Answer | None, typer.Option(help="Only this answer.")] = None,
     user: Annotated[str | None, typer.Option(help="Only this user's, by identifier.")] = None,
 ) -> None:
     """Print the newest decisions, one a line."""
@@ -37,7 +38,7 @@ def tail(
         fields = record.fields
         return (
             record.type == "decision"
-            and (answer is None or fields.get("answer") == answer)
+            and (answer is None or fields.get("answer") == answer.value)
             and (user is None or fields.get("user") == user)
         )
 
@@ -74,7 +75,7 @@ def show(
         if name not in {"facts", "contributions", "trust_contributions", "personal", "seq", "prev"}:
             print(f"{name:<18} {printable(_words(value))}")
     for name, value in (record.get("personal") or {}).items():
-        print(f"{name:<18} {printable(str(value))}")
+        print(f"{name:<18} {printable(_words(value))}")
 
 
 @app.command("explain")
@@ -116,8 +117,13 @@ def _line(record: Mapping[str, Any]) -> str:
 
 def _words(value: Any) -> str:
     if isinstance(value, list):
-        return ", ".join(_words(item) for item in value) or "-"
+        return ", ".join(_pair(item) if isinstance(item, list) else _words(item) for item in value) or "-"
     return "-" if value is None else str(value)
+
+
+def _pair(parts: list[Any]) -> str:
+    """A policy and its words for people, where it has some."""
+    return ": ".join(_words(part) for part in parts if part not in {"", None})
 
 
 def _json(record: Mapping[str, Any]) -> str:

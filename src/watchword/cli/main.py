@@ -57,7 +57,7 @@ def version(context: typer.Context) -> None:
 def main() -> None:
     """Run the command line and leave with its exit code."""
     try:
-        app()
+        app(prog_name="watchword")
     except WatchwordError as error:
         fail(error, as_json=_wants_json(sys.argv))
     except BrokenPipeError:

@@ -1,0 +1,38 @@
+"""What a person types, and what they read."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+from typer.testing import CliRunner
+
+from watchword.cli.decisions import _words
+from watchword.cli.main import app
+
+
+def test_the_usage_line_names_the_command_that_people_type() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "watchword", "--help"], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout.startswith("Usage: watchword ")
+
+
+def test_an_answer_that_does_not_exist_is_refused_rather_than_silently_never_found() -> None:
+    done = CliRunner().invoke(app, ["decisions", "tail", "--answer", "alow"])
+    assert done.exit_code == 2
+    assert "allow" in done.output
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (None, "-"),
+        ([], "-"),
+        (["risk_medium", "policy_permits"], "risk_medium, policy_permits"),
+        ([["members-may", ""], ["no-entry", "Closed today."]], "members-may, no-entry: Closed today."),
+    ],
+)
+def test_what_is_not_known_reads_as_a_dash_and_policies_carry_their_words(value: object, words: str) -> None:
+    assert _words(value) == words
