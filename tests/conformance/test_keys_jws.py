@@ -107,9 +107,21 @@ _KEYS = {_SIGNER.kid: _SIGNER.verification_key}
 _TOKEN = JwsSigner(_SIGNER, "watchword-assertion+jwt").sign(b'{"sub":"ada"}')
 
 
-def _forged(header: bytes, payload: bytes = b"{}", *, signed: bool = True) -> str:
-    covered = _b64(header) + "." + _b64(payload)
+def _forged(header: str, payload: bytes = b"{}", *, signed: bool = True) -> str:
+    """Make a token whose signature is good and whose header alone is wrong."""
+    header = header.replace("KID", f'"kid":"{_SIGNER.kid}"').replace("TYP", '"typ":"watchword-assertion+jwt"')
+    covered = _b64(header.encode()) + "." + _b64(payload)
     return covered + "." + (_b64(_SIGNER.sign_es256(covered.encode())) if signed else "")
+
+
+# Letters that differ only in bits behind the last whole byte.
+_ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+_SIBLING = {letter: _ALPHABET[_ALPHABET.index(letter) ^ 1] for letter in _ALPHABET}
+
+
+def test_a_forgery_with_a_right_header_would_pass() -> None:
+    """So that each refusal below is for the one thing that is wrong."""
+    verify_jws(_forged('{"alg":"ES256",KID,TYP}'), _KEYS, typ="watchword-assertion+jwt")
 
 
 def test_a_token_of_ours_verifies_here_and_in_another_library() -> None:
@@ -131,15 +143,19 @@ def test_a_token_of_ours_verifies_here_and_in_another_library() -> None:
         pytest.param(_TOKEN + "=", id="padding"),
         pytest.param(_TOKEN + "\n", id="white space"),
         pytest.param("." * 20_000, id="too long"),
-        pytest.param(_forged(b'{"alg":"none"}', signed=False), id="alg none"),
-        pytest.param(_forged(b'{"alg":"HS256","kid":"%s"}' % _SIGNER.kid.encode()), id="HMAC with our public key"),
-        pytest.param(_forged(b'{"alg":"ES256","kid":"key_other"}'), id="unknown key"),
-        pytest.param(_forged(b'{"alg":"ES256"}'), id="no key named"),
-        pytest.param(_forged(b'{"alg":"ES256","kid":"%s","crit":["x"]}' % _SIGNER.kid.encode()), id="crit"),
-        pytest.param(_forged(b'{"alg":"ES256","alg":"ES256","kid":"%s"}' % _SIGNER.kid.encode()), id="twins"),
-        pytest.param(_forged(b'{"alg":"ES256","typ":"JWT","kid":"%s"}' % _SIGNER.kid.encode()), id="another type"),
-        pytest.param(_forged(b"[" * 9000), id="deep nesting"),
-        pytest.param(_forged(b'["ES256"]'), id="no object"),
+        pytest.param(_TOKEN[:-1] + _SIBLING[_TOKEN[-1]], id="stray bits"),
+        pytest.param(_forged('{"alg":"none",KID,TYP}', signed=False), id="alg none"),
+        pytest.param(_forged('{"alg":"HS256",KID,TYP}'), id="another algorithm over a good signature"),
+        pytest.param(_forged("{KID,TYP}"), id="no algorithm"),
+        pytest.param(_forged('{"alg":"ES256","kid":"key_other",TYP}'), id="unknown key"),
+        pytest.param(_forged('{"alg":"ES256",TYP}'), id="no key named"),
+        pytest.param(_forged('{"alg":"ES256",KID,TYP,"crit":["x"]}'), id="crit"),
+        pytest.param(_forged('{"alg":"ES256",KID,TYP,"b64":false}'), id="b64"),
+        pytest.param(_forged('{"alg":"ES256","alg":"ES256",KID,TYP}'), id="twins"),
+        pytest.param(_forged('{"alg":"ES256",KID,"typ":"JWT"}'), id="another type"),
+        pytest.param(_forged('{"alg":"ES256",KID}'), id="no type"),
+        pytest.param(_forged("[" * 9000), id="deep nesting"),
+        pytest.param(_forged('["ES256"]'), id="no object"),
     ],
 )
 def test_a_forged_token_is_refused(token: str) -> None:
