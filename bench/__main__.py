@@ -10,7 +10,9 @@ NAMES = ("decision", "policy", "proxy", "footprint")
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="./dev bench", description="Measure. Figures are recorded in docs/reference/performance.md.")
+    parser = argparse.ArgumentParser(
+        prog="./dev bench", description="Measure. Figures are recorded in docs/reference/performance.md."
+    )
     parser.add_argument("name", choices=NAMES)
     parser.add_argument("--json", action="store_true", help="end with one JSON object")
     given = parser.parse_args()

@@ -44,7 +44,10 @@ class World:
                 f"App {i}",
                 (f"app{i}.localhost",),
                 "unix:/nowhere",
-                (ResourceRule("admin", "/admin", Sensitivity.CONFIDENTIAL), ResourceRule("default", "/", Sensitivity.INTERNAL)),
+                (
+                    ResourceRule("admin", "/admin", Sensitivity.CONFIDENTIAL),
+                    ResourceRule("default", "/", Sensitivity.INTERNAL),
+                ),
             )
             for i in range(APPLICATIONS)
         ]
@@ -59,8 +62,19 @@ class World:
         user = UserFacts(user_id, f"user{user_id[-6:]}", "A User", None, "Europe/Berlin", groups, False, False, False)
         ip = f"81.{pick.randrange(1, 250)}.{pick.randrange(256)}.{pick.randrange(1, 255)}"
         session = SessionFacts(
-            session_id, user_id, device_id, Acr.MULTI_FACTOR, ("pwd", "otp"), now, now, network_of(ip),
-            now + timedelta(hours=1), None, ip, "Mozilla/5.0", {hashlib.sha256(handle.encode()).digest(): app.hosts[0]},
+            session_id,
+            user_id,
+            device_id,
+            Acr.MULTI_FACTOR,
+            ("pwd", "otp"),
+            now,
+            now,
+            network_of(ip),
+            now + timedelta(hours=1),
+            None,
+            ip,
+            "Mozilla/5.0",
+            {hashlib.sha256(handle.encode()).digest(): app.hosts[0]},
         )
         return user, session, DeviceFacts(device_id, frozenset({user_id}), now, now, "Firefox on Linux"), handle, app
 
@@ -119,7 +133,12 @@ class World:
             _, session, device, handle, app = self._random.choice(self.people)
             made.append(
                 AccessRequest(
-                    "GET", app.hosts[0], f"/files/{self._random.randrange(10**6)}", session.ip, "Mozilla/5.0", handle,
+                    "GET",
+                    app.hosts[0],
+                    f"/files/{self._random.randrange(10**6)}",
+                    session.ip,
+                    "Mozilla/5.0",
+                    handle,
                     device_handle(KEY, device.id, app.hosts[0]).reveal(),
                 )
             )

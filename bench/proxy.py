@@ -26,6 +26,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from bench.figures import show
 from watchword.app.serving import Listener, on_unix_socket
 from watchword.demo.client import Browser
@@ -67,8 +69,9 @@ def main(json: bool) -> None:  # noqa: FBT001 (the contract of `python -m bench 
         found: dict[str, Any] = {
             f"{name}_{figure}": round(statistics.median(run[figure] for run in taken), 2)
             for name, taken in runs.items()
-            for figure in ("rps", "p50_ms", "p99_ms")
+            for figure in ("rps", "p50_ms", "p99_ms", "cpu_us")
         }
+        del found["envoy_cpu_us"]
         found["ours_of_null"] = round(found["ours_rps"] / found["null_rps"], 3)
         half = _wrk(edges["ours"], seconds=2 * SECONDS, target_rps=found["ours_rps"] / 2)
         found |= {f"ours_half_{figure}": half[figure] for figure in ("rps", "p50_ms", "p99_ms")}
@@ -94,7 +97,9 @@ def _origin(root: Path, socket: Path) -> Iterator[None]:
     listener = {
         "name": "origin",
         "address": {"pipe": {"path": str(socket), "mode": 0o600}},
-        "filter_chains": [{"filters": [{"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}]}],
+        "filter_chains": [
+            {"filters": [{"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}]}
+        ],
     }
     config = root / "origin.json"
     config.write_text(json_module.dumps({"static_resources": {"listeners": [listener]}}))
@@ -114,17 +119,19 @@ def _edge(root: Path, origin: Path, *, authorizes: bool) -> Iterator[dict[str, A
     files = EdgeFiles(run, issued.certificate_file, issued.private_key_file, root / "log")
     app = PublishedApplication("bench", (HOST,), Upstream.parse(f"unix:{origin}"))
     command = prepare(EdgeSettings(listen=f"127.0.0.1:{port}"), [app], files)
+    authorizer = None
     with ExitStack() as stack:
         if authorizes:
             null = multiprocessing.get_context("spawn").Process(target=_null_authorizer, args=(files.authz_socket,))
             null.start()
             stack.callback(null.join)
             stack.callback(null.terminate)
+            authorizer = null.pid
             _wait(files.authz_socket.exists)
         else:
             _without_authorization(files.bootstrap_file)
         stack.enter_context(_program(command))
-        load = {"url": f"https://127.0.0.1:{port}/", "headers": {"Host": f"{HOST}:{port}"}}
+        load = {"url": f"https://127.0.0.1:{port}/", "headers": {"Host": f"{HOST}:{port}"}, "pid": authorizer}
         _wait(lambda: _status(load) == "200")
         yield load
 
@@ -178,7 +185,9 @@ def _ours(origin: Path) -> Iterator[dict[str, Any]]:
             node.start()
             (node.data / "policies" / "50-bench.cedar").write_text(policy)
             link = node.command("users", "create", "ada", "--group", "members")["link"]
-            ada = Person("ada", Browser(node.proxy_port, node.authority, "127.0.0.1"), password=secrets.token_urlsafe(18))
+            ada = Person(
+                "ada", Browser(node.proxy_port, node.authority, "127.0.0.1"), password=secrets.token_urlsafe(18)
+            )
             ada.enrol(link)
             url = f"https://{HOST}:{node.port}/"
             _wait(lambda: ada.browser.get(url).status == 200)
@@ -186,6 +195,7 @@ def _ours(origin: Path) -> Iterator[dict[str, Any]]:
             yield {
                 "url": f"https://127.0.0.1:{node.port}/",
                 "headers": {"Host": f"{HOST}:{node.port}", "Cookie": cookie},
+                "pid": node.up["pids"]["control plane"],
             }
         finally:
             node.close()
@@ -202,13 +212,30 @@ def _wrk(load: dict[str, Any], *, seconds: int, target_rps: float | None = None)
             script = Path(directory) / "pause.lua"
             script.write_text(f"function delay() return math.random(0, {round(2 * pause_ms)}) end\n")
             command += ["-s", str(script)]
+        before = _cpu_s(load)
         done = subprocess.run([*command, load["url"]], capture_output=True, text=True, check=True)
+        spent = _cpu_s(load) - before
     if "Non-2xx" in done.stdout:
         raise SystemExit(f"some answers were not 200:\n{done.stdout}")
     rps = re.search(r"Requests/sec:\s+([\d.]+)", done.stdout)
     if rps is None:
         raise SystemExit(f"wrk said something unexpected:\n{done.stdout}")
-    return {"rps": float(rps[1]), "p50_ms": _latency(done.stdout, 50), "p99_ms": _latency(done.stdout, 99)}
+    requests = re.search(r"(\d+) requests in", done.stdout)
+    assert requests is not None
+    return {
+        "rps": float(rps[1]),
+        "p50_ms": _latency(done.stdout, 50),
+        "p99_ms": _latency(done.stdout, 99),
+        "cpu_us": round(spent / int(requests[1]) * 1e6, 1),
+    }
+
+
+def _cpu_s(load: dict[str, Any]) -> float:
+    """Processor time of the authorizer so far; 0 where there is none."""
+    if load["pid"] is None:
+        return 0.0
+    times = psutil.Process(load["pid"]).cpu_times()
+    return times.user + times.system
 
 
 def _latency(text: str, percent: int) -> float:

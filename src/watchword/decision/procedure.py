@@ -40,6 +40,7 @@ from watchword.trust import Baseline, Evidence, Place, Profile, Sighting, Standi
 
 _MAX_PATH: Final = 8192
 _CONTROL: Final = re.compile(r"[\x00-\x20\x7f\\#;]|//|/\.{1,2}(?:/|$)")
+_REMEMBERED_HANDLES: Final = 20_000
 _CLOCK_SKEW: Final = timedelta(seconds=5)
 _POSTURE_FRESH: Final = timedelta(hours=24)
 _HIGH_RISK: Final = 50
@@ -118,6 +119,7 @@ class Procedure:
         self._entropy = entropy
         self._by_host = {host: app for app in sources.applications for host in app.hosts}
         self._vocabulary = Vocabulary(sources.applications)
+        self._device_handles: dict[tuple[str, str], DeviceId] = {}
         self._latest: datetime | None = None
         self.failure: Exception | None = None
 
@@ -307,13 +309,25 @@ class Procedure:
         if case.supposed is not None:
             device_id = session.device_id
         else:
-            device_id = verify_device_handle(self._sources.device_key, handle, case.request.host) if handle else None
+            device_id = self._device_of(handle, case.request.host) if handle else None
         # Prevents: a session handle carried into another browser that we know to be another one.
         if device_id is not None and session.device_id is not None and device_id != session.device_id:
             case.settle(Answer.DENY, Reason.SESSION_MISBOUND)
             return False
         self._accept_device(case, case.user, device_id)
         return True
+
+    def _device_of(self, handle: str, host: str) -> DeviceId | None:
+        """Verify a device handle, once: what a right handle proves never changes. Wrong ones are not remembered."""
+        known = self._device_handles.get((handle, host))
+        if known is not None:
+            return known
+        device_id = verify_device_handle(self._sources.device_key, handle, host)
+        if device_id is not None:
+            if len(self._device_handles) >= _REMEMBERED_HANDLES:
+                self._device_handles.clear()
+            self._device_handles[handle, host] = device_id
+        return device_id
 
     def _accept_device(self, case: Case, user: UserFacts, device_id: DeviceId | None) -> None:
         """Take a device for known only if this user proved to be themselves on it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -35,11 +36,26 @@ class Database:
         self._engine = _sqlite_engine(self._url) if self.is_sqlite else _postgres_engine(self._url)
         self._write_lock = asyncio.Lock()
         self._after_commit: list[Callable[[], None]] = []
+        self._watcher: sqlite3.Connection | None = None
 
     @property
     def engine(self) -> AsyncEngine:
         """The engine itself, for migrations."""
         return self._engine
+
+    def stamp(self) -> int | None:
+        """Return a number that changes when anybody commits, or nothing where only a query can tell.
+
+        A few microseconds on SQLite, from the shared memory beside the file; PostgreSQL has to be asked.
+        """
+        if not self.is_sqlite:
+            return None
+        try:
+            if self._watcher is None:
+                self._watcher = sqlite3.connect(str(self._url.database), isolation_level=None, timeout=0)
+            return int(self._watcher.execute("PRAGMA data_version").fetchone()[0])
+        except sqlite3.Error:
+            return None
 
     def after_commit(self, wake: Callable[[], None]) -> None:
         """Call `wake` after every unit of work that emitted events; the relay uses this to act at once."""
@@ -94,6 +110,9 @@ class Database:
 
     async def close(self) -> None:
         """Return every connection."""
+        if self._watcher is not None:
+            self._watcher.close()
+            self._watcher = None
         await self._engine.dispose()
 
     @asynccontextmanager

@@ -18,6 +18,8 @@ from watchword.storage.model import outbox
 
 _BATCH = 500
 _POLL_S = 0.05
+# However quiet it seems, the tables are read this often, so that a database that cannot be read any more is noticed.
+_READ_EVERY_S = 0.5
 
 
 class EventJournal(Protocol):
@@ -82,13 +84,22 @@ class OutboxRelay:
     async def run(self) -> None:
         """Keep catching up until cancelled: at once after a local commit, else every 50 ms.
 
-        A failure leaves `fresh_at` where it was, so that the snapshot turns stale and denies, and is tried again.
+        Where the database tells cheaply that nobody committed, nothing is asked. A failure leaves `fresh_at` where it was, so that the snapshot turns stale and denies, and is tried again.
         """
+        seen: int | None = None
+        read_at = float("-inf")
         while True:
+            asked_at = self._clock.monotonic()
+            # Taken before the reading: a commit in between is seen at the next look.
+            stamp = self._database.stamp()
             try:
-                await self.catch_up()
+                if stamp is not None and stamp == seen and asked_at - read_at < _READ_EVERY_S:
+                    self.fresh_at = asked_at
+                else:
+                    await self.catch_up()
+                    seen, read_at = stamp, asked_at
             except Exception as error:  # noqa: BLE001  # whatever an observer raises: remember it, stay stale, retry
-                self.failure = error
+                self.failure, seen = error, None
             with suppress(TimeoutError):
                 async with asyncio.timeout(_POLL_S):
                     await self._wake.wait()

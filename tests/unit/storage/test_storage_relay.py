@@ -184,3 +184,44 @@ async def test_events_of_another_node_are_found_without_being_told(world: World)
     with pytest.raises(asyncio.CancelledError):
         await running
     await other.close()
+
+
+async def test_a_quiet_database_stays_fresh_without_being_asked(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not world.database.is_sqlite:
+        pytest.skip("PostgreSQL is asked every time")
+    await world.relay.catch_up()
+    asked: list[int] = []
+    read = world.relay._read
+
+    async def counted(after: int) -> list[tuple[int, Event]]:
+        asked.append(after)
+        return await read(after)
+
+    monkeypatch.setattr(world.relay, "_read", counted)
+    monkeypatch.setattr(relay, "_POLL_S", 0.001)
+    running = asyncio.create_task(world.relay.run())
+    async with asyncio.timeout(10):
+        while not asked:  # noqa: ASYNC110  # the first look reads
+            await asyncio.sleep(0.001)
+        world.clock.advance(timedelta(seconds=0.3))
+        while world.relay.fresh_at < 0.3:  # noqa: ASYNC110  # a look without reading moves it
+            await asyncio.sleep(0.001)
+    assert len(asked) == 1
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+
+
+async def test_a_commit_of_anybody_changes_the_stamp_and_nothing_else_does(world: World) -> None:
+    if not world.database.is_sqlite:
+        assert world.database.stamp() is None
+        return
+    before = world.database.stamp()
+    assert world.database.stamp() == before
+    await world.commit(1)
+    after = world.database.stamp()
+    assert after != before
+    other = Database(world.database._url.render_as_string(hide_password=False))
+    await World(other, world.clock, world.entropy).commit(2)
+    await other.close()
+    assert world.database.stamp() != after
