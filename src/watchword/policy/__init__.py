@@ -5,6 +5,7 @@ Publishes `PolicySet`, `PolicySource`, requests, answers and Cedar's values. Ref
 
 from watchword.policy.engine import PolicySet
 from watchword.policy.errors import MalformedValueError, PolicyError, PolicyLoadError, Problem
+from watchword.policy.explain import Clause, Explanation, Trace
 from watchword.policy.extension import Datetime, Decimal, Duration, Ip, decimal, duration, instant, ip, moment
 from watchword.policy.load import DEFAULT_DIRECTORY, DEFAULT_SCHEMA
 from watchword.policy.model import (
@@ -22,12 +23,14 @@ from watchword.policy.source import PolicySource
 __all__ = [
     "DEFAULT_DIRECTORY",
     "DEFAULT_SCHEMA",
+    "Clause",
     "Datetime",
     "Decimal",
     "Duration",
     "Effect",
     "Entity",
     "EntityUid",
+    "Explanation",
     "Ip",
     "MalformedValueError",
     "PolicyAnswer",
@@ -38,6 +41,7 @@ __all__ = [
     "PolicySet",
     "PolicySource",
     "Problem",
+    "Trace",
     "Value",
     "decimal",
     "duration",

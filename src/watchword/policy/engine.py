@@ -3,19 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Protocol
 
 from watchword.policy.evaluator import Evaluator
+from watchword.policy.explain import Explanation, explain
 from watchword.policy.load import DEFAULT_SCHEMA, Bundle, load_bundle
 from watchword.policy.model import Effect, PolicyAnswer, PolicyRequest
-
-
-class Engine(Protocol):
-    """What evaluates a bundle."""
-
-    def evaluate(self, request: PolicyRequest) -> PolicyAnswer:
-        """Answer without input, output or waiting; never raises for what a request holds."""
-        ...
 
 
 class PolicySet:
@@ -24,7 +16,7 @@ class PolicySet:
     def __init__(self, bundle: Bundle) -> None:
         self.bundle = bundle
         self.version = bundle.version
-        self._engine: Engine = Evaluator(bundle)
+        self._engine = Evaluator(bundle)
 
     @classmethod
     def load(cls, directory: Path, *, schema: Path | None = DEFAULT_SCHEMA) -> PolicySet:
@@ -48,3 +40,9 @@ class PolicySet:
             return self._engine.evaluate(request)
         except Exception as error:  # noqa: BLE001 (whatever fails while deciding denies)
             return PolicyAnswer(Effect.ERROR, (), (f"policy_error: {type(error).__name__}",), self.version)
+
+    def explain(self, request: PolicyRequest) -> Explanation:
+        """Say why the policies say it: candidates clause by clause, and what came nearest. Slow, for people."""
+        if not self.bundle.policies:
+            return Explanation(self.evaluate(request), (), ())
+        return explain(self.bundle, self._engine, request)

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 from watchword.policy.checks import MisfitError, entity_misfit, misfit
 from watchword.policy.compiler import Compiler, Environment, Kind
 from watchword.policy.errors import MalformedValueError
-from watchword.policy.index import Index, Rule, buckets, index_of
+from watchword.policy.index import Bucket, Index, Rule, buckets, index_of
 from watchword.policy.load import Bundle
 from watchword.policy.model import Effect, Entity, EntityUid, PolicyAnswer, PolicyRef, PolicyRequest
 from watchword.policy.runtime import BudgetSpentError, EvaluationError, up
@@ -24,6 +24,7 @@ _MOST_REFERENCE_INDEXES = 256
 _NO_ENTITY = Entity(EntityUid("", ""))
 
 Above: TypeAlias = frozenset[EntityUid] | set[EntityUid]
+Asked: TypeAlias = tuple[Any, ...]
 
 
 class Mode(Enum):
@@ -69,6 +70,24 @@ class Evaluator:
     # ---- strict --------------------------------------------------------------------------------------------------
 
     def _strictly(self, request: PolicyRequest) -> PolicyAnswer:
+        found, asked = self.prepare(request)
+        # 5. A forbid that fails denies, as one that holds does. Prevents: Cedar's skipped forbids.
+        forbids, failed = _ask([rule for bucket in found for rule in bucket.forbids], asked)
+        if failed:
+            return self._error(*failed)
+        if forbids:
+            return PolicyAnswer(Effect.FORBID, forbids, (), self._version)
+        # 6. A permit that fails permits nothing, and is told.
+        permits, failed = _ask([rule for bucket in found for rule in bucket.permits], asked)
+        return PolicyAnswer(Effect.PERMIT if permits else Effect.SILENT, permits, failed, self._version)
+
+    def prepare(self, request: PolicyRequest) -> tuple[list[Bucket], Asked]:
+        """Check a request against the schema; return the policies that may matter, and what to ask them with.
+
+        Raises:
+            MisfitError: the request does not fit the schema.
+            BudgetSpentError: the policies would take too many steps.
+        """
         principal, action, resource, context = request.principal, request.action, request.resource, request.context
         # 1. The request is one that the schema knows. Prevents: a new action or type that no forbid was written for.
         environment = self._environments.get((action, principal.type, resource.type))
@@ -87,7 +106,7 @@ class Evaluator:
         found = buckets(environment.index, principals, resources)
         if sum([bucket.cost for bucket in found]) > self._budget:
             raise BudgetSpentError
-        asked = (
+        return found, (
             principal,
             action,
             resource,
@@ -99,15 +118,6 @@ class Evaluator:
             resources,
             environment.action_and_above,
         )
-        # 5. A forbid that fails denies, as one that holds does. Prevents: Cedar's skipped forbids.
-        forbids, failed = _ask([rule for bucket in found for rule in bucket.forbids], asked)
-        if failed:
-            return self._error(*failed)
-        if forbids:
-            return PolicyAnswer(Effect.FORBID, forbids, (), self._version)
-        # 6. A permit that fails permits nothing, and is told.
-        permits, failed = _ask([rule for bucket in found for rule in bucket.permits], asked)
-        return PolicyAnswer(Effect.PERMIT if permits else Effect.SILENT, permits, failed, self._version)
 
     def _misfit_of(self, environment: Environment, context: Any) -> str:
         return misfit(environment.context, context, "context", self._schema) or "the context does not fit"
@@ -203,7 +213,7 @@ def _fits(check: Callable[[Any], bool], value: Any) -> bool:
         return False
 
 
-def _ask(rules: Iterable[Rule], asked: tuple[Any, ...]) -> tuple[tuple[PolicyRef, ...], tuple[str, ...]]:
+def _ask(rules: Iterable[Rule], asked: Asked) -> tuple[tuple[PolicyRef, ...], tuple[str, ...]]:
     """Ask each rule; return the satisfied ones in the order of ids, and what failed."""
     satisfied: list[PolicyRef] = []
     failed: list[str] = []
@@ -213,7 +223,7 @@ def _ask(rules: Iterable[Rule], asked: tuple[Any, ...]) -> tuple[tuple[PolicyRef
         except (MisfitError, BudgetSpentError):
             raise
         except Exception as error:  # noqa: BLE001 (whatever a policy does, it has failed)
-            failed.append(f"policy_error: `{rule.ref.id}`: {_words(error)}")
+            failed.append(f"policy_error: `{rule.ref.id}`: {words_of(error)}")
             continue
         if said is True:
             satisfied.append(rule.ref)
@@ -228,7 +238,8 @@ def _id_of(ref: PolicyRef) -> str:
     return ref.id
 
 
-def _words(error: Exception) -> str:
+def words_of(error: Exception) -> str:
+    """Say what failed in a policy, without any value of the request."""
     match error:
         case KeyError(args=[str(name)]):
             return f"there is no attribute or tag `{name}`"

@@ -75,8 +75,12 @@ class PolicySource:
     async def _watch(self) -> None:
         while True:
             await asyncio.sleep(self._poll_s)
-            if await asyncio.to_thread(self._look) != self._print:
-                await self.reload()
+            try:
+                if await asyncio.to_thread(self._look) != self._print:
+                    await self.reload()
+            except OSError as error:  # a disk that fails for a while must not end the watching
+                self.problems = (Problem("", 0, 0, f"the policies cannot be looked at: {error.strerror}"),)
+                self._print = None
 
     def _look(self) -> Print:
         """Take names, inodes, sizes and times of every file that counts; a few microseconds a file."""

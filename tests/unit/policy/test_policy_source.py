@@ -87,6 +87,29 @@ def test_loading_does_not_run_in_the_event_loops_thread(tmp_path: Path, monkeypa
     assert threading.get_ident() not in threads
 
 
+def test_a_disk_that_fails_for_a_while_does_not_end_the_watching(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scenario() -> None:
+        write(tmp_path, ONE)
+        source = PolicySource(tmp_path, poll_s=0.001)
+        await source.start()
+
+        def fail(*_: object) -> None:
+            raise OSError(5, "Input/output error")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(PolicySource, "_look", fail)
+            await until(lambda: source.problem == "the policies cannot be looked at: Input/output error")
+            assert len(source.current) == 1
+        write(tmp_path, TWO)
+        await until(lambda: len(source.current) == 2)
+        assert source.problem is None
+        await source.stop()
+
+    asyncio.run(scenario())
+
+
 def test_two_reloads_at_once_do_not_overtake_each_other(tmp_path: Path) -> None:
     async def scenario() -> None:
         write(tmp_path, ONE)
