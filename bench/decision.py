@@ -101,14 +101,18 @@ class World:
         shipped = sorted((DEFAULT_DIRECTORY / "policies").glob("*.cedar"))
         for path in shipped:
             (directory / path.name).write_text(path.read_text())
-        grants = [
-            f'@id("grant-{n}") permit (principal in Watchword::Group::"team{f"app{n % APPLICATIONS}" if n < APPLICATIONS else n % GROUPS}", '
-            f'action in Watchword::Action::"access", resource in Watchword::Application::"app{n % APPLICATIONS}") '
-            f"when {{ context.risk.score < {20 + n % 60} }};"
-            for n in range(POLICIES - 7)
-        ]
+        grants = [self._grant(n) for n in range(POLICIES - 7)]
         (directory / "50-grants.cedar").write_text("\n".join(grants))
         return PolicySet.load(directory)
+
+    def _grant(self, n: int) -> str:
+        app = f"app{n % APPLICATIONS}"
+        team = f"team{app}" if n < APPLICATIONS else f"team{n % GROUPS}"
+        return (
+            f'@id("grant-{n}") permit (principal in Watchword::Group::"{team}", '
+            f'action in Watchword::Action::"access", resource in Watchword::Application::"{app}") '
+            f"when {{ context.risk.score < {20 + n % 60} }};"
+        )
 
     async def procedure(self, policies: PolicySet, database: Database) -> Procedure:
         facts = FactBase(self, self, self._clock, fresh_at=self._clock.monotonic)

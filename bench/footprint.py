@@ -1,7 +1,7 @@
 """Measure what a node costs when it does nothing: seconds to start, memory of each process.
 
 `start_s` is from the start of the command to the line that says the node is up, the first time (keys, certificates,
-database) and again on the same data. Memory is the resident set of the control plane and its supervisor together, after a
+database) and again on the same data. Memory is the resident set of the control plane with its supervisor, after a
 sign-in page was served; the sample application is not part of the product and is not counted.
 """
 

@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import uvloop
 
 from bench.figures import show
 from watchword.app.serving import Listener, on_unix_socket
@@ -41,6 +42,8 @@ ROUNDS, SECONDS, THREADS, CONNECTIONS = 5, 4, 2, 32
 HOST = "bench.localhost"
 HOME = "81.2.69.142"
 _READY_S = 15.0
+_OK = "200"
+_NETWORK = "type.googleapis.com/envoy.extensions.filters.network"
 _UNITS = {"us": 0.001, "ms": 1.0, "s": 1000.0, "m": 60_000.0}
 
 
@@ -84,7 +87,7 @@ def _origin(root: Path, socket: Path) -> Iterator[None]:
     """The application: an Envoy that answers every request by itself."""
     route = {"match": {"prefix": "/"}, "direct_response": {"status": 200, "body": {"inline_string": "hello"}}}
     manager = {
-        "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
+        "@type": f"{_NETWORK}.http_connection_manager.v3.HttpConnectionManager",
         "stat_prefix": "origin",
         "route_config": {"virtual_hosts": [{"name": "all", "domains": ["*"], "routes": [route]}]},
         "http_filters": [
@@ -132,7 +135,7 @@ def _edge(root: Path, origin: Path, *, authorizes: bool) -> Iterator[dict[str, A
             _without_authorization(files.bootstrap_file)
         stack.enter_context(_program(command))
         load = {"url": f"https://127.0.0.1:{port}/", "headers": {"Host": f"{HOST}:{port}"}, "pid": authorizer}
-        _wait(lambda: _status(load) == "200")
+        _wait(lambda: _status(load) == _OK)
         yield load
 
 
@@ -157,8 +160,6 @@ def _without_authorization(bootstrap: Path) -> None:
 
 
 def _null_authorizer(socket: Path) -> None:
-    import uvloop
-
     async def serve() -> None:
         await Listener(_yes, on_unix_socket(socket)).start()
         await asyncio.Event().wait()
@@ -190,7 +191,7 @@ def _ours(origin: Path) -> Iterator[dict[str, Any]]:
             )
             ada.enrol(link)
             url = f"https://{HOST}:{node.port}/"
-            _wait(lambda: ada.browser.get(url).status == 200)
+            _wait(lambda: str(ada.browser.get(url).status) == _OK)
             cookie = "; ".join(f"{name}={value}" for name, value in ada.browser.cookies[HOST].items())
             yield {
                 "url": f"https://127.0.0.1:{node.port}/",
@@ -207,7 +208,7 @@ def _wrk(load: dict[str, Any], *, seconds: int, target_rps: float | None = None)
         command += ["-H", f"{name}: {value}"]
     with tempfile.TemporaryDirectory() as directory:
         if target_rps is not None:
-            # Each connection waits so long, on average, before it asks again; what it waits for the answer comes on top.
+            # Each connection waits so long, on average, before it asks again, and for the answer on top of that.
             pause_ms = 1000 * CONNECTIONS / target_rps
             script = Path(directory) / "pause.lua"
             script.write_text(f"function delay() return math.random(0, {round(2 * pause_ms)}) end\n")
@@ -247,9 +248,9 @@ def _latency(text: str, percent: int) -> float:
 
 def _check(name: str, load: dict[str, Any]) -> None:
     """The answers are what they should be, and ours denies without the cookie."""
-    if _status(load) != "200":
+    if _status(load) != _OK:
         raise SystemExit(f"{name}: not 200")
-    if name == "ours" and _status(load | {"headers": {"Host": load["headers"]["Host"]}}) == "200":
+    if name == "ours" and _status(load | {"headers": {"Host": load["headers"]["Host"]}}) == _OK:
         raise SystemExit("ours let somebody in who was not signed in")
 
 

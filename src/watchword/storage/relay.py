@@ -84,7 +84,8 @@ class OutboxRelay:
     async def run(self) -> None:
         """Keep catching up until cancelled: at once after a local commit, else every 50 ms.
 
-        Where the database tells cheaply that nobody committed, nothing is asked. A failure leaves `fresh_at` where it was, so that the snapshot turns stale and denies, and is tried again.
+        Where the database tells cheaply that nobody committed, nothing is asked. A failure leaves `fresh_at` where it
+        was, so that the snapshot turns stale and denies, and is tried again.
         """
         seen: int | None = None
         read_at = float("-inf")
