@@ -18,7 +18,8 @@ _REFERENCE = _ROOT / "docs" / "reference"
 
 def _check(prelude: str) -> subprocess.CompletedProcess[str]:
     """Run the generator in a process of its own: what other tests declare must not reach the pages."""
-    script = f"import sys; sys.path[:0] = ['src', 'tools']\n{prelude}\nimport reference; sys.exit(reference.main(['--check']))"
+    script = f"import sys; sys.path[:0] = ['src', 'tools']\n{prelude}\n"
+    script += "import reference; sys.exit(reference.main(['--check']))"
     return subprocess.run(
         [sys.executable, "-c", script], cwd=_ROOT, capture_output=True, text=True, check=False, timeout=100
     )
