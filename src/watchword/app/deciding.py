@@ -11,7 +11,7 @@ from watchword.app import adapters
 from watchword.app.policies import plant_default_policies
 from watchword.app.services import Services, device_key
 from watchword.audit import Journal
-from watchword.bus import Bus
+from watchword.bus import Bus, Observer
 from watchword.console import Services as ConsoleServices
 from watchword.decision import Application, Decision, DecisionPoint, FactBase, Procedure, Sources
 from watchword.enforcement.streams import Streams
@@ -86,6 +86,10 @@ class Deciding:
         ):
             self._bus.subscribe(observer)
         await self._relay.catch_up()
+
+    def subscribe(self, observer: Observer) -> None:
+        """Let something else of the node follow committed events, after the facts did."""
+        self._bus.subscribe(observer)
 
     def background(self) -> Sequence[Coroutine[Any, Any, None]]:
         """Return the work that must go on while the node runs."""

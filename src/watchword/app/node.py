@@ -38,12 +38,14 @@ from watchword.enforcement.envoy import (
 from watchword.enforcement.envoy import prepare as prepare_envoy
 from watchword.enforcement.ext_authz import ExtAuthz
 from watchword.enforcement.forward_auth import ForwardAuth
+from watchword.kernel import Event, WatchwordError
 from watchword.settings import Settings
 from watchword.supervisor import report
 
 _ENVOY_READY_S: Final = 15.0
 _HOUSEKEEPING_S: Final = 60.0
 _FORBIDDEN: Final = 403
+_PURPOSES: Final = ("assertion", "journal")
 
 
 class Node:
@@ -94,7 +96,7 @@ class Node:
         return (*configured, sample_application(self._run))
 
     async def _open_keys(self, services: Services, applications: Sequence[Application]) -> EdgeFiles:
-        for purpose in ("assertion", "journal"):
+        for purpose in _PURPOSES:
             await services.keys.ensure(purpose)
         self._write_jwks(services)
         return self._certificates(applications)[0]
@@ -136,6 +138,13 @@ class Node:
         decides = Deciding(services, applications, journal)
         self._stack.push_async_callback(decides.close)
         await decides.open()
+
+        async def follow_keys(events: Sequence[Event]) -> None:
+            if any(event.type.startswith("keys.key.") for event in events):
+                journal.use_signer(services.keys.signer("journal"))
+                self._write_jwks(services)
+
+        decides.subscribe(follow_keys)
         for work in decides.background():
             self._keep(work)
         _ready("policies", decides.policies.problem or f"{len(decides.policies.current)} in force")
@@ -155,7 +164,7 @@ class Node:
         def door(unavailable: int) -> Door:
             return Door(
                 decides.point,
-                Answers(portal, page, unavailable=unavailable),
+                Answers(portal, page, entropy=services.entropy, unavailable=unavailable),
                 minter,
                 identity_headers=wanted.__getitem__,
                 admitted=decides.streams.admitted,
@@ -200,13 +209,17 @@ class Node:
         every = timedelta(days=self._settings.keys.rotate_days)
         while True:
             await asyncio.sleep(_HOUSEKEEPING_S)
-            signer = services.keys.signer("assertion")
-            if services.clock.now() - signer.kid.created_at > every:
-                await services.keys.rotate("assertion")
-            await services.keys.retire_due()
-            self._write_jwks(services)
-            if self._certificates(applications)[1]:
-                write_certificate_secret(files)
+            try:
+                for purpose in _PURPOSES:
+                    if services.clock.now() - services.keys.signer(purpose).kid.created_at > every:
+                        await services.keys.rotate(purpose)
+                await services.keys.retire_due()
+                self._write_jwks(services)
+                if self._certificates(applications)[1]:
+                    write_certificate_secret(files)
+            except (WatchwordError, OSError) as error:
+                # Keys and certificates are renewed long before they end, so the next round is soon enough.
+                report(kind="part", name="housekeeping", state="failed, to be tried again", detail=str(error))
 
     async def _announce(self, services: Services, applications: Sequence[Application]) -> None:
         edge = self._settings.edge

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,7 +18,7 @@ from urllib.parse import quote
 import orjson
 
 from watchword.decision import Decision
-from watchword.kernel import Answer, DecisionId, Reason
+from watchword.kernel import Answer, DecisionId, Entropy, Reason
 
 Header = tuple[bytes, bytes]
 
@@ -104,10 +103,16 @@ class Answers:
     """
 
     def __init__(
-        self, portal: str, page: Callable[[Refusal], tuple[bytes, Mapping[str, str]]], *, unavailable: int = 503
+        self,
+        portal: str,
+        page: Callable[[Refusal], tuple[bytes, Mapping[str, str]]],
+        *,
+        entropy: Entropy,
+        unavailable: int = 503,
     ) -> None:
         self._portal = portal
         self._page = page
+        self._entropy = entropy
         self._unavailable = unavailable
 
     def refuse(self, decision: Decision, asker: Asker) -> HttpAnswer:
@@ -125,12 +130,15 @@ class Answers:
 
         # Prevents: login CSRF. The callback accepts a code only together with this cookie, whose hash the code carries.
         """
-        state = asker.state if asker.state and len(asker.state) == _STATE_LENGTH else secrets.token_urlsafe(32)
+        state = asker.state if asker.state and len(asker.state) == _STATE_LENGTH else self._fresh_state()
         location = f"{self._portal}/{page}?return_to={quote(asker.url, safe='')}&state={hash_state(state)}"
         if page == "step-up":
             location += f"&reference={decision.id}"
         cookie = f"{STATE_COOKIE}={state}; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=600"
         return HttpAnswer(302, ((b"location", location.encode()), (b"set-cookie", cookie.encode()), _NO_STORE))
+
+    def _fresh_state(self) -> str:
+        return base64.urlsafe_b64encode(self._entropy.token_bytes(32)).rstrip(b"=").decode()
 
     def _show(self, decision: Decision, asker: Asker, *, needs_identity: bool) -> HttpAnswer:
         way_out = ""
