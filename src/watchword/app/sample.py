@@ -24,7 +24,7 @@ def sample_application(run: Path) -> Application:
             ResourceRule("default", "/", Sensitivity.INTERNAL),
         ),
         streaming=("/events", "/upload", "/ws"),
-        permissions=("delete", "admin"),
+        permissions=("delete", "reports", "admin"),
     )
 
 
