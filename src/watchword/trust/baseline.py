@@ -36,6 +36,7 @@ _DAY = 24
 _SATURDAY = 6
 FASTEST_KMH = 1000.0
 _LEAST_S = 1.0
+_NOT_MOVED = 0.0, 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +116,9 @@ def speed_kmh(origin: Sighting, place: Place, now: datetime) -> tuple[float, flo
     Nothing if either end has no position. A sighting from the future (the clock went back) counts as just now.
     """
     there = origin.place
+    # Nearly every request comes from where the last one came from; the look-up gives the same object for it.
+    if there is place and place.latitude is not None:
+        return _NOT_MOVED
     if there.latitude is None or there.longitude is None or place.latitude is None or place.longitude is None:
         return None
     straight = great_circle_km(there.latitude, there.longitude, place.latitude, place.longitude)
