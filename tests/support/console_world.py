@@ -7,9 +7,9 @@ import html
 import json
 import re
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode, urljoin, urlsplit
 
@@ -24,6 +24,7 @@ from watchword.console import (
     PolicyOverview,
     PublishedApplication,
     Services,
+    Tally,
     Verdict,
     Verification,
     create_console,
@@ -80,15 +81,21 @@ class Decisions:
 
     def __init__(self) -> None:
         self.records: list[Mapping[str, Any]] = []
+        self.tally = Tally()
         self.readers: list[asyncio.Queue[Mapping[str, Any]]] = []
 
     def push(self, record: Mapping[str, Any]) -> None:
         self.records.insert(0, record)
+        with suppress(ValueError):
+            self.tally.note(datetime.fromisoformat(str(record["at"])), Answer(record["answer"]))
         for reader in self.readers:
             reader.put_nowait(record)
 
     def recent(self, limit: int) -> Sequence[Mapping[str, Any]]:
         return self.records[:limit]
+
+    def last_hour(self, now: datetime) -> Sequence[Mapping[Answer, int]]:
+        return self.tally.last_hour(now)
 
     async def find(self, decision_id: DecisionId) -> Mapping[str, Any] | None:
         return next((record for record in self.records if record["id"] == decision_id), None)

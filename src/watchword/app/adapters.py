@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from watchword.audit import Journal, find_decision, verify
 from watchword.console import ports
 from watchword.console.model import Refusal as RefusalPage
 from watchword.console.refusal import REFUSAL_HEADERS, render_refusal
+from watchword.console.tally import Tally
 from watchword.decision import AccessRequest, Application, Decision, DecisionPoint, Procedure
 from watchword.enforcement.answers import Refusal
 from watchword.enforcement.envoy import EdgeSettings
@@ -92,11 +94,16 @@ class DecisionsAdapter:
         self._point = point
         self._directory = journal_directory
         self._readers: set[asyncio.Queue[Mapping[str, Any]]] = set()
+        self._tally = Tally()
         point.subscribe(self._spread)
 
     def recent(self, limit: int) -> Sequence[Mapping[str, Any]]:
         """Return the latest decisions still in memory, newest first."""
         return [decision.record() for decision in reversed(list(self._point.recent)[-limit:])]
+
+    def last_hour(self, now: datetime) -> Sequence[Mapping[Answer, int]]:
+        """Return how many were decided in each of the last sixty minutes."""
+        return self._tally.last_hour(now)
 
     async def find(self, decision_id: DecisionId) -> Mapping[str, Any] | None:
         """Return one decision: from memory if it is recent, else from the journal."""
@@ -119,6 +126,7 @@ class DecisionsAdapter:
             self._readers.discard(queue)
 
     def _spread(self, decision: Decision) -> None:
+        self._tally.note(decision.at, decision.answer)
         if self._readers:
             record = decision.record()
             for queue in self._readers:

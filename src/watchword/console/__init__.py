@@ -28,6 +28,7 @@ from watchword.console.ports import (
 from watchword.console.refusal import REFUSAL_HEADERS, render_refusal
 from watchword.console.service import create_console
 from watchword.console.settings import ConsoleSettings
+from watchword.console.tally import Tally
 
 __all__ = [
     "REFUSAL_HEADERS",
@@ -47,6 +48,7 @@ __all__ = [
     "Refusal",
     "Risk",
     "Services",
+    "Tally",
     "Verdict",
     "Verification",
     "Visitors",

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from watchword.console.model import DecisionView
 from watchword.console.ports import Weight
+from watchword.console.tally import hour_before
 from watchword.kernel import Answer
 
 _STACK = (Answer.ALLOW, Answer.STEP_UP, Answer.APPROVAL, Answer.DENY)
@@ -63,25 +63,20 @@ def weight_bars(weights: Sequence[Weight]) -> tuple[WeightBar, ...]:
     return tuple(bars)
 
 
-def timeline(decisions: Iterable[DecisionView], *, now: datetime, slots: int = 60, slot_s: int = 60) -> Timeline:
-    """Count decisions into the last `slots` slots of `slot_s` seconds and stack them."""
-    counts = [dict.fromkeys(_STACK, 0) for _ in range(slots)]
-    for decision in decisions:
-        slot = slots - 1 - int((now - decision.at).total_seconds() // slot_s)
-        if 0 <= slot < slots:
-            counts[slot][decision.answer] += 1
-    peak = max(1, *(sum(slot.values()) for slot in counts))
-    step = WIDTH / slots
+def timeline(counts: Sequence[Mapping[Answer, int]], *, now: datetime) -> Timeline:
+    """Stack the counts of the last hour, one stack a minute, oldest first."""
+    peak = max(1, *(sum(minute.values()) for minute in counts))
+    step = WIDTH / len(counts)
     bars: list[Bar] = []
-    for number, stack in enumerate(counts):
+    for number, minute in enumerate(counts):
         top = HEIGHT
         for answer in _STACK:
-            height = stack[answer] / peak * HEIGHT
+            height = minute.get(answer, 0) / peak * HEIGHT
             if height:
                 top -= height
                 bars.append(
                     Bar(round(number * step + 1, 2), round(top, 2), round(step - 2, 2), round(height, 2), answer.value)
                 )
-    marks = tuple(now - timedelta(seconds=slots * slot_s * (4 - part) / 4) for part in range(5))
-    totals = tuple((answer, sum(slot[answer] for slot in counts)) for answer in _STACK)
+    marks = tuple(hour_before(now, part) for part in range(5))
+    totals = tuple((answer, sum(minute.get(answer, 0) for minute in counts)) for answer in _STACK)
     return Timeline(tuple(bars), peak, marks, totals)

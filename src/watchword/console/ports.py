@@ -96,6 +96,10 @@ class Decisions(Protocol):
         """Return one decision from the journal."""
         ...
 
+    def last_hour(self, now: datetime) -> Sequence[Mapping[Answer, int]]:
+        """Return how many were decided in each of the last sixty minutes, oldest first; `Tally` counts them."""
+        ...
+
     def follow(self) -> AbstractAsyncContextManager[AsyncIterator[Mapping[str, Any]]]:
         """Subscribe to decisions from now on; a reader that is too slow loses some, never delays one."""
         ...

@@ -87,7 +87,7 @@ def session_row(facts: SessionFacts, *, person: str, places: Places, current: Se
         facts=facts,
         person=person,
         browser=browser(facts.user_agent),
-        place=places.describe(facts.ip),
+        place=sentence(places.describe(facts.ip)),
         strength=_STRENGTHS[facts.acr],
         is_current=current is not None and current.id == facts.id,
         device="recognised browser" if facts.device_id else "",
@@ -169,7 +169,7 @@ def ring_of_session(
         (
             who,
             watch("with", "With what", f"{browser(session.user_agent)}, {with_words}", is_known=device is not None),
-            watch("where", "Where", place or session.ip, is_known=verdict is not None),
+            watch("where", "Where", sentence(place) or session.ip, is_known=verdict is not None),
             watch("how", "How usual", habit if verdict else "Not weighed", is_known=verdict is not None),
         )
     )
@@ -185,10 +185,11 @@ def ring_of_decision(view: DecisionView, *, place: str) -> Ring:
         "where": bool(view.ip),
         "how": view.risk is not None,
     }
+    untold = {_side(weight.indicator) for weight in view.contributions if weight.points == 0}
     words = {"who": "Identity", "with": browser(view.user_agent), "where": place or view.ip, "how": "Behaviour"}
 
     def watch(side: str, title: str) -> WatchWords:
-        state = Watch.GOOD if known[side] else Watch.UNKNOWN
+        state = Watch.GOOD if known[side] and side not in untold else Watch.UNKNOWN
         if side in weighed:
             state = Watch.ATTENTION
         if side in refused:

@@ -21,7 +21,6 @@ from watchword.kernel import Answer, DecisionId
 from watchword.kernel.ids import MalformedIdError
 
 _LATEST: Final = 12
-_IN_HOUR: Final = 50_000
 _SEARCHED: Final = 5_000
 _SHOWN: Final = 100
 _HEARTBEAT_S: Final = 15.0
@@ -55,7 +54,7 @@ async def show_overview(visit: Visit) -> Response:
         Page(section="admin", tab="/admin", scripts=(*HTMX, "live.js")),
         latest=rows,
         is_new=False,
-        chart=timeline((row.view for row in _rows(visit, _IN_HOUR)), now=visit.now),
+        chart=timeline(services.decisions.last_hour(visit.now), now=visit.now),
         health=health,
         failing=[name for name, well in health.items() if not well],
         people=len(await services.identity.reader.users()),
@@ -68,7 +67,7 @@ async def show_overview(visit: Visit) -> Response:
 
 async def show_figures(visit: Visit) -> Response:
     """Render the chart and the counts alone, for the page that is open."""
-    chart = timeline((row.view for row in _rows(visit, _IN_HOUR)), now=visit.now)
+    chart = timeline(visit.desk.services.decisions.last_hour(visit.now), now=visit.now)
     page = Page(zone=visit.completed(Page()).zone)
     return HTMLResponse(visit.desk.pages.render("admin_figures.html", page, chart=chart), headers=_FRAGMENT_HEADERS)
 

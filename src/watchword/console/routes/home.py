@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -29,6 +30,7 @@ _HEADLINES = {
     Answer.APPROVAL: "Why this needs approval",
     Answer.DENY: "Why you were refused",
 }
+_PARTS = (".css", ".js", ".svg", ".png", ".ico", ".jpg", ".webp", ".gif", ".woff2", ".map")
 _MORNING, _NOON, _EVENING = 5, 12, 18
 
 
@@ -55,7 +57,7 @@ async def show_home(visit: Visit) -> Response:
     verdict = await _verdict(visit)
     device = await services.device_reader.device(session.device_id) if session.device_id else None
     place = services.places.describe(visit.client.ip)
-    own = [record for record in services.decisions.recent(_SEARCHED) if record.get("user") == visit.visitor.user.id]
+    own = [record for record in services.decisions.recent(_SEARCHED) if _is_telling(record, visit.visitor.user.id)]
     return visit.show(
         "home.html",
         Page(section="home"),
@@ -65,6 +67,12 @@ async def show_home(visit: Visit) -> Response:
         ring=ring_of_session(session, verdict, device=device, place=place, now=visit.now),
         recent=decision_rows(own[:_LATEST], visitors=services.visitors, applications=services.applications),
     )
+
+
+def _is_telling(record: Mapping[str, Any], user_id: str) -> bool:
+    """Tell whether a decision is the person's own and says something: parts of a page that was let in do not."""
+    is_part = str(record.get("path", "")).endswith(_PARTS) and record.get("answer") == Answer.ALLOW.value
+    return record.get("user") == user_id and not is_part
 
 
 async def show_decision(visit: Visit) -> Response:
