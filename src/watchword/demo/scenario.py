@@ -118,9 +118,9 @@ def _loop(walk: Walk, node: DemoNode) -> None:
         _expect(ada.enrol(link), 200)
         ada.sign_out(node.portal)
     _access(walk, node, ada)
-    socket = _streams(walk, node, ada)
+    _streams(walk, node, ada)
     _risk(walk, node, ada)
-    _policy(walk, node, ada)
+    socket = _policy(walk, node, ada)
     _revocation(walk, node, root, ada, socket)
     with walk.step("the journal is verified") as step:
         step.seen = node.command("audit", "verify")["message"]
@@ -144,11 +144,15 @@ def _access(walk: Walk, node: DemoNode, ada: Person) -> None:
         step.seen = _newest(node)
 
 
-def _streams(walk: Walk, node: DemoNode, ada: Person) -> ClientConnection:
+def _streams(walk: Walk, node: DemoNode, ada: Person) -> None:
     with walk.step("a WebSocket opens and carries messages") as step:
-        socket = ada.browser.websocket(f"{node.notes.replace('https', 'wss')}/ws")
+        socket = _socket(node, ada)
         step.seen = str(socket.recv(timeout=_WITHIN_S))[:48]
-    return socket
+        socket.close()
+
+
+def _socket(node: DemoNode, ada: Person) -> ClientConnection:
+    return ada.browser.websocket(f"{node.notes.replace('https', 'wss')}/ws")
 
 
 def _risk(walk: Walk, node: DemoNode, ada: Person) -> None:
@@ -170,7 +174,7 @@ def _risk(walk: Walk, node: DemoNode, ada: Person) -> None:
         _expect(ada.browser.get(f"{node.notes}/"), 200)
 
 
-def _policy(walk: Walk, node: DemoNode, ada: Person) -> None:
+def _policy(walk: Walk, node: DemoNode, ada: Person) -> ClientConnection:
     policy = node.data / "policies" / "50-demo.cedar"
     with walk.step("a policy is added: denied from the next request on") as step:
         policy.write_text(_FORBID)
@@ -180,6 +184,10 @@ def _policy(walk: Walk, node: DemoNode, ada: Person) -> None:
     with walk.step("the policy is withdrawn: allowed again"):
         policy.unlink()
         _until(lambda: ada.browser.get(f"{node.notes}/"), 200)
+        # Opened only now: the policy cut, or kept out, whatever was open before.
+        socket = _socket(node, ada)
+        socket.recv(timeout=_WITHIN_S)
+    return socket
 
 
 def _revocation(walk: Walk, node: DemoNode, root: Person, ada: Person, socket: ClientConnection) -> None:
@@ -201,6 +209,8 @@ def _revocation(walk: Walk, node: DemoNode, root: Person, ada: Person, socket: C
         if not cut_at:
             raise UnexpectedError("the WebSocket is still open")
         walk.cut_ms = round((cut_at[0] - begun) * 1000, 1)
+        if walk.cut_ms <= 0:
+            raise UnexpectedError("the WebSocket was cut before the session was ended")
         step.seen = f"{walk.cut_ms} ms after the click"
 
 
