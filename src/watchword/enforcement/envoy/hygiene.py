@@ -56,9 +56,11 @@ _FORWARDED_FOR: Final = "x-forwarded-for"
 _FORWARDED_OTHERS: Final = "x-forwarded-(?:|f|fo|[^f].*|f[^o].*|fo[^r].*|for.+)"
 
 # A whole path (no query) that is refused: encoded control characters, encoded bytes that are never UTF-8 (overlong
-# forms of `/` and `.` begin with C0 or C1), percent signs that encode nothing, and twice-encoded separators.
+# forms of `/` and `.` begin with C0, C1, E0 80..9F or F0 80..8F; RFC 3629 section 4), percent signs that encode
+# nothing, and twice-encoded separators.
 _REFUSED_ESCAPES: Final = (
-    "%(?:[01][0-9A-Fa-f]|7[Ff]|[Cc][01]|[Ff][5-9A-Fa-f]|[^0-9A-Fa-f]|[0-9A-Fa-f][^0-9A-Fa-f]|[0-9A-Fa-f]?$"
+    "%(?:[01][0-9A-Fa-f]|7[Ff]|[Cc][01]|[Ee]0%[89]|[Ff]0%8|[Ff][5-9A-Fa-f]"
+    "|[^0-9A-Fa-f]|[0-9A-Fa-f][^0-9A-Fa-f]|[0-9A-Fa-f]?$"
     "|25(?:2[EeFf5]|5[Cc]|00|3[Bb]))"
 )
 _PARAMETERS: Final = "|;|%3[Bb]"
