@@ -27,6 +27,8 @@ class Case:
         "device",
         "facts",
         "id",
+        "is_open",
+        "is_question",
         "level",
         "now",
         "obligations",
@@ -46,18 +48,26 @@ class Case:
     )
 
     def __init__(
-        self, request: AccessRequest, decision_id: DecisionId, now: datetime, supposed: SessionFacts | None = None
+        self,
+        request: AccessRequest,
+        decision_id: DecisionId,
+        now: datetime,
+        *,
+        supposed: SessionFacts | None = None,
+        is_question: bool = False,
     ) -> None:
         self.started_ns = perf_counter_ns()
         self.request = request
         self.id = decision_id
         self.supposed = supposed
+        self.is_question = is_question or supposed is not None
         self.now = now
         self.answer = Answer.DENY
         self.reasons: tuple[Reason, ...] = (Reason.INTERNAL_ERROR,)
         self.app: Application | None = None
         self.rule: ResourceRule | None = None
         self.action: str | None = None
+        self.is_open = False
         self.user: UserFacts | None = None
         self.session: SessionFacts | None = None
         self.device: DeviceFacts | None = None
@@ -82,10 +92,10 @@ class Case:
         self.facts.append(Fact(name, value, age_s))
 
     def close(self) -> Decision:
-        """Make the decision; only an allow carries a permit."""
+        """Make the decision; only an allow that answers a real request carries a permit."""
         app, policy = self.app, self.policy
         permit: Permit | None = None
-        if self.answer is Answer.ALLOW and app is not None and self.supposed is None:
+        if self.answer is Answer.ALLOW and app is not None and not self.is_question:
             permit = grant(self.id, app.name)
         return Decision(
             id=self.id,

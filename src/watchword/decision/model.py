@@ -8,6 +8,7 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
+from watchword.decision.paths import Readings, careless_prefix, lies_under
 from watchword.devices import DeviceFacts
 from watchword.identity import SessionFacts, UserFacts
 from watchword.kernel import Acr, Answer, DecisionId, Obligation, Reason, RiskLevel, Sensitivity
@@ -25,6 +26,8 @@ _ACTIONS: Final[Mapping[str, str]] = MappingProxyType(
     }
 )
 _STREAM_ACTION = "connect"
+# What a stranger can make the journal keep of one request; anything longer is cut there, never in the decision.
+_LONGEST_METHOD, _LONGEST_HOST, _LONGEST_PATH, _LONGEST_AGENT = 32, 255, 2048, 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +47,8 @@ class ResourceRule:
     min_trust: int = 0
 
     def covers(self, path: str) -> bool:
-        """Tell whether a normalised path lies in this part."""
-        return path == self.path or path.startswith(self.path if self.path.endswith("/") else self.path + "/")
+        """Tell whether a decoded path lies in this part."""
+        return lies_under(path, self.path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +84,19 @@ class Application:
                 return rule
         return self.resources[-1]
 
+    def resource_meant(self, readings: Readings) -> ResourceRule | None:
+        """Return the part that a path means, or nothing when a careless upstream would find a more specific one.
+
+        # Prevents: `/Admin`, `/%2561dmin` or `/admin.` reaching what is guarded as `/admin`.
+        """
+        rule = self.resource_at(readings.exact)
+        for other in self.resources:
+            if len(other.path) > len(rule.path) and lies_under(readings.careless, careless_prefix(other.path)):
+                return None
+        return rule
+
     def is_open(self, path: str) -> bool:
-        """Tell whether a path needs no identity."""
+        """Tell whether a decoded path needs no identity."""
         return any(rule.covers(path) for rule in self.open_paths)
 
 
@@ -191,9 +205,9 @@ class Decision:
             "application": self.application,
             "resource": self.resource,
             "action": self.action,
-            "method": request.method,
-            "host": request.host,
-            "path": request.path,
+            "method": request.method[:_LONGEST_METHOD],
+            "host": request.host[:_LONGEST_HOST],
+            "path": request.path[:_LONGEST_PATH],
             "user": user.id if user else None,
             "session": self.session.id if self.session else None,
             "device": self.device.id if self.device else None,
@@ -211,7 +225,11 @@ class Decision:
             "facts": [list(fact) for fact in self.facts],
             "snapshot": self.snapshot_version,
             "cost_us": self.cost_us,
-            "personal": {"ip": request.client_ip, "user_agent": request.user_agent[:256], "country": self.country},
+            "personal": {
+                "ip": request.client_ip,
+                "user_agent": request.user_agent[:_LONGEST_AGENT],
+                "country": self.country,
+            },
         }
 
 

@@ -11,12 +11,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
+from ipaddress import IPv6Address, ip_address
+from traceback import extract_tb
 from typing import Final, Protocol
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from watchword.decision.case import Case
 from watchword.decision.facts import FactBase
 from watchword.decision.model import AccessRequest, Application, Decision, StepUp
+from watchword.decision.paths import read_path
 from watchword.decision.settings import DecisionSettings
 from watchword.decision.vocabulary import ACTIONS, Vocabulary, permission_uid, resource_uid
 from watchword.devices import DeviceFacts, verify_device_handle
@@ -38,8 +41,8 @@ from watchword.kernel import (
 from watchword.policy import Effect, PolicyAnswer, PolicyRequest, PolicySet, Value, ip, set_of
 from watchword.trust import Baseline, Evidence, Place, Profile, Sighting, Standing, assess
 
-_MAX_PATH: Final = 8192
-_CONTROL: Final = re.compile(r"[\x00-\x20\x7f\\#;]|//|/\.{1,2}(?:/|$)")
+_LONGEST_IP: Final = 45
+_NO_NETWORK: Final = "unknown"
 _REMEMBERED_HANDLES: Final = 20_000
 _CLOCK_SKEW: Final = timedelta(seconds=5)
 _POSTURE_FRESH: Final = timedelta(hours=24)
@@ -120,23 +123,26 @@ class Procedure:
         self._by_host = {host: app for app in sources.applications for host in app.hosts}
         self._vocabulary = Vocabulary(sources.applications)
         self._device_handles: dict[tuple[str, str], DeviceId] = {}
-        self._latest: datetime | None = None
-        self.failure: Exception | None = None
+        self._anchor: tuple[datetime, float] | None = None
+        self.failure: str | None = None
 
-    def decide(self, request: AccessRequest, *, as_session: SessionFacts | None = None) -> Decision:
+    def decide(
+        self, request: AccessRequest, *, as_session: SessionFacts | None = None, is_question: bool = False
+    ) -> Decision:
         """Answer a request; never raises, and what it cannot settle it denies.
 
         Args:
             request: as the door saw it.
-            as_session: answer as if this session asked from its own browser, for questions of the kind "what would
-                you say"; such an answer never opens a door, for it carries no permit.
+            as_session: answer as if this session asked from its own browser; a question, too.
+            is_question: nobody waits at a door for the answer, as when an open stream is asked about again. It carries
+                no permit, and nothing is learned from where it seems to come from.
         """
         now = self._now()
-        case = Case(request, DecisionId.new(now, self._entropy), now, as_session)
+        case = Case(request, DecisionId.new(now, self._entropy), now, supposed=as_session, is_question=is_question)
         try:
             self._verify(case)
         except Exception as error:  # noqa: BLE001  # whatever fails while deciding denies
-            self.failure = error
+            self.failure = _whereabouts(error)
             case.settle(Answer.DENY, Reason.INTERNAL_ERROR)
         return case.close()
 
@@ -169,7 +175,8 @@ class Procedure:
         """Weigh a live session as it stands now, for the page that shows it; nothing is decided from it."""
         user = self._sources.facts.user(session.user_id)
         now = self._now()
-        case = Case(AccessRequest("GET", "", "/", client_ip), DecisionId.new(now, self._entropy), now, session)
+        request = AccessRequest("GET", "", "/", client_ip)
+        case = Case(request, DecisionId.new(now, self._entropy), now, supposed=session)
         if user is None:
             case.settle(Answer.DENY, Reason.FACT_MISSING)
             return case.close()
@@ -189,15 +196,19 @@ class Procedure:
         case.level = profile.gate(case.assessment, Sensitivity.INTERNAL)
 
     def _now(self) -> datetime:
-        """Return the wall time, held still while the machine's clock is behind what was seen already.
+        """Return the wall time; while that is behind what was seen already, what was seen plus the time since.
 
-        # Prevents: a clock that is stepped back giving sessions a second life.
+        # Prevents: a clock that is stepped back, or stands still, giving sessions a second life.
         """
-        now = self._clock.now()
-        if self._latest is not None and now < self._latest:
-            return self._latest
-        self._latest = now
-        return now
+        wall = self._clock.now()
+        ticks = self._clock.monotonic()
+        if self._anchor is not None:
+            seen, then = self._anchor
+            expected = seen + timedelta(seconds=ticks - then)
+            if wall < expected:
+                return expected
+        self._anchor = wall, ticks
+        return wall
 
     def _verify(self, case: Case) -> None:  # noqa: C901, PLR0911  # a security procedure stays whole
         """Take the steps in their order; each settles the case or lets it go on."""
@@ -206,7 +217,7 @@ class Procedure:
         age_s = facts.age_s()
         case.snapshot_version = facts.version
         case.read("snapshot", facts.version, round(age_s, 3))
-        if age_s > self._sources.settings.snapshot_max_age_s:
+        if not age_s <= self._sources.settings.snapshot_max_age_s:  # so that an age that is no number is too old
             return case.settle(Answer.DENY, Reason.SNAPSHOT_STALE)
         # 2. The request is one that policies can name, and names one application.
         if not self._is_well_formed(case):
@@ -216,8 +227,7 @@ class Procedure:
         if standing.blocked:
             case.read("network.blocked", standing.reason)
             return case.settle(Answer.DENY, Reason.NETWORK_BLOCKED)
-        assert case.app is not None
-        if case.app.is_open(case.request.path):
+        if case.is_open:
             return case.settle(Answer.ALLOW, Reason.OPEN_ROUTE)
         # 4. Identity: a live session of an enabled user, presented where it belongs.
         if not self._identify(case):
@@ -249,17 +259,22 @@ class Procedure:
 
     def _is_well_formed(self, case: Case) -> bool:
         request = case.request
-        case.app = self._by_host.get(request.host)
-        if case.app is None:
+        app = case.app = self._by_host.get(request.host)
+        if app is None:
             case.settle(Answer.DENY, Reason.UNKNOWN_APPLICATION)
             return False
-        path = request.path
         case.action = request.action
-        # Prevents: a path that we read one way and the upstream another. Escaped letters stay escaped on both sides.
-        if not path.startswith("/") or len(path) > _MAX_PATH or _CONTROL.search(path) or case.action is None:
+        readings = read_path(request.path)
+        case.rule = app.resource_meant(readings) if readings is not None else None
+        if readings is None or case.rule is None or case.action is None:
             case.settle(Answer.DENY, Reason.REQUEST_MALFORMED)
             return False
-        case.rule = case.app.resource_at(path)
+        # Prevents: addresses that cannot be read sharing one network, so that a step-up from one vouches for another.
+        if len(request.client_ip) > _LONGEST_IP or _network_of(request.client_ip) == _NO_NETWORK:
+            case.read("network.ip", None)
+            case.settle(Answer.DENY, Reason.FACT_MISSING)
+            return False
+        case.is_open = app.is_open(readings.exact)
         return True
 
     def _identify(self, case: Case) -> bool:  # noqa: PLR0911  # as above
@@ -357,7 +372,7 @@ class Procedure:
         profile = self._sources.profiles[app.profile]
         case.assessment = assess(evidence, baseline, profile, now=case.now)
         case.level = profile.gate(case.assessment, rule.sensitivity, min_trust=rule.min_trust)
-        if case.supposed is None and case.place is not None:
+        if not case.is_question and case.place is not None:
             self._sources.trust.note_sighting(session.id, case.place, case.now)
 
     def _evidence(
@@ -409,7 +424,9 @@ class Procedure:
         assert session is not None
         if session.mfa_at is None or session.mfa_network != _network_of(case.request.client_ip):
             return None
-        return max(0.0, (case.now - session.mfa_at).total_seconds() / 60)
+        age = case.now - session.mfa_at
+        # Prevents: a factor shown while the clock was wrong staying fresh until the clock has caught up.
+        return max(0.0, age.total_seconds() / 60) if age >= -_CLOCK_SKEW else None
 
     def _risk_reason(self, case: Case) -> Reason:
         assert case.app is not None
@@ -466,23 +483,35 @@ class Procedure:
         }
 
     def _ask_policy(self, case: Case, context: Mapping[str, Value]) -> None:
+        """Ask about the action; a request that opens a WebSocket is a GET as well and must be allowed as both.
+
+        # Prevents: `Upgrade: websocket` turning a read that is forbidden into a `connect` that is not, before an
+        # upstream that knows no WebSockets and answers with the page.
+        """
+        assert case.action is not None
+        asked = ("read", case.action) if case.request.is_upgrade else (case.action,)
+        for action in asked:
+            self._ask_about(case, action, context)
+            if case.answer is not Answer.ALLOW:
+                return
+
+    def _ask_about(self, case: Case, action: str, context: Mapping[str, Value]) -> None:
         assert case.app is not None
         assert case.rule is not None
         assert case.user is not None
-        assert case.action is not None
         principal, entities = self._vocabulary.principal(case.user)
-        answer = case.policy = self._sources.policies().evaluate(
-            PolicyRequest(principal, ACTIONS[case.action], resource_uid(case.app, case.rule), context, entities)
+        answer = self._sources.policies().evaluate(
+            PolicyRequest(principal, ACTIONS[action], resource_uid(case.app, case.rule), context, entities)
         )
-        if answer.effect is Effect.PERMIT:
-            case.obligations = _obligations(answer)
-            unknown = [o.name for o in case.obligations if o.name not in self._sources.known_obligations]
-            if unknown:
+        effect, case.policy = answer.effect, answer
+        if effect is Effect.PERMIT:
+            case.obligations += tuple(found for found in _obligations(answer) if found not in case.obligations)
+            if any(o.name not in self._sources.known_obligations for o in case.obligations):
                 return case.settle(Answer.DENY, Reason.OBLIGATION_UNKNOWN)
             return case.settle(Answer.ALLOW, Reason.POLICY_PERMITS)
-        if answer.effect is Effect.FORBID:
+        if effect is Effect.FORBID:
             return self._forbidden(case, answer)
-        if answer.effect is Effect.SILENT:
+        if effect is Effect.SILENT:
             return case.settle(Answer.DENY, Reason.POLICY_SILENT)
         return case.settle(Answer.DENY, _POLICY_FAILURES.get(answer.code, Reason.POLICY_ERROR))
 
@@ -543,6 +572,14 @@ def _strictest(annotations: Sequence[Mapping[str, str]]) -> StepUp | None:
     return StepUp(acr, max_age_s)
 
 
+def _whereabouts(error: Exception) -> str:
+    """Say what failed and where, for operators; neither the words nor the frames, which hold what was asked."""
+    last = extract_tb(error.__traceback__)[-1:]
+    return f"{type(error).__name__} at " + ", ".join(
+        f"{frame.filename.rpartition('/')[2]}:{frame.lineno}" for frame in last
+    )
+
+
 def _age_s(since: datetime | None, now: datetime) -> float | None:
     return None if since is None else (now - since).total_seconds()
 
@@ -554,7 +591,10 @@ def _network_of(address: str) -> str:
 
 @lru_cache(maxsize=8192)
 def _cedar_ip(address: str) -> Value:
-    return ip(address)
+    # Prevents: `::ffff:a.b.c.d` walking around a policy about `a.b.c.0/24`; Cedar takes the two for different ones.
+    found = ip_address(address)
+    mapped = found.ipv4_mapped if isinstance(found, IPv6Address) else None
+    return ip(str(mapped or found))
 
 
 @lru_cache(maxsize=256)

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from watchword.decision.model import AccessRequest, Decision
 from watchword.decision.procedure import Procedure
-from watchword.kernel import Answer, Reason, WatchwordError
+from watchword.kernel import Answer, Reason
 
 _RECENT = 500
 
@@ -42,8 +42,8 @@ class DecisionPoint:
         self._observers.append(observer)
 
     def evaluate(self, request: AccessRequest) -> Decision:
-        """Decide without releasing: for open streams that are asked again, and for questions of the kind "what if"."""
-        return self._procedure.decide(request)
+        """Decide without releasing, for open streams that are asked about again; the answer carries no permit."""
+        return self._procedure.decide(request, is_question=True)
 
     async def authorize(self, request: AccessRequest) -> Decision:
         """Decide and release.
@@ -53,8 +53,15 @@ class DecisionPoint:
         decision = self._procedure.decide(request)
         try:
             await self._journal.append(decision.record())
-        except WatchwordError:
-            decision = replace(decision, answer=Answer.DENY, reasons=(Reason.JOURNAL_UNWRITABLE,), permit=None)
+        except Exception:  # noqa: BLE001  # whatever keeps the record from the disk keeps the answer from the door
+            decision = replace(
+                decision,
+                answer=Answer.DENY,
+                reasons=(Reason.JOURNAL_UNWRITABLE,),
+                step_up=None,
+                permissions=(),
+                permit=None,
+            )
         self.recent.append(decision)
         self.counts[decision.answer, decision.reasons[0]] += 1
         for observer in self._observers:

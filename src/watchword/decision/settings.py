@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from watchword.decision.model import Application, ResourceRule
+from watchword.decision.paths import read_path
 from watchword.kernel import Answer, ConfigurationError, Sensitivity
 from watchword.kernel.settings import setting
 
@@ -31,8 +32,11 @@ class DecisionSettings:
         """Hold the bounds of the mission: 15 to 60 minutes."""
         if not 15 <= self.session_min_min <= self.session_max_min <= 60:  # noqa: PLR2004  # the mission's bounds
             raise ValueError("`session_min_min` and `session_max_min` must lie between 15 and 60, in this order")
-        if self.step_up_max_age_min < 1 or self.snapshot_max_age_s <= 0:
-            raise ValueError("ages must be positive")
+        if not 1 <= self.step_up_max_age_min <= 60:  # noqa: PLR2004  # no session is older
+            raise ValueError("`step_up_max_age_min` must lie between 1 and 60")
+        # Prevents: `inf` or `nan`, with which a snapshot would never be too old.
+        if not 0 < self.snapshot_max_age_s <= 60:  # noqa: PLR2004  # a minute of blindness is more than enough
+            raise ValueError("`snapshot_max_age_s` must be above 0 and at most 60")
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +120,11 @@ def _application(entry: ApplicationSettings) -> Application:
     ]
     for part in parts:
         _need(_NAME.fullmatch(part.name), f"`{where}.resources`: `{part.name}` is no resource name", None)
+        _need(part.name != "default", f"`{where}.resources`: `default` is the name of everything else", None)
+    # Prevents: a policy that forbids one of two parts and is read for the other.
+    for what, values in (("name", [part.name for part in parts]), ("path", [part.path for part in parts])):
+        double = next((value for value in values if values.count(value) > 1), None)
+        _need(double is None, f"`{where}.resources`: two have the {what} `{double}`", None)
     parts.sort(key=lambda part: len(part.path), reverse=True)
     return Application(
         name=entry.name,
@@ -134,9 +143,9 @@ def _application(entry: ApplicationSettings) -> Application:
 
 def _path(path: str, where: str) -> str:
     _need(
-        path.startswith("/") and "//" not in path and not any(c in path for c in "?#;%\\*"),
+        path.isprintable() and "%" not in path and "*" not in path and read_path(path.replace(" ", "%20")) is not None,
         f"`{where}`: `{path}` is no path prefix",
-        "start with / and write it as the application sees it, without wildcards",
+        "start with / and write it as the application sees it, decoded, without wildcards",
     )
     return path.rstrip("/") or "/"
 

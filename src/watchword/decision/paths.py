@@ -1,0 +1,68 @@
+"""Read a path twice: once as the standard says, once as carelessly as any upstream might.
+
+Where both readings end in different parts of an application, nobody can tell which one the upstream will serve, and
+the request is refused instead of repaired.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import Final, NamedTuple
+from unicodedata import normalize
+from urllib.parse import unquote
+
+_LONGEST: Final = 8192
+_ROUNDS: Final = 3
+# Prevents: a path that we read one way and the upstream another. Raw: whatever ends a path or a segment, and escapes
+# of what would. Decoded: dot segments (with blanks too, as Windows reads them), empty segments, control characters.
+_RAW: Final = re.compile(r"[\x00-\x20\x7f\\#;?]|%(?:2f|5c|[01][0-9a-f]|7f)|%(?![0-9a-f]{2})", re.IGNORECASE)
+_DECODED: Final = re.compile(r"[\x00-\x1f\x7f\\]|//|/[. ]+(?:/|$)")
+_PARAMETERS: Final = re.compile(r";[^/]*")
+_TRAILING: Final = re.compile(r"[. ]+(?=/|$)")
+_QUERY: Final = re.compile(r"[?#].*", re.DOTALL)
+
+
+class Readings(NamedTuple):
+    """One path, read twice.
+
+    Attributes:
+        exact: escapes decoded once.
+        careless: escapes decoded until none is left, in small letters of ordinary width, without parameters, query,
+            trailing dots and blanks.
+    """
+
+    exact: str
+    careless: str
+
+
+def read_path(path: str) -> Readings | None:
+    """Read a raw path, or nothing when two readers may disagree about its very structure. Never raises."""
+    if not path.startswith("/") or len(path) > _LONGEST or _RAW.search(path):
+        return None
+    exact = bare = unquote(path) if "%" in path else path
+    for _ in range(_ROUNDS):
+        if "%" not in bare:
+            break
+        bare = unquote(bare)
+    bare = _PARAMETERS.sub("", _QUERY.sub("", bare))
+    if _DECODED.search(exact) or _DECODED.search(bare):
+        return None
+    return Readings(exact, careless(bare))
+
+
+def careless(path: str) -> str:
+    """Drop what some file system or framework drops: case, width, dots and blanks at the end of a segment."""
+    folded = path.lower() if path.isascii() else normalize("NFKC", path).casefold()
+    return _TRAILING.sub("", folded)
+
+
+@lru_cache(maxsize=4096)
+def careless_prefix(prefix: str) -> str:
+    """Read a configured prefix carelessly; remembered, for there are only as many as the configuration has."""
+    return careless(prefix)
+
+
+def lies_under(path: str, prefix: str) -> bool:
+    """Tell whether a path is a prefix or lies below it, by whole segments."""
+    return path == prefix or path.startswith(prefix if prefix.endswith("/") else prefix + "/")
