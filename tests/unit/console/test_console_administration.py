@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -12,6 +13,7 @@ from console_world import ConsoleWorld, record
 from identity_world import AWAY, HOME
 
 from watchword.console import Verdict, Verification
+from watchword.identity import UserFacts
 from watchword.kernel import Answer, Reason, RiskLevel
 
 HIGH = Verdict(Answer.DENY, 90, 0, RiskLevel.HIGH, (Reason.RISK_HIGH,))
@@ -490,3 +492,31 @@ async def test_the_journal_is_verified_with_progress(world: ConsoleWorld) -> Non
     shown = await browser.visit("/admin/audit")
     assert "The journal does not verify" in shown.text
     assert "record 7 was changed" in shown.text
+
+
+async def test_people_and_sessions_are_found_by_their_words(world: ConsoleWorld) -> None:
+    browser, _ = await world.administrator()
+    await world.person("grace", email="grace@example.org")
+    await world.signed_in("grace", client=AWAY)
+    await world.person("katherine", groups=["research"])
+    shown = await browser.visit("/admin/users?q=RESEARCH")
+    assert "katherine" in shown.text
+    assert ">grace<" not in shown.text
+    assert ">grace<" in (await browser.visit("/admin/users?q=example.org")).text
+    assert "0 people" in (await browser.visit("/admin/users?q=nobody")).text
+    shown = await browser.visit(f"/admin/sessions?q={AWAY.ip}")
+    assert "1 live session<" in shown.text
+    assert "grace" in shown.text
+
+
+async def test_ten_thousand_people_make_no_endless_page(world: ConsoleWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    browser, root = await world.administrator()
+    many = [replace(root, name=f"u{number}") for number in range(10_000)]
+
+    async def users() -> list[UserFacts]:
+        return many
+
+    monkeypatch.setattr(type(world.identity.reader), "users", lambda _reader: users())
+    shown = await browser.visit("/admin/users")
+    assert "10000 people, the first 200 shown" in shown.text
+    assert len(shown.text) < 200_000

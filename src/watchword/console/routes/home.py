@@ -22,7 +22,7 @@ from watchword.kernel import Answer, DecisionId, NotFoundError
 from watchword.kernel.ids import MalformedIdError
 
 _LATEST = 6
-_SEARCHED = 2000
+_SEARCHED = 300
 _WORDS = {Answer.ALLOW: "open to you", Answer.STEP_UP: "asks for a fresh proof", Answer.APPROVAL: "needs approval"}
 _HEADLINES = {
     Answer.ALLOW: "Why you were let in",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 from starlette.responses import Response
 from starlette.routing import Route
@@ -19,6 +20,7 @@ from watchword.identity import (
     LastAdministratorError,
     NameRefusedError,
     NameTakenError,
+    SessionFacts,
     UnknownSubjectError,
     UserFacts,
     WrongStepError,
@@ -27,6 +29,8 @@ from watchword.kernel import SessionId, UserId
 from watchword.kernel.ids import MalformedIdError
 
 _TAB = "/admin/users"
+_SHOWN = 200
+_LONGEST_FILTER = 120
 _NOTICES = {
     "group": "The group is made.",
     "groups": "The groups are saved and count from the next request.",
@@ -164,12 +168,15 @@ async def show_sessions(visit: Visit) -> Response:
             places=services.places,
             current=visit.visitor.session,
         )
-        for facts in await services.identity.reader.sessions()
+        for facts in sorted(await services.identity.reader.sessions(), key=_newest, reverse=True)
+        if _fits(visit, people.get(facts.user_id, ""), facts.ip, facts.id)
     ]
     return visit.show(
         "admin_sessions.html",
         Page(section="admin", tab="/admin/sessions", notice=_notice(visit)),
-        sessions=sorted(rows, key=lambda row: row.facts.authenticated_at, reverse=True),
+        sessions=rows[:_SHOWN],
+        found=len(rows),
+        q=_filter(visit),
     )
 
 
@@ -192,6 +199,11 @@ async def end_session(visit: Visit) -> Response:
 
 async def _users(visit: Visit, *, problems: Mapping[str, str] | None = None, typed: _Typed | None = None) -> Response:
     services = visit.desk.services
+    found = [
+        user
+        for user in sorted(await services.identity.reader.users(), key=lambda user: user.name.casefold())
+        if _fits(visit, user.name, user.display_name, user.email or "", *user.groups)
+    ]
     return visit.show(
         "admin_users.html",
         Page(
@@ -202,7 +214,9 @@ async def _users(visit: Visit, *, problems: Mapping[str, str] | None = None, typ
             problems_title="Nothing was changed",
         ),
         status=422 if problems else 200,
-        users=sorted(await services.identity.reader.users(), key=lambda user: user.name.casefold()),
+        users=found[:_SHOWN],
+        found=len(found),
+        q=_filter(visit),
         groups=await services.identity.accounts.groups(),
         form=typed or _Typed(),
     )
@@ -257,6 +271,19 @@ async def _known_groups(visit: Visit, wanted: tuple[str, ...]) -> tuple[str, ...
     """Keep the groups that exist: a form ticks boxes, it does not make groups."""
     known = {group.name for group in await visit.desk.services.identity.accounts.groups()}
     return tuple(group for group in dict.fromkeys(wanted) if group in known)
+
+
+def _filter(visit: Visit) -> str:
+    return visit.request.query_params.get("q", "").strip()[:_LONGEST_FILTER]
+
+
+def _fits(visit: Visit, *texts: str) -> bool:
+    wanted = _filter(visit).casefold()
+    return not wanted or any(wanted in text.casefold() for text in texts)
+
+
+def _newest(facts: SessionFacts) -> datetime:
+    return facts.authenticated_at
 
 
 def _actor(visit: Visit) -> str:
