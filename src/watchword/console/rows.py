@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -96,9 +96,8 @@ def session_row(facts: SessionFacts, *, person: str, places: Places, current: Se
 
 def decision_rows(
     records: Iterable[Mapping[str, Any]], *, visitors: Visitors, applications: Applications
-) -> list[DecisionRow]:
-    """Make lines of journal records; one that is no decision is left out."""
-    rows: list[DecisionRow] = []
+) -> Iterator[DecisionRow]:
+    """Make lines of journal records, as they are asked for; one that is no decision is left out."""
     titles = {app.name: app.title for app in applications.published()}
     for record in records:
         try:
@@ -106,8 +105,7 @@ def decision_rows(
         except (ValueError, TypeError, KeyError):
             continue
         user = visitors.user(view.user_id) if view.user_id else None
-        rows.append(DecisionRow(view, title_of(view, titles), person_of(view, user)))
-    return rows
+        yield DecisionRow(view, title_of(view, titles), person_of(view, user))
 
 
 def title_of(view: DecisionView, titles: Mapping[str, str]) -> str:

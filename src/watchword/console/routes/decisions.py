@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Final
 
 from starlette.responses import HTMLResponse, Response, StreamingResponse
@@ -48,7 +49,7 @@ async def show_overview(visit: Visit) -> Response:
     """Show the last hour, what is decided now, and whether every part is well."""
     services = visit.desk.services
     health = await services.health.parts()
-    rows = _rows(visit, _LATEST)
+    rows = list(_rows(visit, _LATEST))
     return visit.show(
         "admin_overview.html",
         Page(section="admin", tab="/admin", scripts=(*HTMX, "live.js")),
@@ -97,7 +98,7 @@ async def show_decisions(visit: Visit) -> Response:
         return see_other(f"/decisions/{DecisionId(filters.q.lower())}")
     except MalformedIdError:
         pass
-    rows = [row for row in _rows(visit, _SEARCHED) if filters.fits(row)]
+    rows = list(islice((row for row in _rows(visit, _SEARCHED) if filters.fits(row)), _SHOWN + 1))
     return visit.show(
         "admin_decisions.html",
         Page(section="admin", tab="/admin/decisions"),
@@ -158,7 +159,7 @@ class Streams:
 
 def _event(visit: Visit, record: Any) -> bytes:
     services = visit.desk.services
-    rows = decision_rows([record], visitors=services.visitors, applications=services.applications)
+    rows = list(decision_rows([record], visitors=services.visitors, applications=services.applications))
     if not rows:
         return b": skip\n\n"
     page = Page(zone=visit.completed(Page()).zone)
@@ -178,7 +179,7 @@ def _still_administrator(visit: Visit) -> bool:
     )
 
 
-def _rows(visit: Visit, limit: int) -> list[DecisionRow]:
+def _rows(visit: Visit, limit: int) -> Iterator[DecisionRow]:
     services = visit.desk.services
     return decision_rows(
         services.decisions.recent(limit), visitors=services.visitors, applications=services.applications

@@ -65,7 +65,7 @@ async def show_home(visit: Visit) -> Response:
         cards=cards,
         verdict=verdict,
         ring=ring_of_session(session, verdict, device=device, place=place, now=visit.now),
-        recent=decision_rows(own[:_LATEST], visitors=services.visitors, applications=services.applications),
+        recent=list(decision_rows(own[:_LATEST], visitors=services.visitors, applications=services.applications)),
     )
 
 
