@@ -13,6 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from watchword.console import words
 from watchword.console.assets import Assets
 from watchword.kernel import Entropy
+from watchword.trust import attributions
 
 _NONCE_BYTES = 18
 _NO_PROBLEMS: Mapping[str, str] = MappingProxyType({})
@@ -70,7 +71,7 @@ class Pages:
             lstrip_blocks=True,
             auto_reload=False,
         )
-        self._environment.globals.update(asset=assets.url, integrity=assets.integrity)
+        self._environment.globals.update(asset=assets.url, integrity=assets.integrity, network_data=attributions())
         self._environment.filters.update(
             iso=words.iso,
             moment=words.moment,

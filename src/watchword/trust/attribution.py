@@ -27,12 +27,12 @@ class Attribution:
 
 
 def attributions() -> tuple[Attribution, ...]:
-    """Read whom to name wherever a place or a network is shown; holders under one licence stand together.
+    """Read whom to name wherever a place or a network is shown.
 
     Names what we ship, not what an operator brings.
     """
     manifest = tomllib.loads(files("watchword").joinpath("vendored.toml").read_text(encoding="utf-8"))
-    owed = [
+    return tuple(
         Attribution(
             words=credit["words"],
             url=credit["url"],
@@ -42,5 +42,4 @@ def attributions() -> tuple[Attribution, ...]:
         )
         for credit in manifest["credit"]
         if any(file.startswith(_DATA) for file in credit["files"])
-    ]
-    return tuple(sorted(owed, key=lambda item: item.licence != "public domain"))
+    )

@@ -14,6 +14,7 @@ from page_lint import Document, lint
 
 from watchword.console import Verdict, Verification, Weight
 from watchword.kernel import Answer, Reason, RiskLevel
+from watchword.trust import attributions
 
 HOSTILE = "<img src=x onerror=alert(1)>\"'&{{7*7}}"
 
@@ -354,3 +355,22 @@ async def test_the_lint_finds_what_it_is_for(world: ConsoleWorld, broken: Callab
     shown = await world.browser().get("/sign-in")
     assert lint(shown.text) == []
     assert any(problem in found for found in lint(broken(shown.text)))
+
+
+async def test_every_page_of_a_signed_in_person_names_the_holders_of_the_network_data(world: ConsoleWorld) -> None:
+    pages = await _tour(world)
+    shown = {name: page.text for name, page in pages.items() if '<nav aria-label="Main">' in page.text}
+    assert {"/account", "/admin", "/admin/sessions", "/admin/decisions", "decision 0"} <= shown.keys()
+    for name, text in shown.items():
+        for owed in attributions():
+            assert f'<a href="{owed.url}" rel="external noreferrer">{owed.words}</a>' in text, f"{name}: {owed.words}"
+            assert f'<a href="{owed.licence_url}" rel="license noreferrer">{owed.licence}</a>' in text, name
+
+
+def test_no_page_shows_a_place_without_naming_the_holders() -> None:
+    names = [item.name for item in resources.files("watchword.console").joinpath("templates").iterdir()]
+    assert "decision.html" in names
+    for name in names:
+        source = resources.files("watchword.console").joinpath("templates", name).read_text()
+        if re.search(r"(?<!ring\.)\bplace\b|\.ip\b|country|view\.facts", source):
+            assert '{% extends "shell.html" %}' in source, name
