@@ -443,6 +443,7 @@ def record(
     user: UserFacts | None = None,
     path: str = "/",
     ago: timedelta = timedelta(),
+    details: Mapping[str, str] | None = None,
     **changes: Any,
 ) -> dict[str, Any]:
     """Make the journal record of a decision."""
@@ -473,9 +474,15 @@ def record(
         "obligations": [],
         "permissions": [],
         "step_up": None,
-        "facts": [["session.live", True, 12.5], ["user.enabled", True, 310.0], ["network.country", "CH", None]],
+        "facts": [["session.live", True, 12.5], ["user.enabled", True, 310.0], ["network.country", None, None]],
         "snapshot": 41,
         "cost_us": 84,
-        "personal": {"ip": HOME.ip, "user_agent": HOME.user_agent, "country": "CH"},
+        "personal": {
+            "ip": HOME.ip,
+            "user_agent": HOME.user_agent,
+            "country": "CH",
+            "facts": {"network.country": "CH"},
+            "details": dict(details or {}),
+        },
         **changes,
     }

@@ -75,7 +75,8 @@ def show(
         if name not in {"facts", "contributions", "trust_contributions", "personal", "seq", "prev"}:
             print(f"{name:<18} {printable(_words(value))}")
     for name, value in (record.get("personal") or {}).items():
-        print(f"{name:<18} {printable(_words(value))}")
+        if name not in {"facts", "details"}:
+            print(f"{name:<18} {printable(_words(value))}")
 
 
 @app.command("explain")

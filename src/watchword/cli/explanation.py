@@ -42,24 +42,28 @@ def explain_record(record: Mapping[str, Any]) -> Iterator[str]:
         if record.get("step_up"):
             minutes = record["step_up"]["max_age_s"] // 60
             yield f"  a second factor shown within {minutes} minutes, from the same network"
-    yield from _score("Risk", record.get("risk"), record.get("contributions") or ())
-    yield from _score("Trust", record.get("trust"), record.get("trust_contributions") or ())
+    personal = record.get("personal") or {}
+    details = personal.get("details") or {}
+    yield from _score("Risk", record.get("risk"), record.get("contributions") or (), details)
+    yield from _score("Trust", record.get("trust"), record.get("trust_contributions") or (), details)
     yield ""
     yield "What was read"
-    for name, value, age_s in record.get("facts") or ():
+    values = personal.get("facts") or {}
+    for name, public, age_s in record.get("facts") or ():
+        value = values.get(name, public)
         yield f"  {name:<20} {'unknown' if value is None else value!s:<34}" + (
             f" {_age(age_s)} old" if age_s is not None else ""
         )
     yield f"  {'policies':<20} {str(record.get('policy_version') or '')[:12] or 'none'}"
 
 
-def _score(title: str, total: Any, parts: Any) -> Iterator[str]:
+def _score(title: str, total: Any, parts: Any, details: Mapping[str, str]) -> Iterator[str]:
     if total is None:
         return
     yield ""
     yield f"{title} {total} of 100 {'#' * round(int(total) / 100 * _BAR):.<{_BAR}}"
-    for indicator, points, detail in parts:
-        yield f"  {points:>+4} {indicator:<20} {detail}"
+    for indicator, points in parts:
+        yield f"  {points:>+4} {indicator:<20} {details.get(indicator, '')}"
 
 
 def _age(seconds: float) -> str:

@@ -190,6 +190,7 @@ def decision_view(record: Mapping[str, Any]) -> DecisionView:
         ValueError: it is not the record of a decision: no identifier, time or answer.
     """
     personal = record.get("personal") or {}
+    details = personal.get("details") or {}
     level = record.get("level")
     return DecisionView(
         id=DecisionId(_need(record, "id")),
@@ -208,13 +209,13 @@ def decision_view(record: Mapping[str, Any]) -> DecisionView:
         risk=record.get("risk"),
         trust=record.get("trust"),
         level=RiskLevel[level.upper()] if isinstance(level, str) else None,
-        contributions=_weights(record.get("contributions") or ()),
-        trust_contributions=_weights(record.get("trust_contributions") or ()),
+        contributions=_weights(record.get("contributions") or (), details),
+        trust_contributions=_weights(record.get("trust_contributions") or (), details),
         policies=tuple((str(p[0]), str(p[1] or "")) for p in record.get("policies") or ()),
         policy_version=str(record.get("policy_version") or ""),
         policy_errors=tuple(str(error) for error in record.get("policy_errors") or ()),
         obligations=tuple(str(name) for name in record.get("obligations") or ()),
-        facts=tuple(_fact(fact) for fact in record.get("facts") or ()),
+        facts=tuple(_fact(fact, personal.get("facts") or {}) for fact in record.get("facts") or ()),
         snapshot=int(record.get("snapshot") or 0),
         cost_us=int(record.get("cost_us") or 0),
         ip=str(personal.get("ip") or ""),
@@ -230,12 +231,13 @@ def _need(record: Mapping[str, Any], name: str) -> str:
     return value
 
 
-def _weights(pairs: Sequence[Sequence[Any]]) -> tuple[Weight, ...]:
-    return tuple(Weight(str(name), int(points), str(detail or "")) for name, points, detail in pairs)
+def _weights(pairs: Sequence[Sequence[Any]], details: Mapping[str, Any]) -> tuple[Weight, ...]:
+    return tuple(Weight(str(name), int(points), str(details.get(name) or "")) for name, points in pairs)
 
 
-def _fact(fact: Sequence[Any]) -> FactRead:
-    name, value, age_s = fact
+def _fact(fact: Sequence[Any], personal: Mapping[str, Any]) -> FactRead:
+    name, public, age_s = fact
+    value = personal.get(name, public)
     words = {True: "yes", False: "no", None: "not known"}
     shown = words[value] if value is None or isinstance(value, bool) else str(value)
     return FactRead(str(name), shown, None if age_s is None else float(age_s))

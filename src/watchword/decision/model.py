@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
@@ -26,6 +26,10 @@ _ACTIONS: Final[Mapping[str, str]] = MappingProxyType(
     }
 )
 _STREAM_ACTION = "connect"
+# Facts whose values say no more of a person than the identifiers in the record; any other fact is personal.
+_PUBLIC_FACTS: Final = frozenset(
+    {"snapshot", "session", "user", "device", "device.posture", "baseline", "failed_attempts"}
+)
 # What a stranger can make the journal keep of one request; anything longer is cut there, never in the decision.
 _LONGEST_METHOD, _LONGEST_HOST, _LONGEST_PATH, _LONGEST_AGENT = 32, 255, 2048, 256
 
@@ -194,7 +198,11 @@ class Decision:
     permit: Permit | None = None
 
     def record(self) -> dict[str, Any]:
-        """Render the decision for the journal: JSON values only, personal data under `personal`."""
+        """Render the decision for the journal: JSON values only, personal data under `personal`.
+
+        There too: the words of each indicator, and the value of every fact that is not known to be public; in `facts`
+        such a value is null.
+        """
         request, user, assessment = self.request, self.user, self.assessment
         return {
             "type": "decision",
@@ -214,27 +222,32 @@ class Decision:
             "risk": assessment.risk if assessment else None,
             "trust": assessment.trust if assessment else None,
             "level": self.level.name.lower() if self.level is not None else None,
-            "contributions": _pairs(assessment.contributions) if assessment else [],
-            "trust_contributions": _pairs(assessment.trust_contributions) if assessment else [],
+            "contributions": [[each.indicator, each.points] for each in assessment.contributions] if assessment else [],
+            "trust_contributions": [[each.indicator, each.points] for each in assessment.trust_contributions]
+            if assessment
+            else [],
             "policies": [list(policy) for policy in self.policies],
             "policy_version": self.policy_version,
             "policy_errors": list(self.policy_errors),
             "obligations": [obligation.name for obligation in self.obligations],
             "permissions": list(self.permissions),
             "step_up": {"acr": self.step_up.acr.value, "max_age_s": self.step_up.max_age_s} if self.step_up else None,
-            "facts": [list(fact) for fact in self.facts],
+            "facts": [[name, value if name in _PUBLIC_FACTS else None, age_s] for name, value, age_s in self.facts],
             "snapshot": self.snapshot_version,
             "cost_us": self.cost_us,
             "personal": {
                 "ip": request.client_ip,
                 "user_agent": request.user_agent[:_LONGEST_AGENT],
                 "country": self.country,
+                "facts": {name: value for name, value, _ in self.facts if name not in _PUBLIC_FACTS},
+                "details": _details(assessment) if assessment else {},
             },
         }
 
 
-def _pairs(contributions: Sequence[Any]) -> list[list[Any]]:
-    return [[item.indicator, item.points, item.detail] for item in contributions]
+def _details(assessment: Assessment) -> dict[str, str]:
+    """Return the words beside the points, by indicator: they name places, hours and devices."""
+    return {each.indicator: each.detail for each in (*assessment.contributions, *assessment.trust_contributions)}
 
 
 class Permit:

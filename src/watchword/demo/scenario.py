@@ -243,6 +243,6 @@ def _expect(page: Page, status: int, *, text: str = "", location: str = "") -> N
 def _newest(node: DemoNode) -> str:
     """Say in a few words what the newest decision stood on."""
     record: dict[str, Any] = node.last_decision()
-    parts = [detail for _, points, detail in record["contributions"] if points]
+    parts = [record["personal"]["details"][name] for name, points in record["contributions"] if points]
     why = parts[0] if parts else ", ".join(name for name, _ in record["policies"]) or record["reasons"][0]
     return f"risk {record['risk']}: {why}"[:90]

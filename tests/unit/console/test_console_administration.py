@@ -291,7 +291,8 @@ async def test_an_administrator_sees_everything_that_was_read(world: ConsoleWorl
             user=grace,
             risk=30,
             level="high",
-            contributions=[["new_device", 30, "this device was not seen before"]],
+            contributions=[["new_device", 30]],
+            details={"new_device": "this device was not seen before"},
         )
     )
     shown = await browser.visit(f"/decisions/{world.decisions.records[0]['id']}")

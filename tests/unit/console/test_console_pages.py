@@ -36,8 +36,9 @@ async def _tour(world: ConsoleWorld) -> dict[str, Shown]:
                 answer=answer,
                 reasons=[reason, Reason.RISK_MEDIUM],
                 user=root,
-                contributions=[["new_device", 30, "new"], ["off_hours", 0, "unknown"]],
-                trust_contributions=[["mfa_verified", 30, "shown"], ["mfa_recent", 0, "old"]],
+                contributions=[["new_device", 30], ["off_hours", 0]],
+                trust_contributions=[["mfa_verified", 30], ["mfa_recent", 0]],
+                details={"new_device": "new", "off_hours": "unknown", "mfa_verified": "shown", "mfa_recent": "old"},
                 policy_errors=["one failed"],
                 obligations=["mask"],
                 device="dev_01jd0000000000000000000000",
@@ -214,8 +215,14 @@ async def test_hostile_words_stay_words(world: ConsoleWorld) -> None:
             policy_errors=[HOSTILE],
             obligations=[HOSTILE],
             facts=[[HOSTILE, HOSTILE, 1.0]],
-            contributions=[[HOSTILE, 10, HOSTILE]],
-            personal={"ip": HOSTILE, "user_agent": HOSTILE, "country": HOSTILE},
+            contributions=[[HOSTILE, 10]],
+            personal={
+                "ip": HOSTILE,
+                "user_agent": HOSTILE,
+                "country": HOSTILE,
+                "facts": {HOSTILE: HOSTILE},
+                "details": {HOSTILE: HOSTILE},
+            },
         )
     )
     reference = world.decisions.records[0]["id"]

@@ -307,7 +307,7 @@ async def test_the_record_keeps_personal_data_apart(world: DecisionWorld) -> Non
     visit = await world.visit()
     record = visit.asks().record()
     personal = record.pop("personal")
-    assert personal == {"ip": HOME, "user_agent": "Mozilla/5.0", "country": None}
+    assert (personal["ip"], personal["user_agent"], personal["country"]) == (HOME, "Mozilla/5.0", None)
     assert HOME not in str(record)
     assert visit.user.name not in str(record)
 
