@@ -62,7 +62,7 @@ class Deciding:
             services.entropy,
         )
         self.point = DecisionPoint(self._procedure, journal)
-        self.streams = Streams(self._procedure.decide, self._note_cut)
+        self.streams = Streams(self.point.evaluate, self._note_cut)
 
     async def open(self) -> None:
         """Journal what an earlier run left, load the facts, follow the events.
@@ -93,7 +93,7 @@ class Deciding:
 
     def background(self) -> Sequence[Coroutine[Any, Any, None]]:
         """Return the work that must go on while the node runs."""
-        return self._relay.run(), self._trust.run(), self._follow_policies()
+        return self._relay.run(), self._trust.run(), self.streams.run(), self._follow_policies()
 
     async def close(self) -> None:
         """Stop watching policies and write behind what was learned."""
@@ -131,9 +131,11 @@ class Deciding:
             "relay_problem": type(relay.failure).__name__ if relay.failure else None,
             "journal_records": journal.seq,
             "journal_problem": journal.problem.message if journal.problem else None,
+            "decision_problem": self._procedure.failure,
             "policy_version": current.version,
             "policies": len(current),
             "policy_problem": self.policies.problem,
+            "place_problems": list(self._places.problems),
             "decisions": {f"{answer.value}/{reason.code}": n for (answer, reason), n in self.point.counts.items()},
             **self._facts.counts(),
         }
@@ -156,7 +158,7 @@ class Deciding:
             await asyncio.sleep(_LOOK_AT_POLICIES_S)
             if self.policies.current.version != version:
                 version = self.policies.current.version
-                self.streams.reconsider()
+                self.streams.review_all()
 
     def _note_cut(self, decision_id: DecisionId, decision: Decision) -> None:
         record = decision.record() | {"type": "stream.cut", "stream": decision_id}

@@ -14,6 +14,7 @@ from watchword.enforcement.envoy import check_addresses, find_envoy
 from watchword.kernel import WatchwordError
 from watchword.policy import PolicyLoadError, PolicySet
 from watchword.settings import Settings
+from watchword.trust import ContextSource
 
 _LOW_DISK_BYTES = 1 << 30
 _STALE_S = 2.0
@@ -39,6 +40,7 @@ async def examine(settings: Settings, status: Mapping[str, Any] | None) -> list[
     findings.append(_attempt("envoy", find_envoy, "found"))
     findings += await _state(settings)
     findings.append(_policies(settings))
+    findings.append(_places(settings, status or {}))
     findings.append(_certificates(settings))
     if status is None:
         findings.append(Finding("node", is_well=True, detail="not running"))
@@ -105,6 +107,19 @@ def _policies(settings: Settings) -> Finding:
     return Finding("policies", is_well=True, detail=f"{len(loaded)} policies")
 
 
+def _places(settings: Settings, status: Mapping[str, Any]) -> Finding:
+    """Open what tells where an address is; which look-ups failed since, only the running node knows."""
+    try:
+        source = ContextSource.open(settings.trust)
+    except WatchwordError as error:
+        return Finding("places", is_well=False, detail=error.message, remedy=error.hint or "")
+    problems = tuple(dict.fromkeys((*source.problems, *status.get("place_problems", ()))))
+    if problems:
+        remedy = "rename a fresh copy over the file and start the node again; until then such places are unknown"
+        return Finding("places", is_well=False, detail="; ".join(problems), remedy=remedy)
+    return Finding("places", is_well=True, detail=", ".join(source.sources))
+
+
 def _certificates(settings: Settings) -> Finding:
     if settings.edge.certificate_file:
         return Finding("certificate", is_well=True, detail=settings.edge.certificate_file)
@@ -125,8 +140,12 @@ def _node(status: Mapping[str, Any]) -> list[Finding]:
             remedy="it cannot follow the database, so it denies; look at the database check above" if stale else "",
         )
     ]
-    for name, key in (("node: journal", "journal_problem"), ("node: policies", "policy_problem")):
-        problem = status[key]
+    for name, key in (
+        ("node: journal", "journal_problem"),
+        ("node: policies", "policy_problem"),
+        ("node: decisions", "decision_problem"),
+    ):
+        problem = status.get(key)
         findings.append(
             Finding(name, is_well=problem is None, detail=problem or "well", remedy="see above" if problem else "")
         )

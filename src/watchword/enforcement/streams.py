@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
+import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -12,6 +13,11 @@ from watchword.kernel import Answer, DecisionId, Event
 
 # Streams claim their admission within milliseconds; those that never come are forgotten in turn.
 _REMEMBERED: Final = 20_000
+# What time alone changes: a session runs out, a factor ages, an entry of a list expires.
+_REVIEW_EVERY_S: Final = 5.0
+_AT_ONCE: Final = 50
+# What may concern any number of streams whose names it does not say.
+_CONCERNS_ALL: Final = ("identity.group.", "trust.network.")
 
 
 class StreamGuard(Protocol):
@@ -28,19 +34,22 @@ class StreamGuard(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """A request that was let in, kept so that it can be asked again; without names on an open route."""
+    """A request that was let in, kept so that it can be asked again.
+
+    Attributes:
+        names: identifiers of the session, the user and the device; none on an open route.
+    """
 
     request: AccessRequest
-    session_id: str
-    user_id: str
+    names: frozenset[str]
 
 
 class Streams:
-    """Ask the decision point again about every open stream that a change may concern.
+    """Ask the decision point again about every open stream that a change may concern, and about all now and then.
 
     Args:
-        decide: the decision procedure without the journal.
-        on_cut: told of each stream that was cut and the decision that cut it.
+        decide: the decision procedure without the journal and without a permit.
+        on_cut: told of each stream that was cut and the decision that cut it; what it raises is its own affair.
     """
 
     def __init__(
@@ -51,7 +60,9 @@ class Streams:
         self._guard: StreamGuard | None = None
         self._decide = decide
         self._on_cut = on_cut
-        self._admitted: OrderedDict[DecisionId, Admission] = OrderedDict()
+        self._admitted: dict[DecisionId, Admission] = {}
+        self._evict_above = _REMEMBERED
+        self._due = asyncio.Event()
 
     def guarded_by(self, guard: StreamGuard) -> None:
         """Name the guard that holds the streams; it needs `admits` first, so it comes second."""
@@ -59,16 +70,11 @@ class Streams:
 
     def admitted(self, decision: Decision) -> None:
         """Remember an allowed request until a stream claims it or 20,000 others have come."""
-        self._admitted[decision.id] = Admission(
-            decision.request,
-            decision.session.id if decision.session else "",
-            decision.user.id if decision.user else "",
-        )
-        if len(self._admitted) > _REMEMBERED:
-            open_now = set(self._open())
-            for known in list(self._admitted)[: _REMEMBERED // 2]:
-                if known not in open_now:
-                    del self._admitted[known]
+        known = (decision.session, decision.user, decision.device)
+        names = frozenset(str(found.id) for found in known if found is not None)
+        self._admitted[decision.id] = Admission(decision.request, names)
+        if len(self._admitted) > self._evict_above:
+            self._evict()
 
     def admits(self, decision_id: DecisionId) -> bool:
         """Tell whether a decision let a request in and would still do so now."""
@@ -76,25 +82,53 @@ class Streams:
         return admission is not None and self._decide(admission.request).answer is Answer.ALLOW
 
     async def observe(self, events: Sequence[Event]) -> None:
-        """Re-decide the streams of every session and user that the events name."""
+        """Ask about the streams that the events name at once, and about all when the events may concern any."""
+        if any(event.type.startswith(_CONCERNS_ALL) for event in events):
+            self.review_all()
         subjects = {event.subject for event in events}
-        self.reconsider(lambda admission: bool({admission.session_id, admission.user_id} & subjects))
-
-    def reconsider(self, concerns: Callable[[Admission], bool] = lambda _: True) -> int:
-        """Cut the open streams that would not be let in now; return how many."""
-        cut = 0
         for decision_id in self._open():
             admission = self._admitted.get(decision_id)
-            if admission is not None and not concerns(admission):
-                continue
-            decision = self._decide(admission.request) if admission is not None else None
-            if decision is not None and decision.answer is Answer.ALLOW:
-                continue
-            if self._guard is not None and self._guard.cut_decision(decision_id):
-                cut += 1
-                if decision is not None:
-                    self._on_cut(decision_id, decision)
-        return cut
+            if admission is None or not admission.names.isdisjoint(subjects):
+                self._review(decision_id)
+
+    def review_all(self) -> None:
+        """Ask about every open stream, from now on; `run` does it."""
+        self._due.set()
+
+    async def run(self) -> None:
+        """Review every open stream when that is due, and every five seconds anyway, until cancelled."""
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_REVIEW_EVERY_S):
+                    await self._due.wait()
+            self._due.clear()
+            await self.review()
+
+    async def review(self) -> None:
+        """Ask about every open stream; new requests are decided in between."""
+        for n, decision_id in enumerate(self._open(), start=1):
+            self._review(decision_id)
+            if n % _AT_ONCE == 0:
+                await asyncio.sleep(0)
+
+    def _review(self, decision_id: DecisionId) -> None:
+        """Cut one stream unless its request would be let in now; one that nobody remembers is cut."""
+        admission = self._admitted.get(decision_id)
+        decision = self._decide(admission.request) if admission is not None else None
+        if decision is not None and decision.answer is Answer.ALLOW:
+            return
+        if self._guard is not None and self._guard.cut_decision(decision_id) and decision is not None:
+            # Prevents: one cut that cannot be told saving all streams after it.
+            with suppress(Exception):
+                self._on_cut(decision_id, decision)
+
+    def _evict(self) -> None:
+        """Forget the older half of those that have no open stream."""
+        open_now = set(self._open())
+        closed = [known for known in self._admitted if known not in open_now]
+        for known in closed[: len(closed) // 2 + 1]:
+            del self._admitted[known]
+        self._evict_above = max(_REMEMBERED, len(self._admitted) + _REMEMBERED // 2)
 
     def _open(self) -> Sequence[DecisionId]:
         return self._guard.open_decisions() if self._guard is not None else ()
