@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,7 +24,9 @@ from watchword.kernel import Answer, DecisionId, Entropy, Reason
 Header = tuple[bytes, bytes]
 
 STATE_COOKIE: Final = "__Host-ww-state"
-_STATE_LENGTH: Final = 43
+_STATE: Final = re.compile(r"[A-Za-z0-9_-]{43}")
+# The portal takes no longer way back (identity, `safe_return_to`), and an address has to pass every proxy between.
+_LONGEST_RETURN: Final = 1024
 _NO_STORE: Final = (b"cache-control", b"no-store")
 _RETRY: Final = (b"retry-after", b"1")
 _JSON: Final = (b"content-type", b"application/problem+json")
@@ -130,8 +133,9 @@ class Answers:
 
         # Prevents: login CSRF. The callback accepts a code only together with this cookie, whose hash the code carries.
         """
-        state = asker.state if asker.state and len(asker.state) == _STATE_LENGTH else self._fresh_state()
-        location = f"{self._portal}/{page}?return_to={quote(asker.url, safe='')}&state={hash_state(state)}"
+        # Prevents: a value in the cookie that is no state of ours being written back into a header.
+        state = asker.state if asker.state and _STATE.fullmatch(asker.state) else self._fresh_state()
+        location = f"{self._portal}/{page}?return_to={quote(_way_back(asker.url), safe='')}&state={hash_state(state)}"
         if page == "step-up":
             location += f"&reference={decision.id}"
         cookie = f"{STATE_COOKIE}={state}; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=600"
@@ -144,7 +148,7 @@ class Answers:
         way_out = ""
         if needs_identity or decision.answer is Answer.STEP_UP:
             page = "sign-in" if needs_identity else "step-up"
-            back = asker.url if asker.can_return else _origin(asker.url)
+            back = _way_back(asker.url) if asker.can_return else _origin(asker.url)
             way_out = f"{self._portal}/{page}?return_to={quote(back, safe='')}"
         body, page_headers = self._page(
             Refusal(
@@ -228,6 +232,11 @@ def read_cookies(header: str, wanted: Mapping[str, str]) -> dict[str, str]:
     for key in doubled:
         del found[key]
     return found
+
+
+def _way_back(url: str) -> str:
+    """Return to the page, or to the start of its site where the address is too long to be carried along."""
+    return url if len(url) <= _LONGEST_RETURN else _origin(url)
 
 
 def _origin(url: str) -> str:

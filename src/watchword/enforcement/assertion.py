@@ -59,10 +59,14 @@ class AssertionMinter:
         """Return the compact JWS for an allowed decision.
 
         Raises:
-            ValueError: the decision holds no permit, or knows no user. An assertion exists only for a permit.
+            ValueError: the decision has no permit of its own, or knows no user. An assertion exists only for a permit.
         """
-        if decision.permit is None or decision.user is None or decision.session is None:
+        permit = decision.permit
+        if permit is None or decision.user is None or decision.session is None:
             raise ValueError("an assertion needs a permit and a user")
+        # Prevents: the permit of one decision speaking for another.
+        if (permit.decision_id, permit.application) != (decision.id, decision.application):
+            raise ValueError("the permit belongs to another decision")
         signer = self._signer()
         said = _said(decision, signer.kid)
         now = decision.at.timestamp()

@@ -75,7 +75,8 @@ class Door:
             user_agent=headers.get(b"user-agent", b"").decode("latin-1"),
             session_handle=_bounded(cookies.get("session")),
             device_handle=_bounded(cookies.get("device")),
-            is_upgrade=headers.get(b"upgrade", b"").lower() == b"websocket",
+            # Prevents: a POST that calls itself a WebSocket and is judged as one.
+            is_upgrade=method == "GET" and headers.get(b"upgrade", b"").lower() == b"websocket",
         )
         decision = await self._point.authorize(request)
         if decision.answer is Answer.ALLOW and decision.permit is not None:
@@ -94,21 +95,18 @@ class Door:
 
     def _admit(self, decision: Decision, cookie_header: str) -> HttpAnswer:
         headers: list[Header] = [(DECISION_HEADER, decision.id.encode())]
-        remove: list[bytes] = []
         if decision.user is not None and decision.session is not None:
             headers.append((ASSERTION_HEADER, self._minter.mint(decision).encode()))
             headers.append((SESSION_HEADER, decision.session.id.encode()))
             for name, claim in self._identity_headers(decision.application or "").items():
                 headers.append((name.lower().encode(), _claim(decision, claim)))
-        # Prevents: an application that learns the handle of a session it has no business with.
-        if _OURS in cookie_header:
-            rest = "; ".join(pair.strip() for pair in cookie_header.split(";") if not pair.strip().startswith(_OURS))
-            if rest:
-                headers.append((b"cookie", rest.encode("latin-1")))
-            else:
-                remove.append(b"cookie")
-        if remove:
-            headers.append((b"x-envoy-auth-headers-to-remove", b",".join(remove)))
+        # Prevents: an application that learns the handle of a session it has no business with. What is left is named
+        # even where nothing was taken away: a proxy that replaces the header needs to be told what to replace it by.
+        rest = "; ".join(pair.strip() for pair in cookie_header.split(";") if not pair.strip().startswith(_OURS))
+        if rest:
+            headers.append((b"cookie", rest.encode("latin-1")))
+        elif cookie_header:
+            headers.append((b"x-envoy-auth-headers-to-remove", b"cookie"))
         return HttpAnswer(200, tuple(headers))
 
 
@@ -132,7 +130,7 @@ def _navigates(headers: dict[bytes, bytes]) -> bool:
 
 def _without_port(authority: str) -> str:
     host, colon, port = authority.rpartition(":")
-    return host if colon and port.isdigit() else authority
+    return host if colon and port.isascii() and port.isdigit() else authority
 
 
 def _bounded(handle: str | None) -> str | None:
@@ -140,7 +138,11 @@ def _bounded(handle: str | None) -> str | None:
 
 
 def _claim(decision: Decision, claim: str) -> bytes:
-    """Render one claim for a plain header; whatever could end the header or start another is percent-encoded."""
+    """Render one claim for a plain header: UTF-8, with percent-encoding for whatever a header cannot carry faithfully.
+
+    That is what could end it or start another, blanks at its ends, which HTTP drops, and `%` itself, so that each text
+    has one spelling; in a list of groups, the comma.
+    """
     user = decision.user
     assert user is not None
     values = {
@@ -148,6 +150,18 @@ def _claim(decision: Decision, claim: str) -> bytes:
         "name": user.name,
         "display_name": user.display_name,
         "email": user.email or "",
-        "groups": ",".join(sorted(group.replace(",", "%2C") for group in user.groups)),
     }
-    return "".join(c if c.isprintable() else "".join(f"%{b:02X}" for b in c.encode()) for c in values[claim]).encode()
+    if claim == "groups":
+        return b",".join(sorted(_faithful(group).replace(b",", b"%2C") for group in user.groups))
+    return _faithful(values[claim])
+
+
+def _faithful(text: str) -> bytes:
+    inner = text.strip(" ")
+    start, end = text.partition(inner)[::2] if inner else (text, "")
+    escaped = "".join(c if c.isprintable() and c != "%" else _escape(c) for c in inner)
+    return (_escape(start) + escaped + _escape(end)).encode()
+
+
+def _escape(text: str) -> str:
+    return "".join(f"%{byte:02X}" for byte in text.encode())
