@@ -136,7 +136,6 @@ class Deciding:
             "policies": len(current),
             "policy_problem": self.policies.problem,
             "place_problems": list(self._places.problems),
-            "place_problems": list(self._places.problems),
             "decisions": {f"{answer.value}/{reason.code}": n for (answer, reason), n in self.point.counts.items()},
             **self._facts.counts(),
         }

@@ -15,7 +15,6 @@ from watchword.kernel import WatchwordError
 from watchword.policy import PolicyLoadError, PolicySet
 from watchword.settings import Settings
 from watchword.trust import ContextSource
-from watchword.trust import ContextSource
 
 _LOW_DISK_BYTES = 1 << 30
 _STALE_S = 2.0
@@ -41,7 +40,6 @@ async def examine(settings: Settings, status: Mapping[str, Any] | None) -> list[
     findings.append(_attempt("envoy", find_envoy, "found"))
     findings += await _state(settings)
     findings.append(_policies(settings))
-    findings.append(_places(settings, status or {}))
     findings.append(_places(settings, status or {}))
     findings.append(_certificates(settings))
     if status is None:
@@ -107,19 +105,6 @@ def _policies(settings: Settings) -> Finding:
             remedy=f"write one in {settings.policy_directory}",
         )
     return Finding("policies", is_well=True, detail=f"{len(loaded)} policies")
-
-
-def _places(settings: Settings, status: Mapping[str, Any]) -> Finding:
-    """Open what tells where an address is; which look-ups failed since, only the running node knows."""
-    try:
-        source = ContextSource.open(settings.trust)
-    except WatchwordError as error:
-        return Finding("places", is_well=False, detail=error.message, remedy=error.hint or "")
-    problems = tuple(dict.fromkeys((*source.problems, *status.get("place_problems", ()))))
-    if problems:
-        remedy = "rename a fresh copy over the file and start the node again; until then such places are unknown"
-        return Finding("places", is_well=False, detail="; ".join(problems), remedy=remedy)
-    return Finding("places", is_well=True, detail=", ".join(source.sources))
 
 
 def _places(settings: Settings, status: Mapping[str, Any]) -> Finding:
