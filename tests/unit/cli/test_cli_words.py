@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from watchword.cli.decisions import _words
 from watchword.cli.main import app
+from watchword.cli.shell import printable
 
 
 def test_the_usage_line_names_the_command_that_people_type() -> None:
@@ -36,3 +37,10 @@ def test_an_answer_that_does_not_exist_is_refused_rather_than_silently_never_fou
 )
 def test_what_is_not_known_reads_as_a_dash_and_policies_carry_their_words(value: object, words: str) -> None:
     assert _words(value) == words
+
+
+def test_escape_sequences_from_a_journal_do_not_reach_the_terminal() -> None:
+    hostile = "\x1b[2J\x1b]0;owned\x07Mozilla\u202e\r\x9b1m"
+    shown = printable(hostile)
+    assert all(letter.isprintable() for letter in shown)
+    assert "Mozilla" in shown
