@@ -51,9 +51,8 @@ def explain_record(record: Mapping[str, Any]) -> Iterator[str]:
     values = personal.get("facts") or {}
     for name, public, age_s in record.get("facts") or ():
         value = values.get(name, public)
-        yield f"  {name:<20} {'unknown' if value is None else value!s:<34}" + (
-            f" {_age(age_s)} old" if age_s is not None else ""
-        )
+        age = f"{_age(age_s)} old" if age_s is not None else ""
+        yield f"  {name:<20} {'unknown' if value is None else value!s:<34} {age}".rstrip()
     yield f"  {'policies':<20} {str(record.get('policy_version') or '')[:12] or 'none'}"
 
 
