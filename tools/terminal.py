@@ -7,7 +7,7 @@ import re
 import sys
 
 _LINE, _TOP, _LEFT, _LETTER = 19, 58, 22, 7.8
-_COLUMNS = 118
+_COLUMNS = 122
 _OK = re.compile(r"^(\s*)(ok|FAILED)(\s.*?)(\s+\d+ ms)(.*)$")
 
 
@@ -19,7 +19,7 @@ def draw(command: str, printed: str) -> str:
     rows = [_row(0, f'<tspan class="prompt">$</tspan> {html.escape(command)}')]
     rows += [_row(number, _colour(line)) for number, line in enumerate(lines, 1)]
     return f"""<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img" aria-labelledby="t">
-<title id="t">The output of {html.escape(command)}; the same text stands in the page below the picture.</title>
+<title id="t">What {html.escape(command)} prints</title>
 <style>
 text {{ font: 13px ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono", monospace; fill: #dfe9e6 }}
 .ok {{ fill: #62cdb5; font-weight: 700 }} .failed {{ fill: #ff8f83; font-weight: 700 }}

@@ -67,7 +67,7 @@ class Walk:
             step.ms = round((time.perf_counter() - begun) * 1000, 1)
             if not self.as_json:
                 mark = "ok  " if step.ok else "FAIL"
-                print(f"  {mark} {step.name:<58} {step.ms:>8.0f} ms  {step.seen}", flush=True)
+                print(f"  {mark} {step.name:<62} {step.ms:>8.0f} ms  {step.seen}", flush=True)
 
 
 def run(*, as_json: bool) -> int:
