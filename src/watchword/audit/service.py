@@ -151,11 +151,13 @@ class Journal:
 
     def _run(self) -> None:
         while not (self._is_closing and not self._pending):
-            try:
-                self._wake.get(timeout=CHECKPOINT_S if self._writer.uncovered else None)
-            except queue.Empty:
-                self._writer.checkpoint()
-                continue
+            # While records keep coming nobody has to be waited for.
+            if not self._pending:
+                try:
+                    self._wake.get(timeout=CHECKPOINT_S if self._writer.uncovered else None)
+                except queue.Empty:
+                    self._writer.checkpoint()
+                    continue
             # In this order: whoever queues from here on signals again, and what was queued before is taken below.
             self._is_signalled = False
             group = [self._pending.popleft() for _ in range(len(self._pending))]

@@ -5,7 +5,8 @@ import errno
 import hashlib
 import itertools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from watchword.audit import (
     JournalUnwritableError,
     Report,
     UnrecordableError,
+    files,
     read,
     service,
     writer,
@@ -72,14 +74,14 @@ async def test_many_waiters_share_few_syncs(
 ) -> None:
     journal = open_journal()
     syncs = 0
-    real = os.fdatasync
+    real = files.write_durably
 
-    def counted(descriptor: int) -> None:
+    def counted(descriptor: int, data: bytes, offset: int) -> None:
         nonlocal syncs
         syncs += 1
-        real(descriptor)
+        real(descriptor, data, offset)
 
-    monkeypatch.setattr(os, "fdatasync", counted)
+    monkeypatch.setattr(files, "write_durably", counted)
     numbers = await asyncio.gather(*(journal.append({"type": "decision", "n": n}) for n in range(500)))
     assert sorted(numbers) == list(range(2, 502))
     assert syncs < 50
@@ -472,8 +474,17 @@ async def test_a_rotated_key_signs_the_next_checkpoints(
 # --- disks that fail ------------------------------------------------------------------------------------------------
 
 
+@pytest.fixture(params=["one call", "write and sync"])
+def system(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A system that writes through in one call, and one that has to write and then sync."""
+    if request.param == "one call" and not hasattr(os, "RWF_DSYNC"):
+        pytest.skip("this system has no write that syncs")
+    monkeypatch.setattr(files, "_WRITES_THROUGH", request.param == "one call")
+    return str(request.param)
+
+
 @pytest.fixture
-def fail_writes(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+def fail_writes(system: str, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:  # noqa: ARG001  # on either
     """Let the disk take so many bytes more and then none; for ever if none is said."""
     room: list[int | None] = [None]
     real = os.write
@@ -487,11 +498,56 @@ def fail_writes(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
         room[0] -= taken
         return taken
 
+    def limited_through(descriptor: int, data: list[memoryview], _offset: int, _flags: int) -> int:
+        return limited(descriptor, data[0])
+
     def fail(*, after_bytes: int | None) -> None:
         room[0] = after_bytes
         monkeypatch.setattr("watchword.audit.files.os.write", limited)
+        monkeypatch.setattr("watchword.audit.files.os.pwritev", limited_through)
 
     return fail
+
+
+async def test_a_kernel_that_knows_no_such_write_gets_a_write_and_a_sync(
+    open_journal: OpenJournal, judge: Judge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[int] = []
+    real = os.fdatasync
+
+    def unknown(*_arguments: object) -> int:
+        raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
+
+    def noted(descriptor: int) -> None:
+        synced.append(descriptor)
+        real(descriptor)
+
+    monkeypatch.setattr(os, "pwritev", unknown)
+    monkeypatch.setattr(os, "fdatasync", noted)
+    journal = open_journal()
+    synced.clear()
+    await journal.append({"type": "decision", "n": 1})
+    assert synced
+    await journal.close()
+    assert judge().is_sound
+
+
+@contextmanager
+def _failing_syncs() -> Iterator[None]:
+    """The disk takes bytes into its cache and then fails to keep them, whichever way it is asked."""
+    real = os.write
+
+    def fail(_descriptor: int) -> None:
+        raise OSError(errno.EIO, "I/O error")
+
+    def fail_through(descriptor: int, data: list[memoryview], _offset: int, _flags: int) -> int:
+        real(descriptor, data[0])
+        raise OSError(errno.EIO, "I/O error")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fdatasync", fail)
+        patch.setattr(os, "pwritev", fail_through)
+        yield
 
 
 @pytest.mark.parametrize("after_bytes", [0, 1, 60, 200])
@@ -549,6 +605,7 @@ async def test_a_journal_that_closes_on_a_full_disk_opens_again(
     assert judge().is_sound
 
 
+@pytest.mark.usefixtures("system")
 async def test_a_failed_sync_is_not_believed_the_second_time(
     open_journal: OpenJournal, directory: Path, judge: Judge, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -557,10 +614,8 @@ async def test_a_failed_sync_is_not_believed_the_second_time(
     await journal.append({"type": "decision", "n": "before"})
     size = _segment(directory).stat().st_size
     real = os.fdatasync
-    with monkeypatch.context() as patch:
-        patch.setattr(os, "fdatasync", lambda _descriptor: (_ for _ in ()).throw(OSError(errno.EIO, "I/O error")))
-        with pytest.raises(JournalUnwritableError, match="I/O error"):
-            await journal.append({"type": "decision", "n": "lost"})
+    with _failing_syncs(), pytest.raises(JournalUnwritableError, match="I/O error"):
+        await journal.append({"type": "decision", "n": "lost"})
     cuts: list[int] = []
 
     def observed(descriptor: int) -> None:
@@ -575,15 +630,14 @@ async def test_a_failed_sync_is_not_believed_the_second_time(
     assert b"lost" not in _segment(directory).read_bytes()
 
 
+@pytest.mark.usefixtures("system")
 async def test_acknowledged_bytes_that_the_disk_lost_are_not_built_upon(
-    open_journal: OpenJournal, directory: Path, monkeypatch: pytest.MonkeyPatch
+    open_journal: OpenJournal, directory: Path
 ) -> None:
     journal = open_journal()
     await journal.append({"type": "decision", "n": "before"})
-    with monkeypatch.context() as patch:
-        patch.setattr(os, "fdatasync", lambda _descriptor: (_ for _ in ()).throw(OSError(errno.EIO, "I/O error")))
-        with pytest.raises(JournalUnwritableError):
-            await journal.append({"type": "decision"})
+    with _failing_syncs(), pytest.raises(JournalUnwritableError):
+        await journal.append({"type": "decision"})
     path = _segment(directory)
     with path.open("r+b") as file:
         file.seek(20)
