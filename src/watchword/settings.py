@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import tomllib
 from collections.abc import Mapping
@@ -11,13 +12,15 @@ from types import MappingProxyType
 from typing import Any
 
 from watchword.decision import Application, ApplicationSettings, DecisionSettings, applications
-from watchword.enforcement.envoy import EdgeSettings
+from watchword.enforcement.envoy import EdgeSettings, TcpAddress
 from watchword.kernel import ConfigurationError
 from watchword.kernel.settings import check_environment, convert, read_slice, setting, unknown_key
 from watchword.trust import TrustSettings
 
 CONFIG_VARIABLE = "WATCHWORD_CONFIG"
 DATA_VARIABLE = "WATCHWORD_DATA"
+_KEY_SOURCES = ("file", "environment", "prompt")
+_LONGEST_ROTATION_DAYS = 3650
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +37,14 @@ class KeysSettings:
     source: str = setting("`file`, `environment` or `prompt`.", default="file")
     file: str = setting("Path of the sealing key; empty means `keys/master.key` in the data directory.", default="")
     variable: str = setting("Environment variable with the sealing key, base64.", default="WATCHWORD_MASTER_KEY")
-    rotate_days: int = setting("Days after which a signing key is replaced.", default=30)
+    rotate_days: int = setting("Days after which a signing key is replaced, 1 to 3650.", default=30)
+
+    def __post_init__(self) -> None:
+        """Refuse a source that is none, and a span that no clock can add."""
+        if self.source not in _KEY_SOURCES:
+            raise ValueError(f"`source` must be {', '.join(_KEY_SOURCES)}")
+        if not 1 <= self.rotate_days <= _LONGEST_ROTATION_DAYS:
+            raise ValueError(f"`rotate_days` must lie between 1 and {_LONGEST_ROTATION_DAYS}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +63,23 @@ class ForwardAuthSettings:
         "Networks whose forwarded headers are believed; a request from elsewhere is refused.",
         default=("127.0.0.1/32", "::1/128"),
     )
+
+    def __post_init__(self) -> None:
+        """Refuse an address that nobody can listen on, and networks that are none."""
+        if self.listen:
+            try:
+                ipaddress.ip_address(TcpAddress.parse(self.listen).host)
+            except ValueError:
+                raise ConfigurationError(
+                    "`forward_auth.listen` needs an IP address", hint="for example 127.0.0.1:9092"
+                ) from None
+        for network in self.trusted_proxies:
+            try:
+                ipaddress.ip_network(network)
+            except ValueError:
+                raise ConfigurationError(
+                    f"`forward_auth.trusted_proxies`: `{network}` is not a network", hint="for example 10.0.0.0/8"
+                ) from None
 
 
 SLICES: Mapping[str, type] = MappingProxyType(
@@ -148,7 +175,7 @@ def with_applications(settings: Settings, *more: Application) -> Settings:
 def _read(path: Path, *, required: bool) -> dict[str, Any]:
     try:
         text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         if required:
             raise ConfigurationError(f"the configuration file `{path}` does not exist") from None
         return {}

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import json
+import math
 import types
 from collections.abc import Mapping, Sequence
 from enum import Enum
@@ -19,6 +20,8 @@ from watchword.kernel.errors import ConfigurationError
 
 S = TypeVar("S")
 PREFIX = "WATCHWORD_"
+# As near as `WATCHWORD_EDGE_LISTEN` is to `WATCHWORD_EDGE__LISTEN`; other variables without `__` are no settings.
+_SLIP = 0.93
 _MISSING: Any = dataclasses.MISSING
 
 
@@ -76,14 +79,16 @@ def check_environment(environment: Mapping[str, str], sections: Mapping[str, typ
         for field in dataclasses.fields(slice_type)
     ]
     for name in environment:
-        if name.startswith(PREFIX) and "__" in name and name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
+        if not name.startswith(PREFIX) or name in known:
+            continue
+        near = difflib.get_close_matches(name, known, n=1, cutoff=0.6 if "__" in name else _SLIP)
+        if near or "__" in name:
             raise ConfigurationError(
                 f"unknown setting in the environment: `{name}`", hint=f"did you mean `{near[0]}`?" if near else None
             )
 
 
-def convert(value: Any, hint: Any, *, where: str, environment: Mapping[str, str]) -> Any:  # noqa: C901, PLR0911  # a closed table
+def convert(value: Any, hint: Any, *, where: str, environment: Mapping[str, str]) -> Any:  # noqa: C901  # a closed table
     """Check one TOML value against a type; sequences become tuples.
 
     Raises:
@@ -113,7 +118,10 @@ def convert(value: Any, hint: Any, *, where: str, environment: Mapping[str, str]
         except ValueError:
             raise _misfit(where, " or ".join(f"`{member.value}`" for member in hint), value) from None
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
+        value = float(value)
+    # Prevents: `nan`, which no bound holds, and `inf`, which is none.
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ConfigurationError(f"`{where}` must be a finite number")
     if not isinstance(value, hint) or (hint is int and isinstance(value, bool)):
         raise _misfit(
             where, {str: "a text", int: "a whole number", float: "a number", bool: "true or false"}[hint], value
@@ -144,6 +152,8 @@ def _construct(slice_type: type[S], values: Mapping[str, Any], *, where: str) ->
         return slice_type(**values)
     except ValueError as error:
         raise ConfigurationError(f"`{where}` cannot be used: {error}") from error
+    except OverflowError as error:
+        raise ConfigurationError(f"`{where}` cannot be used: a number is too large") from error
 
 
 def _misfit(where: str, expected: str, value: Any) -> ConfigurationError:
