@@ -10,6 +10,7 @@ import os
 import platform
 import re
 import socket
+import ssl
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -97,9 +98,10 @@ def prepare(edge: EdgeSettings, applications: Sequence[PublishedApplication], fi
 
     Raises:
         EnvoyMissingError: there is no Envoy for this machine.
-        EnvoyConfigurationError: the applications contradict each other.
+        EnvoyConfigurationError: the applications contradict each other, or the certificate cannot be used.
     """
     program = find_envoy()
+    check_certificate(files)
     write_certificate_secret(files)
     _write(files.bootstrap_file, bootstrap(edge, applications, files))
     files.log_directory.mkdir(parents=True, exist_ok=True)
@@ -111,6 +113,27 @@ def prepare(edge: EdgeSettings, applications: Sequence[PublishedApplication], fi
         *("--log-path", str(files.log_file)),
         *("--log-level", "warning"),
     ]
+
+
+def check_certificate(files: EdgeFiles) -> None:
+    """See that the certificate and its key can be read and belong together.
+
+    Raises:
+        EnvoyConfigurationError: they cannot, or do not.
+    """
+    # Envoy would start without them, say that it is ready, and refuse every connection.
+    for path in (files.certificate_file, files.private_key_file):
+        if not os.access(path, os.R_OK):
+            raise EnvoyConfigurationError(f"the certificate file `{path}` cannot be read", hint="look at [edge]")
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(
+            files.certificate_file, files.private_key_file, password=lambda: b""
+        )
+    except (ssl.SSLError, ValueError) as error:
+        raise EnvoyConfigurationError(
+            f"the certificate `{files.certificate_file}` and the key `{files.private_key_file}` do not go together",
+            hint="both are PEM, the key is not encrypted, and it belongs to the first certificate of the file",
+        ) from error
 
 
 def write_certificate_secret(files: EdgeFiles) -> None:
