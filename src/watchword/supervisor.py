@@ -20,10 +20,14 @@ from dataclasses import dataclass, field
 from typing import Any, TextIO
 
 REPORT_VARIABLE = "WATCHWORD_REPORT_FD"
+# Set for a control plane that takes the place of one that died: the other programs run already.
+AGAIN_VARIABLE = "WATCHWORD_AGAIN"
 EXIT_FAILED = 1
 _PR_SET_PDEATHSIG = 1
-_STOP_WITHIN_S = 8.0
-_BACKOFF_S = (0.05, 0.2, 0.5, 1.0, 2.0, 5.0)
+# For the doors together, and then for the control plane by itself, which must never be hurried by a door that hangs.
+_STOP_WITHIN_S = 5.0
+# Short to the end: whoever finds a request that kills a program must not buy a long outage with it.
+_BACKOFF_S = (0.05, 0.1, 0.2, 0.5, 1.0)
 _STEADY_S = 10.0
 
 
@@ -95,13 +99,17 @@ class Supervisor:
         for program in self._programs.values():
             if program.process is None and now >= program.start_after:
                 program.started_at = now
-                program.process = subprocess.Popen(  # noqa: S603  # our own programs, no shell
-                    program.argv,
-                    env=os.environ | program.environment,
-                    pass_fds=(self._writer,) if REPORT_VARIABLE in program.environment else (),
-                    stdin=subprocess.DEVNULL,
-                    preexec_fn=_child,  # noqa: PLW1509  # one thread only; must run in the child
-                )
+                try:
+                    program.process = subprocess.Popen(  # noqa: S603  # our own programs, no shell
+                        program.argv,
+                        env=os.environ | program.environment,
+                        pass_fds=(self._writer,) if REPORT_VARIABLE in program.environment else (),
+                        stdin=subprocess.DEVNULL,
+                        preexec_fn=_child,  # noqa: PLW1509  # one thread only; must run in the child
+                    )
+                except OSError as error:
+                    self._lost(program, f"could not be started ({error.strerror})")
+                    continue
                 self._note(
                     program.name, "started" if not program.failures else "started again", pid=program.process.pid
                 )
@@ -111,17 +119,21 @@ class Supervisor:
             if program.process is None or program.process.poll() is None:
                 continue
             code, program.process = program.process.returncode, None
-            if self._stopping:
-                continue
-            if not self._is_up:
-                self._failed = self._stopping = True
-                self._note(program.name, f"ended with {_describe(code)} before everything was ready")
-                return
-            steady = time.monotonic() - program.started_at > _STEADY_S
-            program.failures = 1 if steady else program.failures + 1
-            wait = _BACKOFF_S[min(program.failures, len(_BACKOFF_S)) - 1]
-            program.start_after = time.monotonic() + wait
-            self._note(program.name, f"ended with {_describe(code)}; starting it again")
+            self._lost(program, f"ended with {_describe(code)}")
+
+    def _lost(self, program: Program, how: str) -> None:
+        """Start a program again after a while; before everything was up, its end is the end of the start."""
+        if self._stopping:
+            return
+        if not self._is_up:
+            self._failed = self._stopping = True
+            self._note(program.name, f"{how} before everything was ready")
+            return
+        steady = time.monotonic() - program.started_at > _STEADY_S
+        program.failures = 1 if steady else program.failures + 1
+        program.environment[AGAIN_VARIABLE] = "1"
+        program.start_after = time.monotonic() + _BACKOFF_S[min(program.failures, len(_BACKOFF_S)) - 1]
+        self._note(program.name, f"{how}; starting it again")
 
     def _read_reports(self) -> None:
         try:
@@ -129,10 +141,19 @@ class Supervisor:
         except BlockingIOError:
             return
         *lines, self._buffer = self._buffer.split(b"\n")
+        handlers: dict[str, Callable[[dict[str, Any]], None]] = {
+            "part": self._on_part,
+            "program": self._on_program,
+            "failed": self._on_failed,
+            "up": self._on_up,
+        }
         for line in lines:
-            message = json.loads(line)
-            handler: Callable[[dict[str, Any]], None] = getattr(self, f"_on_{message.pop('kind')}")
-            handler(message)
+            try:
+                message = json.loads(line)
+                handlers[message.pop("kind")](message)
+            except (ValueError, KeyError, TypeError, AttributeError):
+                # Half a line of a control plane that was killed while it reported; its successor reports anew.
+                continue
 
     def _on_part(self, message: dict[str, Any]) -> None:
         self._note(message["name"], message["state"], detail=message.get("detail", ""))
@@ -145,7 +166,13 @@ class Supervisor:
             known.argv = message["argv"]
 
     def _on_failed(self, message: dict[str, Any]) -> None:
-        """The control plane cannot start: one sentence, and a remedy if there is one."""
+        """The control plane cannot start: one sentence, and a remedy if there is one.
+
+        Once the node was up this ends nothing: Envoy goes on denying, and starting is tried again until it succeeds.
+        """
+        if self._is_up:
+            self._note("control plane", "cannot start", detail=message["message"])
+            return
         self._failed = self._stopping = True
         if self._as_json:
             self._print(json.dumps({"event": "failed"} | message))
@@ -155,7 +182,11 @@ class Supervisor:
             self._print(f"  {message['hint']}")
 
     def _on_up(self, message: dict[str, Any]) -> None:
+        # It came back whole: the next death is a first one again.
+        self._programs["control plane"].failures = 0
         if self._is_up:
+            if message.get("link"):
+                self._note("invitation", "renewed", detail=message["link"])
             return
         self._is_up = True
         seconds = time.monotonic() - self._begun
@@ -178,27 +209,32 @@ class Supervisor:
             self._print(f"  {name:<16} {state}{'  ' + detail if detail else ''}")
 
     def _print(self, line: str) -> None:
+        # Prevents: words out of a file or a database moving the cursor of whoever looks on.
+        shown = "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in line)
         try:
-            print(line, file=self._output, flush=True)
-        except OSError:
+            print(shown, file=self._output, flush=True)
+        except (OSError, ValueError):
             self._stopping = True
 
     def _stop_all(self) -> None:
-        """Stop in the order that serves nobody half: the door first, then what stands behind it."""
-        order = sorted(self._programs.values(), key=lambda program: program.name == "control plane")
-        deadline = time.monotonic() + _STOP_WITHIN_S
-        for program in order:
-            process = program.process
-            if process is None or process.poll() is not None:
-                continue
+        """Stop in the order that serves nobody half: the doors first, then what stands behind them."""
+        control = self._programs["control plane"]
+        self._stop_together([program for program in self._programs.values() if program is not control])
+        self._stop_together([control])
+        if self._is_up and not self._as_json:
+            self._print("  stopped")
+
+    def _stop_together(self, programs: list[Program]) -> None:
+        running = [program.process for program in programs if program.process and program.process.poll() is None]
+        for process in running:
             process.terminate()
+        deadline = time.monotonic() + _STOP_WITHIN_S
+        for process in running:
             try:
-                process.wait(max(0.1, deadline - time.monotonic()))
+                process.wait(max(0.0, deadline - time.monotonic()))
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
-        if self._is_up and not self._as_json:
-            self._print("  stopped")
 
 
 def _child() -> None:

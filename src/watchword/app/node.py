@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import json
+import os
 from collections.abc import Coroutine, Sequence
 from contextlib import AsyncExitStack, suppress
 from datetime import timedelta
@@ -40,7 +41,7 @@ from watchword.enforcement.ext_authz import ExtAuthz
 from watchword.enforcement.forward_auth import ForwardAuth
 from watchword.kernel import Event, WatchwordError
 from watchword.settings import Settings
-from watchword.supervisor import report
+from watchword.supervisor import AGAIN_VARIABLE, report
 
 _ENVOY_READY_S: Final = 15.0
 _HOUSEKEEPING_S: Final = 60.0
@@ -72,7 +73,9 @@ class Node:
         prepare(settings.data)
         self._stack.enter_context(hold(settings.data))
         self._run = run_directory(settings.data)
-        check_addresses(settings.edge.listeners)
+        # Of a control plane that comes back, Envoy itself holds the addresses.
+        if AGAIN_VARIABLE not in os.environ:
+            check_addresses(settings.edge.listeners)
         applications = self._published()
         services = await self._stack.enter_async_context(open_services(settings))
         _ready("database", "sqlite" if services.database.is_sqlite else "postgresql")
