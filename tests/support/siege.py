@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import json
+import os
 import re
 import shutil
 import socket
@@ -239,6 +240,8 @@ def until(condition: Callable[[], Any], *, within_s: float = WITHIN_S) -> Any:
 class Echo:
     """An application without any authentication of its own, which keeps each request byte by byte.
 
+    It answers with the identifier of the decision that let the request in.
+
     Attributes:
         seen: requests in order of arrival; `head` is the raw text up to the blank line.
         oddities: connections whose bytes were no request at all.
@@ -301,10 +304,12 @@ class Echo:
                     seen.body, pending = pending[:length], pending[length:]
                 self.heads.append(head)
                 self.seen.append(seen)
-                body = b"" if seen.method == "HEAD" else b"echo"
+                body = (seen.get("x-watchword-decision") or "echo").encode()
                 connection.sendall(
-                    b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: 4\r\n"
-                    b"x-watchword-risk: 0\r\nset-cookie: app=1\r\n\r\n" + body
+                    b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: %d\r\n"
+                    b"x-watchword-risk: 0\r\nset-cookie: app=1\r\n\r\n"
+                    % len(body)
+                    + (b"" if seen.method == "HEAD" else body)
                 )
 
 
@@ -397,7 +402,12 @@ class Fortress:
     def invite(self, name: str) -> str:
         """Let the administrator create a member through the pages; return the one-time link."""
         page = self.root.enter(f"{self.node.portal}/admin/users")
-        return link_of(self.root.browser.submit(page, "/admin/users", name=name, email="", groups="members"))
+        return link_of(self.create_user(page, name))
+
+    def create_user(self, page: Page, name: str) -> Page:
+        """Fill in the administrator's form for a new member."""
+        form = next(form for form in page.forms() if form.method == "post" and form.action.endswith("/admin/users"))
+        return self.root.browser.submit_form(page, form, name=name, email="", groups="members")
 
     def newcomer(self, name: str) -> Citizen:
         """Return an enrolled member who is signed in on the portal, from a network of their own."""
@@ -468,3 +478,35 @@ def tear_down(fortress: Fortress) -> None:
     """Stop everything."""
     fortress.echo.stop()
     fortress.node.close()
+
+
+# --- processes --------------------------------------------------------------------------------------------------------
+
+
+def processes_of(node: DemoNode) -> list[int]:
+    """Return every process that was started for a node's data directory and still runs (Linux)."""
+    mark = f"WATCHWORD_DATA={node.data}".encode()
+    found = []
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit() or int(entry.name) == os.getpid():
+            continue
+        with suppress(OSError):
+            is_zombie = (entry / "stat").read_text().rpartition(")")[2].split()[0] == "Z"
+            if not is_zombie and mark in (entry / "environ").read_bytes().split(b"\0"):
+                found.append(int(entry.name))
+    return found
+
+
+def try_to_start(node: SiegeNode) -> tuple[int, str]:
+    """Start as a person would, expecting that it ends by itself; return the exit code and all that was said."""
+    done = subprocess.run(
+        [sys.executable, "-m", "watchword", "up"],
+        env=node.environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    return done.returncode, done.stdout
