@@ -13,7 +13,7 @@ _OK = re.compile(r"^(\s*)(ok|FAILED)(\s.*?)(\s+\d+ ms)(.*)$")
 
 def draw(command: str, printed: str) -> str:
     """Return the picture: a dark window that is legible on a light page and on a dark one."""
-    lines = [line.rstrip()[:_COLUMNS] for line in printed.rstrip().splitlines()]
+    lines = [_fitting(line.rstrip()) for line in printed.rstrip().splitlines()]
     width = round(_COLUMNS * _LETTER + 2 * _LEFT)
     height = _TOP + (len(lines) + 1) * _LINE + 14
     rows = [_row(0, f'<tspan class="prompt">$</tspan> {html.escape(command)}')]
@@ -33,6 +33,10 @@ text {{ font: 13px ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans M
 {chr(10).join(rows)}
 </svg>
 """
+
+
+def _fitting(line: str) -> str:
+    return line if len(line) <= _COLUMNS else f"{line[: _COLUMNS - 1]}\N{HORIZONTAL ELLIPSIS}"
 
 
 def _row(number: int, inner: str) -> str:
