@@ -445,7 +445,7 @@ async def test_live_streams_are_bounded(world: ConsoleWorld) -> None:
     streams = [Stream(world, browser.cookies()) for _ in range(32)]
     for stream in streams:
         await stream.next()
-    assert (await browser.get("/admin/stream")).status == 429
+    assert (await asyncio.wait_for(browser.get("/admin/stream"), 5)).status == 429
     for stream in streams:
         stream.gone.set()
     await asyncio.gather(*(stream.task for stream in streams))

@@ -103,3 +103,46 @@ async def test_a_body_that_stalls_is_given_up(browser: Browser, monkeypatch: pyt
 
 async def test_a_sender_who_leaves_in_the_middle_is_forgotten(browser: Browser) -> None:
     assert (await send(browser, [b"a=b"], then="leave"))[0] == 400
+
+
+@pytest.mark.parametrize("hosts", [["evil.example", "ours"], ["ours", "evil.example"], ["ours", "ours"], []])
+async def test_a_host_named_twice_or_never_gets_no_page(world: ConsoleWorld, hosts: list[str]) -> None:
+    ours = world.portal.removeprefix("https://")
+    named = [(b"host", (ours if host == "ours" else host).encode()) for host in hosts]
+    scope = {
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "method": "GET",
+        "scheme": "https",
+        "path": "/sign-in",
+        "raw_path": b"/sign-in",
+        "root_path": "",
+        "query_string": b"",
+        "headers": [*named, (b"x-watchword-client-ip", HOME.ip.encode())],
+        "server": None,
+        "client": None,
+    }
+    statuses: list[int] = []
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def answered(message: dict[str, Any]) -> None:
+        statuses.extend([message["status"]] if "status" in message else [])
+
+    await world.app(scope, receive, answered)
+    assert statuses == [421]
+
+
+async def test_a_websocket_to_the_portal_is_closed(world: ConsoleWorld) -> None:
+    sent: list[dict[str, Any]] = []
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "websocket.connect"}
+
+    async def answered(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    await world.app({"type": "websocket", "path": "/admin/stream", "headers": []}, receive, answered)
+    assert sent == [{"type": "websocket.close", "code": 1008}]
