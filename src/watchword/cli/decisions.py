@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from watchword.cli.shell import Shell, printable, shell_of
+from watchword.cli.shell import Shell, one_line, shell_of
 from watchword.kernel import Answer
 
 if TYPE_CHECKING:
@@ -73,10 +74,10 @@ def show(
         return
     for name, value in record.items():
         if name not in {"facts", "contributions", "trust_contributions", "personal", "seq", "prev"}:
-            print(f"{name:<18} {printable(_words(value))}")
+            print(f"{name:<18} {one_line(_words(value))}")
     for name, value in (record.get("personal") or {}).items():
         if name not in {"facts", "details"}:
-            print(f"{name:<18} {printable(_words(value))}")
+            print(f"{name:<18} {one_line(_words(value))}")
 
 
 @app.command("explain")
@@ -92,7 +93,7 @@ def explain(
         print(_json(record))
         return
     for line in explain_record(record):
-        print(printable(line))
+        print(one_line(line))
 
 
 def _find(shell: Shell, reference: str) -> Mapping[str, Any]:
@@ -103,7 +104,7 @@ def _find(shell: Shell, reference: str) -> Mapping[str, Any]:
 
 
 def _line(record: Mapping[str, Any]) -> str:
-    return printable(
+    return one_line(
         _LINE.format(
             at=str(record["at"])[:19].replace("T", " "),
             answer=record["answer"],
@@ -128,6 +129,5 @@ def _pair(parts: list[Any]) -> str:
 
 
 def _json(record: Mapping[str, Any]) -> str:
-    import orjson  # noqa: PLC0415  # quick help
-
-    return orjson.dumps(dict(record)).decode()
+    # ASCII alone. Prevents: a C1 control character in a user agent, which JSON lets stand, reaching a terminal.
+    return json.dumps(dict(record), default=str)

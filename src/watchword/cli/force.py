@@ -7,15 +7,15 @@ import json
 from time import monotonic
 from typing import Any
 
-from watchword.app import control_socket
-from watchword.storage import newest_position
-
+_ANSWERS_WITHIN_S = 2.0
 _WITHIN_S = 3.0
 _LOOK_EVERY_S = 0.01
 
 
 async def in_force(services: Any) -> str:
     """Wait until the node on this machine has followed every commit so far; say how that went."""
+    from watchword.storage import newest_position  # noqa: PLC0415  # quick help
+
     wanted = await newest_position(services.database)
     begun = monotonic()
     status = await ask_node(services.settings.data)
@@ -30,14 +30,19 @@ async def in_force(services: Any) -> str:
 
 
 async def ask_node(data: Any) -> dict[str, Any] | None:
-    """Ask the node of a data directory how it is; nothing when none answers."""
+    """Ask the node of a data directory how it is; nothing when none answers in good time."""
+    from watchword.app import control_socket  # noqa: PLC0415  # quick help
+
     try:
-        reader, writer = await asyncio.open_unix_connection(str(control_socket(data)))
-    except OSError:
+        async with asyncio.timeout(_ANSWERS_WITHIN_S):
+            reader, writer = await asyncio.open_unix_connection(str(control_socket(data)))
+            try:
+                writer.write(b"GET /status HTTP/1.1\r\nHost: node\r\nConnection: close\r\n\r\n")
+                answer = await reader.read(-1)
+            finally:
+                writer.close()
+    except OSError:  # a `TimeoutError` is one
         return None
-    writer.write(b"GET /status HTTP/1.1\r\nHost: node\r\nConnection: close\r\n\r\n")
-    answer = await reader.read(-1)
-    writer.close()
     _, _, body = answer.partition(b"\r\n\r\n")
     try:
         found = json.loads(body)

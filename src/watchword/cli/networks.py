@@ -38,7 +38,9 @@ def add(
     kind: Annotated[str, typer.Argument(metavar="LIST", help="block, allow or suspicious.")],
     network: Annotated[str, typer.Argument(help="An address or a network such as 203.0.113.0/24.")],
     reason: Annotated[str, typer.Option(help="Why, for those who look later.")],
-    hours: Annotated[float | None, typer.Option(help="Hours until the entry expires; by default never.")] = None,
+    hours: Annotated[
+        float | None, typer.Option(min=0.01, max=87_600, help="Hours until the entry expires; by default never.")
+    ] = None,
     broad: Annotated[bool, typer.Option("--broad", help="Accept a network that covers much of the internet.")] = False,
 ) -> None:
     """Put a network on a list."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import os
+import re
 import sys
 from typing import Annotated, Any
 
@@ -71,7 +72,7 @@ def show(context: typer.Context) -> None:
     rows = [
         {
             "setting": f"{name}.{field.name}",
-            "value": getattr(part, field.name),
+            "value": _without_password(getattr(part, field.name)),
             "meaning": field.metadata.get("meaning", ""),
         }
         for name, part in settings.slices().items()
@@ -133,6 +134,11 @@ def distrust_ca(context: typer.Context) -> None:
 
     distrust_in_nss(home=Path.home())
     shell_of(context).say("the local authority is not trusted any more; restart the browser")
+
+
+def _without_password(value: Any) -> Any:
+    """Hide the password of a database URL."""
+    return re.sub(r"(://[^/@]*):[^/]*@", r"\1:***@", value) if isinstance(value, str) else value
 
 
 def _authority(shell: Any) -> Any:

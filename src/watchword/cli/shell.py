@@ -90,7 +90,7 @@ class Shell:
 
     def say(self, text: str, **fields: Any) -> None:
         """Print one sentence, or the fields as JSON."""
-        print(json.dumps({"message": text} | fields, default=str) if self.is_json else text)
+        print(json.dumps({"message": text} | fields, default=str) if self.is_json else printable(text))
 
 
 def shell_of(context: typer.Context) -> Shell:
@@ -127,5 +127,13 @@ def _cell(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, list | tuple | set | frozenset):
-        return ", ".join(printable(str(item)) for item in sorted(value)) or "-"
-    return printable(str(value))
+        return ", ".join(one_line(str(item)) for item in sorted(value)) or "-"
+    return one_line(str(value))
+
+
+def one_line(text: str) -> str:
+    """Make a text printable on the line it stands in.
+
+    # Prevents: a line break in a name making up rows of a table, or lines of an explanation.
+    """
+    return printable(text.replace("\n", " "))
