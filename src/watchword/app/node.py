@@ -17,7 +17,8 @@ from watchword.app import adapters
 from watchword.app.control import ControlApp
 from watchword.app.data import hold, prepare, run_directory
 from watchword.app.deciding import Deciding
-from watchword.app.sample import sample_application, sample_command
+from watchword.app.sample import HOST as SAMPLE_HOST
+from watchword.app.sample import sample_application, sample_command, wait_for_sample
 from watchword.app.services import Services, authority_of, open_services
 from watchword.app.serving import Listener, on_address, on_unix_socket
 from watchword.audit import Journal
@@ -44,6 +45,7 @@ from watchword.settings import Settings
 from watchword.supervisor import AGAIN_VARIABLE, report
 
 _ENVOY_READY_S: Final = 15.0
+_SAMPLE_READY_S: Final = 15.0
 _HOUSEKEEPING_S: Final = 60.0
 _FORBIDDEN: Final = 403
 _PURPOSES: Final = ("assertion", "journal")
@@ -85,6 +87,9 @@ class Node:
         await self._open_doors(services, applications, decides, files)
         await wait_ready(files, timeout_s=_ENVOY_READY_S)
         _ready("envoy", str(settings.edge.listen_address))
+        if self._with_sample:
+            await wait_for_sample(self._run, timeout_s=_SAMPLE_READY_S)
+            _ready("notes", settings.edge.origin(SAMPLE_HOST))
         self._keep(self._housekeeping(services, applications, files))
         await self._announce(services, applications)
 

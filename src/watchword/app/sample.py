@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
+import socket
 import sys
 from pathlib import Path
 
 from watchword.decision import Application, ResourceRule
-from watchword.kernel import Sensitivity
+from watchword.kernel import Sensitivity, WatchwordError
 
 NAME = "notes"
 HOST = "notes.localhost"
+_POLL_S = 0.02
+
+
+class SampleStartError(WatchwordError):
+    """The sample application did not begin to listen."""
+
+    code = "app.sample_start"
 
 
 def sample_application(run: Path) -> Application:
@@ -36,3 +45,25 @@ def sample_command(run: Path, issuer: str) -> list[str]:
         *("--jwks", str(run / "jwks.json")),
         *("--issuer", issuer),
     ]
+
+
+async def wait_for_sample(run: Path, *, timeout_s: float) -> None:
+    """Return when the sample application accepts connections.
+
+    Raises:
+        SampleStartError: it does not within `timeout_s` seconds.
+    """
+    try:
+        async with asyncio.timeout(timeout_s):
+            while not _listens(run / "notes.sock"):  # noqa: ASYNC110  # another process has no event to wait for
+                await asyncio.sleep(_POLL_S)
+    except TimeoutError:
+        raise SampleStartError(
+            f"the sample application did not listen within {timeout_s:g} s", hint="start without it: --no-sample"
+        ) from None
+
+
+def _listens(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.setblocking(False)  # the standard library's own signature
+        return probe.connect_ex(str(path)) == 0
