@@ -7,6 +7,7 @@ import fcntl
 import hashlib
 import os
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
@@ -80,7 +81,8 @@ def run_directory(data: Path) -> Path:
         digest = hashlib.sha256(os.fsencode(data)).hexdigest()[:12]
         base = Path(os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir())
         run = base / f"watchword-{os.getuid()}-{digest}"
-    run.mkdir(mode=_MODE, exist_ok=True)
+    with suppress(FileExistsError):  # a file, or a link to nowhere; refused below
+        run.mkdir(mode=_MODE, exist_ok=True)
     status = run.lstat()
     # Prevents: somebody else making the directory first and reading or replacing the sockets in it.
     if not run.is_dir() or run.is_symlink() or status.st_uid != os.getuid() or status.st_mode & 0o077:
