@@ -30,7 +30,6 @@ _OWED_RANDOMNESS: set[str] = set()
 _OWED_CODES = {"UnknownKeyError"}
 _OWED_FAMILIES = {"enforcement.asgi": {"InvalidAssertionError", "KeysUnavailableError"}}
 _LONG = {
-    "decision/procedure.py": "the verification procedure stays whole",
     "policy/emit.py": "one closed table of Cedar's node types",
 }
 # Not rooms: the composition, the commands, and what is started beside the server.

@@ -14,6 +14,8 @@ from urllib.parse import unquote
 
 _LONGEST: Final = 8192
 _ROUNDS: Final = 3
+# Nearly every path: nothing in it that anybody could read in two ways but its case.
+_PLAIN: Final = re.compile(r"(?:/[A-Za-z0-9_-]+)+/?|/")
 # Prevents: a path that we read one way and the upstream another. Raw: whatever ends a path or a segment, and escapes
 # of what would. Decoded: dot segments (with blanks too, as Windows reads them), empty segments, control characters.
 _RAW: Final = re.compile(r"[\x00-\x20\x7f\\#;?]|%(?:2f|5c|[01][0-9a-f]|7f)|%(?![0-9a-f]{2})", re.IGNORECASE)
@@ -38,6 +40,8 @@ class Readings(NamedTuple):
 
 def read_path(path: str) -> Readings | None:
     """Read a raw path, or nothing when two readers may disagree about its very structure. Never raises."""
+    if len(path) <= _LONGEST and _PLAIN.fullmatch(path):
+        return Readings(path, path.lower())
     if not path.startswith("/") or len(path) > _LONGEST or _RAW.search(path):
         return None
     exact = bare = unquote(path) if "%" in path else path

@@ -6,40 +6,22 @@ Source: NIST SP 800-207 section 3 (policy engine); docs/explanation/one-request.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
-from ipaddress import IPv6Address, ip_address
 from traceback import extract_tb
-from typing import Final, Protocol
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from typing import Final
 
+from watchword.decision.asking import PolicyGate
 from watchword.decision.case import Case
-from watchword.decision.facts import FactBase
-from watchword.decision.model import AccessRequest, Application, Decision, StepUp
+from watchword.decision.model import AccessRequest, Decision, StepUp
 from watchword.decision.paths import read_path
-from watchword.decision.settings import DecisionSettings
-from watchword.decision.vocabulary import ACTIONS, Vocabulary, permission_uid, resource_uid
+from watchword.decision.sources import Sources
+from watchword.decision.vocabulary import context_of
 from watchword.devices import DeviceFacts, verify_device_handle
 from watchword.identity import SessionFacts, UserFacts, network_of
-from watchword.kernel import (
-    Acr,
-    Answer,
-    Clock,
-    DecisionId,
-    DeviceId,
-    Entropy,
-    Obligation,
-    Reason,
-    RiskLevel,
-    Sensitivity,
-    SessionId,
-    UserId,
-)
-from watchword.policy import Effect, PolicyAnswer, PolicyRequest, PolicySet, Value, ip, set_of
-from watchword.trust import Baseline, Evidence, Place, Profile, Sighting, Standing, assess
+from watchword.kernel import Acr, Answer, Clock, DecisionId, DeviceId, Entropy, Reason, RiskLevel, Sensitivity
+from watchword.policy import Value
+from watchword.trust import Evidence, Sighting, Standing, assess
 
 _LONGEST_IP: Final = 45
 _NO_NETWORK: Final = "unknown"
@@ -48,69 +30,6 @@ _CLOCK_SKEW: Final = timedelta(seconds=5)
 _POSTURE_FRESH: Final = timedelta(hours=24)
 _HIGH_RISK: Final = 50
 _PORTAL_PROFILE: Final = "additive"
-_SPAN: Final = re.compile(r"(\d{1,5})([smh])")
-_SECONDS: Final = {"s": 1, "m": 60, "h": 3600}
-_STEP_UP_ACR: Final = {"mfa": Acr.MULTI_FACTOR, "phishing_resistant": Acr.PHISHING_RESISTANT}
-_POLICY_FAILURES: Final = {"policy_missing": Reason.POLICY_MISSING, "schema_misfit": Reason.SCHEMA_MISFIT}
-
-
-class TrustFacts(Protocol):
-    """What was learned about users."""
-
-    def baseline(self, user_id: UserId) -> Baseline:
-        """Return what is usual for a user; empty for a new one."""
-        ...
-
-    def failed_attempts(self, user_id: UserId, now: datetime) -> float:
-        """Return recent failures, decayed."""
-        ...
-
-    def session_sighting(self, session_id: SessionId) -> Sighting | None:
-        """Return where a session was last seen."""
-        ...
-
-    def note_sighting(self, session_id: SessionId, place: Place, now: datetime) -> None:
-        """Remember where a session was seen."""
-        ...
-
-
-class Places(Protocol):
-    """Where addresses are."""
-
-    def place_of(self, ip: str) -> Place:
-        """Return the place of an address; unknown fields are empty. Never raises."""
-        ...
-
-
-class Networks(Protocol):
-    """What the operator and the feeds say of networks."""
-
-    def standing(self, ip: str, now: datetime) -> Standing:
-        """Return the standing of an address."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Sources:
-    """Everything the procedure reads; all of it in memory.
-
-    Attributes:
-        policies: the set in force, asked anew for each decision.
-        profiles: how trust is weighed, by the name that applications choose.
-        device_key: the secret that device handles are made with.
-        known_obligations: what every door of this node can do.
-    """
-
-    applications: Sequence[Application]
-    facts: FactBase
-    policies: Callable[[], PolicySet]
-    trust: TrustFacts
-    places: Places
-    networks: Networks
-    profiles: Mapping[str, Profile]
-    device_key: bytes
-    settings: DecisionSettings
-    known_obligations: frozenset[str] = frozenset()
 
 
 class Procedure:
@@ -121,7 +40,7 @@ class Procedure:
         self._clock = clock
         self._entropy = entropy
         self._by_host = {host: app for app in sources.applications for host in app.hosts}
-        self._vocabulary = Vocabulary(sources.applications)
+        self._policy = PolicyGate(sources.applications, sources.policies, sources.known_obligations)
         self._device_handles: dict[tuple[str, str], DeviceId] = {}
         self._anchor: tuple[datetime, float] | None = None
         self.failure: str | None = None
@@ -244,7 +163,7 @@ class Procedure:
             return case.settle(case.app.high_risk, self._risk_reason(case))
         # 7. Policy: default deny, a forbid wins, an error denies.
         context = self._context(case, standing)
-        self._ask_policy(case, context)
+        self._policy.ask(case, context)
         if case.answer is Answer.DENY:
             return None
         # 8. Medium risk asks for a second factor, unless a fresh one was shown from this very network.
@@ -254,7 +173,7 @@ class Procedure:
             return case.settle(Answer.STEP_UP, self._risk_reason(case))
         # 9. The grant carries what the application may rely on.
         if case.answer is Answer.ALLOW:
-            self._grant(case, context)
+            self._policy.grant(case, context)
         return None
 
     def _is_well_formed(self, case: Case) -> bool:
@@ -428,120 +347,16 @@ class Procedure:
         # Prevents: a factor shown while the clock was wrong staying fresh until the clock has caught up.
         return max(0.0, age.total_seconds() / 60) if age >= -_CLOCK_SKEW else None
 
+    def _context(self, case: Case, standing: Standing) -> dict[str, Value]:
+        assert case.app is not None
+        hours = self._sources.profiles[case.app.profile].working_hours
+        return context_of(case, standing, hours, mfa_age_min=self._mfa_age_min(case))
+
     def _risk_reason(self, case: Case) -> Reason:
         assert case.app is not None
         if case.app.profile == "trust-score":
             return Reason.TRUST_TOO_LOW
         return Reason.RISK_HIGH if case.level is RiskLevel.HIGH else Reason.RISK_MEDIUM
-
-    def _context(self, case: Case, standing: Standing) -> dict[str, Value]:
-        """Say what was found in the words of the schema; what is not known is left out, never guessed."""
-        request, session, place, assessment = case.request, case.session, case.place, case.assessment
-        assert session is not None
-        assert place is not None
-        assert assessment is not None
-        assert case.user is not None
-        assert case.app is not None
-        local = case.now.astimezone(_zone(case.user.timezone))
-        mfa_age_min = self._mfa_age_min(case)
-        mfa: dict[str, Value] = {"is_verified": mfa_age_min is not None}
-        if mfa_age_min is not None:
-            # Rounded up: a factor is never taken for younger than it is.
-            mfa["age_min"] = int(mfa_age_min) + 1
-        device: dict[str, Value] = {"is_known": case.device is not None, "posture": case.posture}
-        if case.device is not None:
-            device["age_days"] = max(0, (case.now - case.device.first_seen_at).days)
-            if case.device.is_managed is not None:
-                device["is_managed"] = case.device.is_managed
-        network: dict[str, Value] = {
-            "ip": _cedar_ip(request.client_ip),
-            "is_allowed": standing.allowed,
-            "is_suspicious": standing.suspicious,
-        }
-        if place.country is not None:
-            network["country"] = place.country
-        if place.asn is not None:
-            network["asn"] = place.asn
-        return {
-            "http": {"method": request.method, "host": request.host, "path": request.path},
-            "risk": {"score": assessment.risk, "level": int(case.level or 0)},
-            "trust": {"score": assessment.trust},
-            "mfa": mfa,
-            "session": {
-                "age_min": max(0, int((case.now - session.authenticated_at).total_seconds() // 60)),
-                "acr": session.acr.strength,
-                "amr": set_of(session.amr),
-            },
-            "device": device,
-            "network": network,
-            "time": {
-                "hour": local.hour,
-                "minute": local.minute,
-                "weekday": local.isoweekday(),
-                "is_working_hours": self._sources.profiles[case.app.profile].working_hours.cover(local),
-            },
-        }
-
-    def _ask_policy(self, case: Case, context: Mapping[str, Value]) -> None:
-        """Ask about the action; a request that opens a WebSocket is a GET as well and must be allowed as both.
-
-        # Prevents: `Upgrade: websocket` turning a read that is forbidden into a `connect` that is not, before an
-        # upstream that knows no WebSockets and answers with the page.
-        """
-        assert case.action is not None
-        asked = ("read", case.action) if case.request.is_upgrade else (case.action,)
-        for action in asked:
-            self._ask_about(case, action, context)
-            if case.answer is not Answer.ALLOW:
-                return
-
-    def _ask_about(self, case: Case, action: str, context: Mapping[str, Value]) -> None:
-        assert case.app is not None
-        assert case.rule is not None
-        assert case.user is not None
-        principal, entities = self._vocabulary.principal(case.user)
-        answer = self._sources.policies().evaluate(
-            PolicyRequest(principal, ACTIONS[action], resource_uid(case.app, case.rule), context, entities)
-        )
-        effect, case.policy = answer.effect, answer
-        if effect is Effect.PERMIT:
-            case.obligations += tuple(found for found in _obligations(answer) if found not in case.obligations)
-            if any(o.name not in self._sources.known_obligations for o in case.obligations):
-                return case.settle(Answer.DENY, Reason.OBLIGATION_UNKNOWN)
-            return case.settle(Answer.ALLOW, Reason.POLICY_PERMITS)
-        if effect is Effect.FORBID:
-            return self._forbidden(case, answer)
-        if effect is Effect.SILENT:
-            return case.settle(Answer.DENY, Reason.POLICY_SILENT)
-        return case.settle(Answer.DENY, _POLICY_FAILURES.get(answer.code, Reason.POLICY_ERROR))
-
-    def _forbidden(self, case: Case, answer: PolicyAnswer) -> None:
-        """A forbid wins; only if every one of them says what would satisfy it is the answer softer than deny."""
-        annotations = [ref.annotations for ref in answer.determining]
-        if annotations and all("step_up" in each for each in annotations):
-            case.step_up = _strictest(annotations)
-            if case.step_up is not None:
-                return case.settle(Answer.STEP_UP, Reason.POLICY_ASKS_STEP_UP)
-        elif annotations and all("step_up" in each or "approval" in each for each in annotations):
-            return case.settle(Answer.APPROVAL, Reason.POLICY_ASKS_APPROVAL)
-        return case.settle(Answer.DENY, Reason.POLICY_FORBIDS)
-
-    def _grant(self, case: Case, context: Mapping[str, Value]) -> None:
-        """Find which of the application's own permissions policy gives."""
-        assert case.app is not None
-        assert case.user is not None
-        if not case.app.permissions:
-            return
-        principal, entities = self._vocabulary.principal(case.user)
-        policies = self._sources.policies()
-        granted = []
-        for permission in case.app.permissions:
-            asked = {**context, "permission": permission}
-            uid = permission_uid(case.app, permission)
-            answer = policies.evaluate(PolicyRequest(principal, ACTIONS["use"], uid, asked, entities))
-            if answer.effect is Effect.PERMIT and not _obligations(answer):
-                granted.append(permission)
-        case.permissions = tuple(granted)
 
 
 def posture_of(device: DeviceFacts, now: datetime) -> str:
@@ -552,24 +367,6 @@ def posture_of(device: DeviceFacts, now: datetime) -> str:
     if None in states:
         return "unknown"
     return "compliant" if all(states) else "noncompliant"
-
-
-def _obligations(answer: PolicyAnswer) -> tuple[Obligation, ...]:
-    names = {ref.annotations["obligation"] for ref in answer.determining if "obligation" in ref.annotations}
-    return tuple(Obligation(name) for name in sorted(names))
-
-
-def _strictest(annotations: Sequence[Mapping[str, str]]) -> StepUp | None:
-    """Join what several policies ask: the strongest class, the shortest age. Nothing when one cannot be read."""
-    acr, max_age_s = Acr.MULTI_FACTOR, 24 * 3600
-    for each in annotations:
-        wanted = _STEP_UP_ACR.get(each["step_up"])
-        span = _SPAN.fullmatch(each.get("max_age", "15m"))
-        if wanted is None or span is None:
-            return None
-        acr = max(acr, wanted, key=lambda a: a.strength)
-        max_age_s = min(max_age_s, int(span[1]) * _SECONDS[span[2]])
-    return StepUp(acr, max_age_s)
 
 
 def _whereabouts(error: Exception) -> str:
@@ -587,19 +384,3 @@ def _age_s(since: datetime | None, now: datetime) -> float | None:
 @lru_cache(maxsize=8192)
 def _network_of(address: str) -> str:
     return network_of(address)
-
-
-@lru_cache(maxsize=8192)
-def _cedar_ip(address: str) -> Value:
-    # Prevents: `::ffff:a.b.c.d` walking around a policy about `a.b.c.0/24`; Cedar takes the two for different ones.
-    found = ip_address(address)
-    mapped = found.ipv4_mapped if isinstance(found, IPv6Address) else None
-    return ip(str(mapped or found))
-
-
-@lru_cache(maxsize=256)
-def _zone(name: str) -> ZoneInfo:
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        return ZoneInfo("UTC")

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from ipaddress import IPv6Address, ip_address
 from typing import Any, Final
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from watchword.decision.case import Case
 from watchword.decision.model import Application, ResourceRule
 from watchword.identity import UserFacts
 from watchword.kernel import UserId
-from watchword.policy import Entity, EntityUid, set_of
+from watchword.policy import Entity, EntityUid, Value, ip, set_of
+from watchword.trust import Standing, WorkingHours
 
 _NAMESPACE: Final = "Watchword::"
 _CACHED_USERS: Final = 20_000
@@ -95,3 +100,75 @@ def permission_uid(app: Application, permission: str) -> EntityUid:
 def amr_set(amr: tuple[str, ...]) -> frozenset[object]:
     """Return the authentication methods as a Cedar set."""
     return set_of(amr)
+
+
+def context_of(
+    case: Case, standing: Standing, working_hours: WorkingHours, *, mfa_age_min: float | None
+) -> dict[str, Value]:
+    """Say what was found in the words of the schema; what is not known is left out, never guessed.
+
+    Args:
+        case: a request whose session, place and assessment are known.
+        standing: of its network.
+        working_hours: of the profile that the application chose.
+        mfa_age_min: minutes since a second factor that counts here, or nothing.
+    """
+    request, session, place, assessment = case.request, case.session, case.place, case.assessment
+    assert session is not None
+    assert place is not None
+    assert assessment is not None
+    assert case.user is not None
+    local = case.now.astimezone(_zone(case.user.timezone))
+    mfa: dict[str, Value] = {"is_verified": mfa_age_min is not None}
+    if mfa_age_min is not None:
+        # Rounded up: a factor is never taken for younger than it is.
+        mfa["age_min"] = int(mfa_age_min) + 1
+    device: dict[str, Value] = {"is_known": case.device is not None, "posture": case.posture}
+    if case.device is not None:
+        device["age_days"] = max(0, (case.now - case.device.first_seen_at).days)
+        if case.device.is_managed is not None:
+            device["is_managed"] = case.device.is_managed
+    network: dict[str, Value] = {
+        "ip": _cedar_ip(request.client_ip),
+        "is_allowed": standing.allowed,
+        "is_suspicious": standing.suspicious,
+    }
+    if place.country is not None:
+        network["country"] = place.country
+    if place.asn is not None:
+        network["asn"] = place.asn
+    return {
+        "http": {"method": request.method, "host": request.host, "path": request.path},
+        "risk": {"score": assessment.risk, "level": int(case.level or 0)},
+        "trust": {"score": assessment.trust},
+        "mfa": mfa,
+        "session": {
+            "age_min": max(0, int((case.now - session.authenticated_at).total_seconds() // 60)),
+            "acr": session.acr.strength,
+            "amr": set_of(session.amr),
+        },
+        "device": device,
+        "network": network,
+        "time": {
+            "hour": local.hour,
+            "minute": local.minute,
+            "weekday": local.isoweekday(),
+            "is_working_hours": working_hours.cover(local),
+        },
+    }
+
+
+@lru_cache(maxsize=8192)
+def _cedar_ip(address: str) -> Value:
+    # Prevents: `::ffff:a.b.c.d` walking around a policy about `a.b.c.0/24`; Cedar takes the two for different ones.
+    found = ip_address(address)
+    mapped = found.ipv4_mapped if isinstance(found, IPv6Address) else None
+    return ip(str(mapped or found))
+
+
+@lru_cache(maxsize=256)
+def _zone(name: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return ZoneInfo("UTC")

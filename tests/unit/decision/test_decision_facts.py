@@ -105,7 +105,7 @@ async def test_no_handle_lies_in_memory(world: DecisionWorld) -> None:
 
 async def test_a_user_in_the_vocabulary_is_the_user_of_the_facts(world: DecisionWorld) -> None:
     visit = await world.visit()
-    vocabulary = world.procedure._vocabulary
+    vocabulary = world.procedure._policy._vocabulary
     _, before = vocabulary.principal(visit.user)
     _, same = vocabulary.principal(visit.user)
     changed = replace(visit.user, groups=frozenset({"others"}))
@@ -117,8 +117,8 @@ async def test_a_user_in_the_vocabulary_is_the_user_of_the_facts(world: Decision
 
 async def test_the_vocabulary_holds_the_configuration_once(world: DecisionWorld) -> None:
     visit = await world.visit()
-    uid, entities = world.procedure._vocabulary.principal(visit.user)
-    shared = world.procedure._vocabulary._static
+    uid, entities = world.procedure._policy._vocabulary.principal(visit.user)
+    shared = world.procedure._policy._vocabulary._static
     assert len(entities) == 2
     for known in shared:
         assert known in entities
@@ -133,5 +133,5 @@ async def test_the_vocabulary_holds_the_configuration_once(world: DecisionWorld)
 async def test_the_vocabulary_is_bounded(world: DecisionWorld, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("watchword.decision.vocabulary._CACHED_USERS", 3)
     for n in range(10):
-        world.procedure._vocabulary.principal(await world.person(f"user{n}"))
-    assert len(world.procedure._vocabulary._users) == 3
+        world.procedure._policy._vocabulary.principal(await world.person(f"user{n}"))
+    assert len(world.procedure._policy._vocabulary._users) == 3

@@ -1,0 +1,116 @@
+"""Ask the policies, and turn what they say into an answer: a forbid wins, silence and errors deny."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+
+from watchword.decision.case import Case
+from watchword.decision.model import Application, StepUp
+from watchword.decision.vocabulary import ACTIONS, Vocabulary, permission_uid, resource_uid
+from watchword.kernel import Acr, Answer, Obligation, Reason
+from watchword.policy import Effect, PolicyAnswer, PolicyRequest, PolicySet, Value
+
+_SPAN: Final = re.compile(r"(\d{1,5})([smh])")
+_SECONDS: Final = {"s": 1, "m": 60, "h": 3600}
+_STEP_UP_ACR: Final = {"mfa": Acr.MULTI_FACTOR, "phishing_resistant": Acr.PHISHING_RESISTANT}
+_POLICY_FAILURES: Final = {"policy_missing": Reason.POLICY_MISSING, "schema_misfit": Reason.SCHEMA_MISFIT}
+
+
+class PolicyGate:
+    """Settle cases by policy.
+
+    Args:
+        policies: the set in force, asked anew for each question.
+        known_obligations: what every door of this node can do; another one denies.
+    """
+
+    def __init__(
+        self,
+        applications: Sequence[Application],
+        policies: Callable[[], PolicySet],
+        known_obligations: frozenset[str],
+    ) -> None:
+        self._vocabulary = Vocabulary(applications)
+        self._policies = policies
+        self._known_obligations = known_obligations
+
+    def ask(self, case: Case, context: Mapping[str, Value]) -> None:
+        """Ask about the action; a request that opens a WebSocket is a GET as well and must be allowed as both.
+
+        # Prevents: `Upgrade: websocket` turning a read that is forbidden into a `connect` that is not, before an
+        # upstream that knows no WebSockets and answers with the page.
+        """
+        assert case.action is not None
+        asked = ("read", case.action) if case.request.is_upgrade else (case.action,)
+        for action in asked:
+            self._ask_about(case, action, context)
+            if case.answer is not Answer.ALLOW:
+                return
+
+    def _ask_about(self, case: Case, action: str, context: Mapping[str, Value]) -> None:
+        assert case.app is not None
+        assert case.rule is not None
+        assert case.user is not None
+        principal, entities = self._vocabulary.principal(case.user)
+        answer = self._policies().evaluate(
+            PolicyRequest(principal, ACTIONS[action], resource_uid(case.app, case.rule), context, entities)
+        )
+        effect, case.policy = answer.effect, answer
+        if effect is Effect.PERMIT:
+            case.obligations += tuple(found for found in _obligations(answer) if found not in case.obligations)
+            if any(o.name not in self._known_obligations for o in case.obligations):
+                return case.settle(Answer.DENY, Reason.OBLIGATION_UNKNOWN)
+            return case.settle(Answer.ALLOW, Reason.POLICY_PERMITS)
+        if effect is Effect.FORBID:
+            return self._forbidden(case, answer)
+        if effect is Effect.SILENT:
+            return case.settle(Answer.DENY, Reason.POLICY_SILENT)
+        return case.settle(Answer.DENY, _POLICY_FAILURES.get(answer.code, Reason.POLICY_ERROR))
+
+    def _forbidden(self, case: Case, answer: PolicyAnswer) -> None:
+        """A forbid wins; only if every one of them says what would satisfy it is the answer softer than deny."""
+        annotations = [ref.annotations for ref in answer.determining]
+        if annotations and all("step_up" in each for each in annotations):
+            case.step_up = _strictest(annotations)
+            if case.step_up is not None:
+                return case.settle(Answer.STEP_UP, Reason.POLICY_ASKS_STEP_UP)
+        elif annotations and all("step_up" in each or "approval" in each for each in annotations):
+            return case.settle(Answer.APPROVAL, Reason.POLICY_ASKS_APPROVAL)
+        return case.settle(Answer.DENY, Reason.POLICY_FORBIDS)
+
+    def grant(self, case: Case, context: Mapping[str, Value]) -> None:
+        """Find which of the application's own permissions policy gives."""
+        assert case.app is not None
+        assert case.user is not None
+        if not case.app.permissions:
+            return
+        principal, entities = self._vocabulary.principal(case.user)
+        policies = self._policies()
+        granted = []
+        for permission in case.app.permissions:
+            asked = {**context, "permission": permission}
+            uid = permission_uid(case.app, permission)
+            answer = policies.evaluate(PolicyRequest(principal, ACTIONS["use"], uid, asked, entities))
+            if answer.effect is Effect.PERMIT and not _obligations(answer):
+                granted.append(permission)
+        case.permissions = tuple(granted)
+
+
+def _obligations(answer: PolicyAnswer) -> tuple[Obligation, ...]:
+    names = {ref.annotations["obligation"] for ref in answer.determining if "obligation" in ref.annotations}
+    return tuple(Obligation(name) for name in sorted(names))
+
+
+def _strictest(annotations: Sequence[Mapping[str, str]]) -> StepUp | None:
+    """Join what several policies ask: the strongest class, the shortest age. Nothing when one cannot be read."""
+    acr, max_age_s = Acr.MULTI_FACTOR, 24 * 3600
+    for each in annotations:
+        wanted = _STEP_UP_ACR.get(each["step_up"])
+        span = _SPAN.fullmatch(each.get("max_age", "15m"))
+        if wanted is None or span is None:
+            return None
+        acr = max(acr, wanted, key=lambda a: a.strength)
+        max_age_s = min(max_age_s, int(span[1]) * _SECONDS[span[2]])
+    return StepUp(acr, max_age_s)

@@ -1,0 +1,74 @@
+"""Everything the procedure reads, as one value; all of it is in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from watchword.decision.facts import FactBase
+from watchword.decision.model import Application
+from watchword.decision.settings import DecisionSettings
+from watchword.kernel import SessionId, UserId
+from watchword.policy import PolicySet
+from watchword.trust import Baseline, Place, Profile, Sighting, Standing
+
+
+class TrustFacts(Protocol):
+    """What was learned about users."""
+
+    def baseline(self, user_id: UserId) -> Baseline:
+        """Return what is usual for a user; empty for a new one."""
+        ...
+
+    def failed_attempts(self, user_id: UserId, now: datetime) -> float:
+        """Return recent failures, decayed."""
+        ...
+
+    def session_sighting(self, session_id: SessionId) -> Sighting | None:
+        """Return where a session was last seen."""
+        ...
+
+    def note_sighting(self, session_id: SessionId, place: Place, now: datetime) -> None:
+        """Remember where a session was seen."""
+        ...
+
+
+class Places(Protocol):
+    """Where addresses are."""
+
+    def place_of(self, ip: str) -> Place:
+        """Return the place of an address; unknown fields are empty. Never raises."""
+        ...
+
+
+class Networks(Protocol):
+    """What the operator and the feeds say of networks."""
+
+    def standing(self, ip: str, now: datetime) -> Standing:
+        """Return the standing of an address."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Everything the procedure reads; all of it in memory.
+
+    Attributes:
+        policies: the set in force, asked anew for each decision.
+        profiles: how trust is weighed, by the name that applications choose.
+        device_key: the secret that device handles are made with.
+        known_obligations: what every door of this node can do.
+    """
+
+    applications: Sequence[Application]
+    facts: FactBase
+    policies: Callable[[], PolicySet]
+    trust: TrustFacts
+    places: Places
+    networks: Networks
+    profiles: Mapping[str, Profile]
+    device_key: bytes
+    settings: DecisionSettings
+    known_obligations: frozenset[str] = frozenset()
