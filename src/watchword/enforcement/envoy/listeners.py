@@ -28,6 +28,8 @@ _CIPHERS: Final = (
 # The hybrid with ML-KEM first: traffic recorded today stays closed to a quantum computer of tomorrow.
 _GROUPS: Final = ("X25519MLKEM768", "X25519", "P-256")
 _KEEPALIVE_IDLE_S: Final = 60
+# What follows it in a path is the secret of a one-time link.
+_INVITATIONS: Final = "/invite/"
 # Linux: SOL_SOCKET=1 SO_KEEPALIVE=9; IPPROTO_TCP=6 TCP_KEEPIDLE=4 TCP_KEEPINTVL=5 TCP_KEEPCNT=6
 _KEEPALIVE: Final = ((1, 9, 1), (6, 4, _KEEPALIVE_IDLE_S), (6, 5, 15), (6, 6, 4))
 
@@ -80,7 +82,7 @@ def _tls_chain(
         "early_header_mutation_extensions": [_early_mutation(applications, keep_forwarded_for=bool(hops))],
         "local_reply_config": _local_replies(),
         **_client_address(hops),
-        **({"access_log": [_access_log(files)]} if edge.access_log else {}),
+        **({"access_log": _access_log(files)} if edge.access_log else {}),
     }
     return {
         "filters": [_network_filter(manager)],
@@ -248,13 +250,26 @@ def _local_replies() -> Json:
     }
 
 
-def _access_log(files: EdgeFiles) -> Json:
-    """Write what happened without query strings, which may hold codes and tokens."""
+def _access_log(files: EdgeFiles) -> list[Json]:
+    """Write what happened without query strings, which may hold codes and tokens, and without invitations."""
+    invites = {
+        "name": ":path",
+        "string_match": {"prefix": _INVITATIONS, "ignore_case": True},
+        "treat_missing_header_as_empty": True,
+    }
+    # Prevents: whoever may read logs accepting an invitation that was opened and not used yet.
+    return [
+        _access_log_of(files, "%PATH(NQ:PATH)%", invites | {"invert_match": True}),
+        _access_log_of(files, f"{_INVITATIONS}...", invites),
+    ]
+
+
+def _access_log_of(files: EdgeFiles, path: str, header: Json) -> Json:
     fields = {
         "at": "%START_TIME%",
         "method": "%REQ(:METHOD)%",
         "host": "%REQ(:AUTHORITY)%",
-        "path": "%PATH(NQ:PATH)%",
+        "path": path,
         "status": "%RESPONSE_CODE%",
         "flags": "%RESPONSE_FLAGS%",
         "details": "%RESPONSE_CODE_DETAILS%",
@@ -269,4 +284,8 @@ def _access_log(files: EdgeFiles) -> Json:
         path=str(files.access_log),
         log_format={"json_format": fields},
     )
-    return {"name": "envoy.access_loggers.file", "typed_config": file}
+    return {
+        "name": "envoy.access_loggers.file",
+        "filter": {"header_filter": {"header": header}},
+        "typed_config": file,
+    }
