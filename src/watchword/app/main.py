@@ -19,10 +19,12 @@ from watchword.supervisor import REPORT_VARIABLE, report
 # The journal's thread waits for the interpreter a few times for each group; at the default of 5 ms that wait, not the
 # disk, would be the latency of a decision on a busy node.
 _SWITCH_S = 0.0002
+# "Internal software error". Source: sysexits.h
+_BROKEN = 70
 
 
 def main(arguments: list[str]) -> int:
-    """Run; the exit code is 0 after a requested stop and 1 when the node could not start."""
+    """Run; the exit code is 0 after a requested stop, 1 when the node could not start, 70 when it broke."""
     parser = argparse.ArgumentParser(prog="watchword.app")
     parser.add_argument("--config", type=Path)
     parser.add_argument("--data", type=Path)
@@ -32,30 +34,33 @@ def main(arguments: list[str]) -> int:
     try:
         settings = load(given.config, data=given.data)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(_run(Node(settings, with_sample=not given.no_sample)))
+            is_broken = runner.run(_run(Node(settings, with_sample=not given.no_sample)))
     except WatchwordError as error:
         _say(error.message, error.hint)
         return 1
-    return 0
+    return _BROKEN if is_broken else 0
 
 
-async def _run(node: Node) -> None:
+async def _run(node: Node) -> bool:
+    """Run until told to stop, or until something in the background failed; tell whether it did."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     starting = asyncio.ensure_future(node.start())
     stopping = asyncio.ensure_future(stop.wait())
+    breaking = asyncio.ensure_future(node.broken.wait())
     try:
         # Whoever changes their mind while it starts does not wait for an Envoy that was stopped already.
         await asyncio.wait((starting, stopping), return_when=asyncio.FIRST_COMPLETED)
         if starting.done():
             starting.result()
-            await stopping
+            await asyncio.wait((stopping, breaking), return_when=asyncio.FIRST_COMPLETED)
+        return node.broken.is_set()
     finally:
-        starting.cancel()
-        stopping.cancel()
-        await asyncio.gather(starting, stopping, return_exceptions=True)
+        for waiting in (starting, stopping, breaking):
+            waiting.cancel()
+        await asyncio.gather(starting, stopping, breaking, return_exceptions=True)
         await node.stop()
 
 

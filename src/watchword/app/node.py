@@ -57,12 +57,16 @@ class Node:
     Args:
         settings: the whole configuration, checked.
         with_sample: publish the sample application beside the configured ones.
+
+    Attributes:
+        broken: set when work in the background ended by a failure; the process is to end, so that it is started anew.
     """
 
     def __init__(self, settings: Settings, *, with_sample: bool) -> None:
         self._settings = settings
         self._with_sample = with_sample
         self._stack = AsyncExitStack()
+        self.broken = asyncio.Event()
         self._run = Path()
 
     async def start(self) -> None:
@@ -202,8 +206,9 @@ class Node:
         self._stack.push_async_callback(listener.stop)
 
     def _keep(self, work: Coroutine[Any, Any, None]) -> None:
-        """Run something in the background until the node stops."""
-        task = asyncio.create_task(work)
+        """Run something in the background until the node stops; if it fails, the node is broken."""
+        task = asyncio.create_task(work, name=work.__name__.strip("_"))
+        task.add_done_callback(self._note_end)
 
         async def end() -> None:
             task.cancel()
@@ -211,6 +216,12 @@ class Node:
                 await task
 
         self._stack.push_async_callback(end)
+
+    def _note_end(self, task: asyncio.Task[None]) -> None:
+        failure = None if task.cancelled() else task.exception()
+        if failure is not None and not self.broken.is_set():
+            report(kind="part", name=task.get_name(), state="failed", detail=type(failure).__name__)
+            self.broken.set()
 
     async def _housekeeping(self, services: Services, applications: Sequence[Application], files: EdgeFiles) -> None:
         """Rotate keys and renew the certificate when they are due."""
