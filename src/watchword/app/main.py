@@ -19,7 +19,7 @@ from watchword.supervisor import REPORT_VARIABLE, report
 # The journal's thread waits for the interpreter a few times for each group; at the default of 5 ms that wait, not the
 # disk, would be the latency of a decision on a busy node.
 _SWITCH_S = 0.0002
-# "Internal software error". Source: sysexits.h
+# An internal error. Source: sysexits.h of BSD.
 _BROKEN = 70
 
 

@@ -7,7 +7,7 @@ import ipaddress
 import json
 import os
 from collections.abc import Coroutine, Sequence
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -207,13 +207,12 @@ class Node:
 
     def _keep(self, work: Coroutine[Any, Any, None]) -> None:
         """Run something in the background until the node stops; if it fails, the node is broken."""
-        task = asyncio.create_task(work, name=work.__name__.strip("_"))
+        task = asyncio.create_task(work, name=getattr(work, "__name__", "work").strip("_"))
         task.add_done_callback(self._note_end)
 
         async def end() -> None:
             task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+            await asyncio.gather(task, return_exceptions=True)
 
         self._stack.push_async_callback(end)
 
