@@ -17,6 +17,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, TextIO
 
 REPORT_VARIABLE = "WATCHWORD_REPORT_FD"
@@ -105,7 +106,7 @@ class Supervisor:
                         env=os.environ | program.environment,
                         pass_fds=(self._writer,) if REPORT_VARIABLE in program.environment else (),
                         stdin=subprocess.DEVNULL,
-                        preexec_fn=_child,  # noqa: PLW1509  # one thread only; must run in the child
+                        preexec_fn=partial(_child, os.getpid()),  # noqa: PLW1509  # one thread only; must run in the child
                     )
                 except OSError as error:
                     self._lost(program, f"could not be started ({error.strerror})")
@@ -237,10 +238,13 @@ class Supervisor:
                 process.wait()
 
 
-def _child() -> None:
+def _child(supervisor: int) -> None:
     # A new process group: Ctrl-C in the terminal reaches the supervisor alone, which stops the others in order.
     os.setpgid(0, 0)
     die_with_parent()
+    # Prevents: a program that outlives a supervisor which was killed between the fork and the line above.
+    if os.getppid() != supervisor:
+        os._exit(EXIT_FAILED)
 
 
 def _describe(code: int) -> str:
