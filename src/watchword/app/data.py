@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
-from watchword.kernel import WatchwordError
+from watchword.app.errors import NodeError
 
 _MODE = 0o700
 # The longest socket name put into the run directory, and the system's own bound for the whole path (108 with the NUL).
@@ -19,7 +19,7 @@ _LONGEST_SOCKET = "envoy-admin.sock"
 _UNIX_PATH_MAX = 107
 
 
-class DataDirectoryError(WatchwordError):
+class DataDirectoryError(NodeError):
     """The data directory cannot be used."""
 
     code = "app.data_directory"

@@ -16,9 +16,9 @@ from watchword.kernel import WatchwordError
 from watchword.settings import load
 from watchword.supervisor import REPORT_VARIABLE, report
 
-# The journal's thread waits for the interpreter a few times for each group; at the default of 5 ms that wait, not the
-# disk, would be the latency of a decision on a busy node.
-_SWITCH_S = 0.0002
+# The journal's thread has to win the interpreter back from the event loop twice for each group; at the default of 5 ms
+# that wait, not the disk, would be the latency of a decision on a busy node.
+_SWITCH_S = 0.0005
 # An internal error. Source: sysexits.h of BSD.
 _BROKEN = 70
 

@@ -7,15 +7,16 @@ import socket
 import sys
 from pathlib import Path
 
+from watchword.app.errors import NodeError
 from watchword.decision import Application, ResourceRule
-from watchword.kernel import Sensitivity, WatchwordError
+from watchword.kernel import Sensitivity
 
 NAME = "notes"
 HOST = "notes.localhost"
 _POLL_S = 0.02
 
 
-class SampleStartError(WatchwordError):
+class SampleStartError(NodeError):
     """The sample application did not begin to listen."""
 
     code = "app.sample_start"

@@ -97,8 +97,9 @@ def permission_uid(app: Application, permission: str) -> EntityUid:
     return EntityUid(_NAMESPACE + "Permission", f"{app.name}/{permission}")
 
 
-def amr_set(amr: tuple[str, ...]) -> frozenset[object]:
-    """Return the authentication methods as a Cedar set."""
+@lru_cache(maxsize=256)
+def amr_set(amr: tuple[str, ...]) -> frozenset[Value]:
+    """Return the authentication methods as a Cedar set; there are few combinations."""
     return set_of(amr)
 
 
@@ -145,7 +146,7 @@ def context_of(
         "session": {
             "age_min": max(0, int((case.now - session.authenticated_at).total_seconds() // 60)),
             "acr": session.acr.strength,
-            "amr": set_of(session.amr),
+            "amr": amr_set(session.amr),
         },
         "device": device,
         "network": network,

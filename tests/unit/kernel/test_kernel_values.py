@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -83,6 +84,19 @@ def test_the_systems_own_clock_and_entropy_are_what_they_say() -> None:
     assert clock.monotonic() <= clock.monotonic()
     assert len(SystemEntropy().token_bytes(32)) == 32
     assert SystemEntropy().token_bytes(16) != SystemEntropy().token_bytes(16)
+
+
+@pytest.mark.parametrize("length", [1, 10, 12, 13, 32])
+def test_the_system_gives_as_many_bytes_as_asked_for(length: int) -> None:
+    entropy = SystemEntropy()
+    assert {len(entropy.token_bytes(length)) for _ in range(300)} == {length}
+
+
+def test_bytes_for_identifiers_are_never_given_twice_even_to_threads_at_once() -> None:
+    entropy = SystemEntropy()
+    with ThreadPoolExecutor(4) as threads:
+        drawn = list(threads.map(lambda _: entropy.token_bytes(10), range(20_000)))
+    assert len(set(drawn)) == len(drawn)
 
 
 # --- events ---------------------------------------------------------------------------------------------------------
