@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import os
 import signal
 import sys
@@ -21,6 +22,8 @@ from watchword.supervisor import REPORT_VARIABLE, report
 _SWITCH_S = 0.0005
 # An internal error. Source: sysexits.h of BSD.
 _BROKEN = 70
+# Objects made before a young round, young rounds before a middle one, middle ones before a whole one.
+_COLLECT = (10_000, 20, 50)
 
 
 def main(arguments: list[str]) -> int:
@@ -55,6 +58,7 @@ async def _run(node: Node) -> bool:
         await asyncio.wait((starting, stopping), return_when=asyncio.FIRST_COMPLETED)
         if starting.done():
             starting.result()
+            _spare_the_collector()
             await asyncio.wait((stopping, breaking), return_when=asyncio.FIRST_COMPLETED)
         return node.broken.is_set()
     finally:
@@ -62,6 +66,16 @@ async def _run(node: Node) -> bool:
             waiting.cancel()
         await asyncio.gather(starting, stopping, breaking, return_exceptions=True)
         await node.stop()
+
+
+def _spare_the_collector() -> None:
+    """Take what a start leaves behind, and will never be garbage, out of the collector's rounds.
+
+    A whole round over the modules, tables and facts of a node took 120 ms, in which nobody is answered.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*_COLLECT)
 
 
 def _say(message: str, hint: str | None) -> None:

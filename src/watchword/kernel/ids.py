@@ -7,7 +7,7 @@ Source: the ULID specification, section "Encoding".
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import ClassVar, Self
 
 from watchword.kernel.entropy import Entropy
@@ -18,6 +18,9 @@ _LETTERS = frozenset(_ALPHABET)
 _PAIRS = tuple(high + low for high in _ALPHABET for low in _ALPHABET)
 _BODY_LENGTH = 26
 _RANDOM_BYTES = 10
+# Whole numbers throughout: seconds as a float lose the millisecond within this millennium.
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
 
 
 class MalformedIdError(WatchwordError):
@@ -51,7 +54,7 @@ class Id(str):
     @classmethod
     def new(cls, now: datetime, entropy: Entropy) -> Self:
         """Make a fresh identifier; `now` is timezone-aware."""
-        number = (int(now.timestamp() * 1000) << 80) | int.from_bytes(entropy.token_bytes(_RANDOM_BYTES))
+        number = ((now - _EPOCH) // _MILLISECOND << 80) | int.from_bytes(entropy.token_bytes(_RANDOM_BYTES))
         pairs = [_PAIRS[(number >> shift) & 1023] for shift in range(120, -1, -10)]
         return str.__new__(cls, f"{cls.prefix}_{''.join(pairs)}")
 
@@ -61,7 +64,7 @@ class Id(str):
         number = 0
         for letter in self[len(self.prefix) + 1 :][:10]:
             number = number << 5 | _ALPHABET.index(letter)
-        return datetime.fromtimestamp(number / 1000, UTC)
+        return _EPOCH + number * _MILLISECOND
 
 
 class UserId(Id):
