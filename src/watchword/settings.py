@@ -36,13 +36,13 @@ class KeysSettings:
 
     source: str = setting("`file`, `environment` or `prompt`.", default="file")
     file: str = setting("Path of the sealing key; empty means `keys/master.key` in the data directory.", default="")
-    variable: str = setting("Environment variable with the sealing key, base64.", default="WATCHWORD_MASTER_KEY")
+    variable: str = setting("Environment variable that holds the sealing key.", default="WATCHWORD_MASTER_KEY")
     rotate_days: int = setting("Days after which a signing key is replaced, 1 to 3650.", default=30)
 
     def __post_init__(self) -> None:
         """Refuse a source that is none, and a span that no clock can add."""
         if self.source not in _KEY_SOURCES:
-            raise ValueError(f"`source` must be {', '.join(_KEY_SOURCES)}")
+            raise ValueError(f"`keys.source` must be one of {', '.join(_KEY_SOURCES)}")
         if not 1 <= self.rotate_days <= _LONGEST_ROTATION_DAYS:
             raise ValueError(f"`rotate_days` must lie between 1 and {_LONGEST_ROTATION_DAYS}")
 

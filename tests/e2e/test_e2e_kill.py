@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from http.client import HTTPException
 
 import pytest
 from siege import Citizen, Fortress, build_fortress, link_of, tear_down, until
@@ -22,7 +23,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 KILLS = 50
 SEED = 20261121
 # What a broken connection, a cut answer or a page that says "not now" look like to a client.
-_UNANSWERED = (OSError, LookupError, AssertionError, ValueError, NodeFailedError)
+_UNANSWERED = (OSError, HTTPException, LookupError, AssertionError, ValueError, NodeFailedError)
 
 
 @pytest.fixture

@@ -16,11 +16,6 @@ from watchword.decision import Decision
 from watchword.kernel import KeyId
 
 LIFETIME_S: Final = 60
-_REUSED_S: Final = 10.0
-_REMEMBERED: Final = 10_000
-
-# Everything that the claims are made of, by identity or value; facts are immutable, so another fact is another object.
-_Said = tuple[Any, ...]
 TYPE: Final = "watchword-assertion+jwt"
 
 
@@ -40,9 +35,7 @@ class Signer(Protocol):
 class AssertionMinter:
     """Sign what the decision found out, for one application, for 60 seconds.
 
-    What is said again within ten seconds, word for word, is not signed again: signing is the dearest step of a grant,
-    and at least 50 of the 60 seconds are left then. Which decision let a request in stands beside the assertion, in
-    `X-Watchword-Decision`; `jti` names the first one that this assertion was made for.
+    Each request gets its own, so that `jti` names the very decision that let it in; signing costs about 20 us.
 
     Args:
         signer: gives the current key; asked each time, so rotation needs no restart.
@@ -53,7 +46,6 @@ class AssertionMinter:
         self._signer = signer
         self._issuer = issuer
         self._headers: dict[KeyId, bytes] = {}
-        self._recent: dict[_Said, tuple[float, str]] = {}
 
     def mint(self, decision: Decision) -> str:
         """Return the compact JWS for an allowed decision.
@@ -68,19 +60,6 @@ class AssertionMinter:
         if (permit.decision_id, permit.application) != (decision.id, decision.application):
             raise ValueError("the permit belongs to another decision")
         signer = self._signer()
-        said = _said(decision, signer.kid)
-        now = decision.at.timestamp()
-        known = self._recent.get(said)
-        if known is not None and 0 <= now - known[0] < _REUSED_S:
-            return known[1]
-        token = self._sign(decision, signer)
-        if len(self._recent) >= _REMEMBERED:
-            # All at once, and rarely: cheaper than keeping order on every request.
-            self._recent.clear()
-        self._recent[said] = now, token
-        return token
-
-    def _sign(self, decision: Decision, signer: Signer) -> str:
         header = self._headers.get(signer.kid)
         if header is None:
             header = _encode(orjson.dumps({"alg": "ES256", "kid": signer.kid, "typ": TYPE}))
@@ -122,26 +101,6 @@ class AssertionMinter:
         if decision.obligations:
             claims["obligations"] = [obligation.name for obligation in decision.obligations]
         return claims
-
-
-def _said(decision: Decision, kid: KeyId) -> _Said:
-    assessment = decision.assessment
-    return (
-        kid,
-        decision.application,
-        decision.user,
-        decision.session and decision.session.id,
-        decision.session and decision.session.acr,
-        decision.session and decision.session.authenticated_at,
-        decision.session and decision.session.mfa_at,
-        decision.device and decision.device.id,
-        decision.posture,
-        assessment and assessment.risk,
-        assessment and assessment.trust,
-        decision.country,
-        decision.permissions,
-        decision.obligations,
-    )
 
 
 def _encode(raw: bytes) -> bytes:

@@ -120,8 +120,7 @@ def test_signing_in_leads_to_the_application_with_a_verified_identity(front: Fro
     claims = claims_of(*reached.values("x-watchword-assertion"), front)
     assert (claims["iss"], claims["aud"], claims["name"]) == (front.portal, "wiki", "ada")
     assert claims["permissions"] == ["edit"]
-    # Not `jti`: within ten seconds an assertion is reused, and names the first decision that it was made for.
-    assert reached.values("x-watchword-decision") == [front.node.last_decision()["id"]]
+    assert reached.values("x-watchword-decision") == [front.node.last_decision()["id"]] == [claims["jti"]]
     assert front.node.last_decision()["personal"]["ip"] == LONDON
 
 
