@@ -159,14 +159,20 @@ class Browser:
                 "Origin": f"{source.scheme}://{source.netloc}",
             }
         connection = http.client.HTTPConnection(host, parts.port, timeout=_TIMEOUT_S)
-        connection.sock = self._tls.wrap_socket(self._socket(), server_hostname=host)
+        response = None
+        raw = self._socket()
         try:
+            connection.sock = self._tls.wrap_socket(raw, server_hostname=host)
             connection.request(method, (parts.path or "/") + (f"?{parts.query}" if parts.query else ""), body, headers)
             response = connection.getresponse()
             text = response.read().decode("utf-8", "replace")
             page = Page(url, response.status, response.getheaders(), text)
         finally:
+            # An answer that was cut off holds the socket open by itself.
+            if response is not None:
+                response.close()
             connection.close()
+            raw.close()
         self._keep_cookies(host, page)
         return page
 
