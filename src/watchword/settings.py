@@ -6,7 +6,7 @@ import ipaddress
 import os
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -165,11 +165,6 @@ def load(
         document.get("applications", []), tuple[ApplicationSettings, ...], where="applications", environment={}
     )
     return Settings(data=data, applications=applications(listed), **slices)
-
-
-def with_applications(settings: Settings, *more: Application) -> Settings:
-    """Return the settings with further applications published, for example the sample."""
-    return replace(settings, applications=(*settings.applications, *more))
 
 
 def _read(path: Path, *, required: bool) -> dict[str, Any]:

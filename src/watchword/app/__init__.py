@@ -5,6 +5,6 @@ Publishes `open_services`, `authority_of`, `control_socket` and `examine`. Refus
 
 from watchword.app.data import control_socket
 from watchword.app.doctor import examine
-from watchword.app.services import Services, authority_of, open_services
+from watchword.app.services import PASSPHRASE_VARIABLE, Services, authority_of, open_services
 
-__all__ = ["Services", "authority_of", "control_socket", "examine", "open_services"]
+__all__ = ["PASSPHRASE_VARIABLE", "Services", "authority_of", "control_socket", "examine", "open_services"]

@@ -152,7 +152,11 @@ def _authority(shell: Any) -> Any:
 
 
 def _ask_for_passphrase(shell: Any) -> None:
-    if shell.settings().keys.source == "prompt" and "WATCHWORD_PASSPHRASE" not in os.environ:
-        import getpass  # noqa: PLC0415  # only here
+    if shell.settings().keys.source != "prompt":
+        return
+    import getpass  # noqa: PLC0415  # only here
 
-        os.environ["WATCHWORD_PASSPHRASE"] = getpass.getpass("Passphrase of the sealing key: ")
+    from watchword.app import PASSPHRASE_VARIABLE  # noqa: PLC0415  # quick start without a prompt
+
+    if PASSPHRASE_VARIABLE not in os.environ:
+        os.environ[PASSPHRASE_VARIABLE] = getpass.getpass("Passphrase of the sealing key: ")
