@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
+import os
 import shutil
 import ssl
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -160,6 +162,11 @@ def claims_of(assertion: str, front: Front) -> dict[str, Any]:
 Configure = Callable[[Front, Path, int], list[str]]
 
 
+def program_of(name: str) -> str | None:
+    """Find a proxy beside the interpreter, where its wheel puts it, or on the path."""
+    return shutil.which(name, path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}")
+
+
 @contextlib.contextmanager
 def front_with(program: str, configure: Configure) -> Iterator[Front]:
     """Run a node, an upstream and one proxy between them.
@@ -168,7 +175,7 @@ def front_with(program: str, configure: Configure) -> Iterator[Front]:
         program: its name on the path; the test is skipped without it.
         configure: writes its configuration into a directory and returns the command; gets the forward-auth port.
     """
-    if shutil.which(program) is None:
+    if program_of(program) is None:
         pytest.skip(f"needs {program} on the path")
     upstream, port, asked = Upstream(), free_port(), free_port()
     node = DemoNode(

@@ -178,8 +178,12 @@ class Browser:
 
     def _socket(self) -> socket.socket:
         raw = socket.create_connection(("127.0.0.1", self._port), timeout=_TIMEOUT_S)
-        raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        raw.sendall(f"PROXY TCP4 {self.ip} 127.0.0.1 40000 {self._port}\r\n".encode())
+        try:
+            raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            raw.sendall(f"PROXY TCP4 {self.ip} 127.0.0.1 40000 {self._port}\r\n".encode())
+        except OSError:
+            raw.close()  # a listener that died between the two
+            raise
         return raw
 
     def _cookie_header(self, host: str) -> str:

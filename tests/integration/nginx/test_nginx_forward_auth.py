@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from front_world import EXAMPLES, HOST, LONDON, TOKYO, Front, adapted, claims_of, front_with, ports_of
+from front_world import EXAMPLES, HOST, LONDON, TOKYO, Front, adapted, claims_of, front_with, ports_of, program_of
 
 from watchword.demo.client import Page
 
@@ -36,7 +35,7 @@ def _nginx(front: Front, directory: Path, asked: int) -> list[str]:
     config.write_text(text)
     user = "user root; " if os.geteuid() == 0 else ""
     return [
-        "nginx",
+        program_of("nginx") or "nginx",
         "-p",
         str(directory),
         "-c",
@@ -61,7 +60,7 @@ def _caddy(front: Front, directory: Path, asked: int) -> list[str]:
     )
     (directory / "Caddyfile").write_text(text)
     home = f"HOME={directory}"
-    return ["env", home, f"XDG_DATA_HOME={directory}", "caddy", "run", "--config", "Caddyfile"]
+    return ["env", home, f"XDG_DATA_HOME={directory}", program_of("caddy") or "caddy", "run", "--config", "Caddyfile"]
 
 
 def _traefik(front: Front, directory: Path, asked: int) -> list[str]:
@@ -78,7 +77,7 @@ def _traefik(front: Front, directory: Path, asked: int) -> list[str]:
     entry = f"--entryPoints.web.address=127.0.0.1:{front.port}"
     trusted = "--entryPoints.web.proxyProtocol.trustedIPs=127.0.0.1/32"
     return [
-        "traefik",
+        program_of("traefik") or "traefik",
         entry,
         trusted,
         f"--providers.file.filename={directory}/dynamic.yaml",
@@ -94,8 +93,6 @@ _FRONTS = {"nginx": _nginx, "caddy": _caddy, "traefik": _traefik}
     params=[pytest.param(name, marks=[pytest.mark.nginx] if name == "nginx" else []) for name in _FRONTS],
 )
 def front(request: pytest.FixtureRequest) -> Iterator[Front]:
-    if shutil.which(request.param) is None:
-        pytest.skip(f"needs {request.param} on the path")
     with front_with(request.param, _FRONTS[request.param]) as running:
         yield running
 
