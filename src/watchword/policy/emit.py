@@ -19,6 +19,8 @@ from watchword.policy.types import ANY_ENTITY, BOOL, LONG, STRING, field_of, mer
 
 Node: TypeAlias = Any
 Test: TypeAlias = tuple[str, str, Any]
+# Called for each place where a truth value decides; what it returns is called before and after that value is found.
+Watch: TypeAlias = Callable[[Node], tuple[Callable[[], bool], Callable[[bool], bool]]]
 _DEEPEST = 120
 _SPILL_DEPTH = 24
 _CONSTRUCTORS = ("ip", "decimal", "datetime", "duration")
@@ -93,25 +95,29 @@ class Compiled:
     cost: int
 
 
-def compile_conditions(tests: list[Test], conditions: list[Mapping[str, Any]], types: Types) -> Compiled:
+def compile_conditions(
+    tests: list[Test], conditions: list[Mapping[str, Any]], types: Types, watch: Watch | None = None
+) -> Compiled:
     """Compile what the index leaves to test of a scope, and the conditions, in their order.
 
     Args:
         tests: of the scope: `(variable, "==" | "in" | "is", constant)`, the constant a uid, set of uids or type name.
         conditions: Cedar's `when` and `unless`.
         types: what may be relied upon.
+        watch: for a compilation that shows its work: explanations and coverage; decisions run without.
 
     Raises:
         UnknownSyntaxError: a node that is not Cedar's, or nesting beyond reason.
     """
-    return _Emitter(types).policy(tests, conditions)
+    return _Emitter(types, watch).policy(tests, conditions)
 
 
 class _Emitter:
     """Writes one policy."""
 
-    def __init__(self, types: Types) -> None:
+    def __init__(self, types: Types, watch: Watch | None) -> None:
         self._types = types
+        self._watch = watch
         self._constants = Constants()
         self._spilled: list[str] = []
         self._cost = 0
@@ -121,7 +127,7 @@ class _Emitter:
         for condition in conditions:
             if condition.get("kind") not in {"when", "unless"} or set(condition) != {"kind", "body"}:
                 raise UnknownSyntaxError("a condition is neither `when` nor `unless`")
-            said = self._condition(self._expression(condition["body"], 0))
+            said = self._condition(self._expression(condition["body"], 0), condition["body"])
             parts.append(said if condition["kind"] == "when" else f"(not {said})")
         body = "".join(f"  {line}\n" for line in self._spilled)
         source = f"def f(P, A, R, C, E, PA, RA, PS, RS, AS):\n{body}  return {' and '.join(parts) or 'True'}\n"
@@ -170,8 +176,12 @@ class _Emitter:
         _expect_keys(body, "left", "right")
         return self._expression(body["left"], depth), self._expression(body["right"], depth)
 
-    def _condition(self, code: Code) -> str:
-        return code.text if code.kind == "bool" else f"truth({code.text})"
+    def _condition(self, code: Code, node: Node) -> str:
+        text = code.text if code.kind == "bool" else f"truth({code.text})"
+        if self._watch is None:
+            return text
+        before, after = map(self._constants.name, self._watch(node))
+        return f"({before}() and {after}({text}))"
 
     # ---- leaves --------------------------------------------------------------------------------------------------
 
@@ -205,18 +215,20 @@ class _Emitter:
             _expect_keys(left[name], "left", "right")
             nodes.append(left[name]["right"])
             left = left[name]["left"]
-        parts = [self._expression(part, depth) for part in [left, *reversed(nodes)]]
-        joined = (" and " if name == "&&" else " or ").join(self._condition(part) for part in parts)
+        nodes = [left, *reversed(nodes)]
+        parts = [self._expression(part, depth) for part in nodes]
+        tests = [self._condition(part, node) for part, node in zip(parts, nodes, strict=True)]
+        joined = (" and " if name == "&&" else " or ").join(tests)
         return self._made(f"({joined})", BOOL, *parts)
 
     def negation(self, _name: str, body: Node, depth: int) -> Code:
         inner = self._argument(body, depth)
-        return self._made(f"(not {self._condition(inner)})", BOOL, inner)
+        return self._made(f"(not {self._condition(inner, body['arg'])})", BOOL, inner)
 
     def if_else(self, _name: str, body: Node, depth: int) -> Code:
         _expect_keys(body, "if", "then", "else")
         test, then, other = (self._expression(body[part], depth) for part in ("if", "then", "else"))
-        text = f"({then.text} if {self._condition(test)} else {other.text})"
+        text = f"({then.text} if {self._condition(test, body['if'])} else {other.text})"
         return self._made(text, merge([then.type, other.type]), test, then, other)
 
     def equality(self, name: str, body: Node, depth: int) -> Code:
