@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -106,10 +107,10 @@ class MemoryJournal:
         self.records: list[dict[str, Any]] = []
         self.error: Exception | None = None
 
-    async def append(self, record: dict[str, Any]) -> int:
+    async def append_encoded(self, record: bytes) -> int:
         if self.error is not None:
             raise self.error
-        self.records.append(record)
+        self.records.append(json.loads(record))
         return len(self.records)
 
 

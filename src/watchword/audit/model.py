@@ -14,7 +14,7 @@ from watchword.audit.chain import RESERVED
 from watchword.audit.errors import UnrecordableError
 from watchword.kernel import Event, Visibility, event_types
 
-_MAX_BYTES = 256 * 1024
+MAX_BYTES = 256 * 1024
 _OPTIONS = orjson.OPT_UTC_Z
 
 
@@ -64,7 +64,7 @@ def encode(record: Mapping[str, Any], now: datetime | None = None) -> bytes:
     except TypeError as error:
         # The library's words may quote the value, so they stay in the chain of exceptions.
         raise UnrecordableError(f"a record of type `{record['type']}` has no JSON form") from error
-    if len(body) > _MAX_BYTES:
+    if len(body) > MAX_BYTES:
         raise UnrecordableError(f"a record of type `{record['type']}` is too long")
     return body
 

@@ -10,7 +10,7 @@ from watchword.devices import DeviceFacts
 from watchword.identity import SessionFacts, UserFacts
 from watchword.kernel import Answer, DecisionId, Obligation, Reason, RiskLevel
 from watchword.policy import PolicyAnswer
-from watchword.trust import Assessment, Place
+from watchword.trust import Assessment, Baseline, Place, Standing
 
 
 class Case:
@@ -24,6 +24,7 @@ class Case:
         "answer",
         "app",
         "assessment",
+        "baseline",
         "device",
         "facts",
         "id",
@@ -41,6 +42,7 @@ class Case:
         "rule",
         "session",
         "snapshot_version",
+        "standing",
         "started_ns",
         "step_up",
         "supposed",
@@ -73,6 +75,8 @@ class Case:
         self.device: DeviceFacts | None = None
         self.posture = "unknown"
         self.place: Place | None = None
+        self.standing: Standing | None = None
+        self.baseline: Baseline | None = None
         self.assessment: Assessment | None = None
         self.level: RiskLevel | None = None
         self.policy: PolicyAnswer | None = None

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
+
+import orjson
 
 from watchword.decision.paths import Readings, careless_prefix, lies_under
 from watchword.devices import DeviceFacts
@@ -169,6 +171,9 @@ class Decision:
         policies: identifiers of the determining policies, with their words for people where they have some.
         snapshot_version: outbox position of the facts.
         cost_us: time the decision took, in microseconds, journal excluded.
+        repeats: the earlier decision whose facts all still held, so that they were not gathered again; the ages in
+            `facts` are those of that moment.
+        tail: what the records of all repetitions have in common, encoded; empty for a decision of its own.
     """
 
     id: DecisionId
@@ -196,6 +201,8 @@ class Decision:
     snapshot_version: int = 0
     cost_us: int = 0
     permit: Permit | None = None
+    repeats: DecisionId | None = None
+    tail: bytes = field(default=b"", repr=False, compare=False)
 
     def record(self) -> dict[str, Any]:
         """Render the decision for the journal: JSON values only, personal data under `personal`.
@@ -203,11 +210,38 @@ class Decision:
         There too: the words of each indicator, and the value of every fact that is not known to be public; in `facts`
         such a value is null.
         """
-        request, user, assessment = self.request, self.user, self.assessment
-        return {
+        head = {
             "type": "decision",
             "id": self.id,
             "at": self.at.isoformat(),
+            "cost_us": self.cost_us,
+            "snapshot": self.snapshot_version,
+            "path": self.request.path[:_LONGEST_PATH],
+        }
+        return head | self._common()
+
+    def encoded(self) -> bytes:
+        """Return `record()` as JSON; of a repetition only what is its own is encoded.
+
+        Raises:
+            TypeError: something in it has no JSON form.
+        """
+        if not self.tail:
+            return orjson.dumps(self.record())
+        return b'{"type":"decision","id":"%b","at":"%b","cost_us":%d,"snapshot":%d,"path":%b,%b' % (
+            self.id.encode(),
+            self.at.isoformat().encode(),
+            self.cost_us,
+            self.snapshot_version,
+            orjson.dumps(self.request.path[:_LONGEST_PATH]),
+            self.tail,
+        )
+
+    def _common(self) -> dict[str, Any]:
+        """Return the part of the record that is the same for every repetition."""
+        request, user, assessment = self.request, self.user, self.assessment
+        return {
+            "repeats": self.repeats,
             "answer": self.answer.value,
             "reasons": [reason.code for reason in self.reasons],
             "application": self.application,
@@ -215,7 +249,6 @@ class Decision:
             "action": self.action,
             "method": request.method[:_LONGEST_METHOD],
             "host": request.host[:_LONGEST_HOST],
-            "path": request.path[:_LONGEST_PATH],
             "user": user.id if user else None,
             "session": self.session.id if self.session else None,
             "device": self.device.id if self.device else None,
@@ -233,8 +266,6 @@ class Decision:
             "permissions": list(self.permissions),
             "step_up": {"acr": self.step_up.acr.value, "max_age_s": self.step_up.max_age_s} if self.step_up else None,
             "facts": [[name, value if name in _PUBLIC_FACTS else None, age_s] for name, value, age_s in self.facts],
-            "snapshot": self.snapshot_version,
-            "cost_us": self.cost_us,
             "personal": {
                 "ip": request.client_ip,
                 "user_agent": request.user_agent[:_LONGEST_AGENT],
@@ -268,3 +299,49 @@ _SEAL: Final = object()
 def grant(decision_id: DecisionId, application: str) -> Permit:
     """Make a permit; called by the procedure alone (this name stays inside the room)."""
     return Permit(decision_id, application, seal=_SEAL)
+
+
+def repeat(
+    decision: Decision,
+    decision_id: DecisionId,
+    at: datetime,
+    request: AccessRequest,
+    *,
+    snapshot_version: int,
+    cost_us: int,
+) -> Decision:
+    """Give an allow again to another request; called by `Reuse` alone, which knows that everything still holds."""
+    assert decision.application is not None
+    return Decision(
+        id=decision_id,
+        at=at,
+        answer=decision.answer,
+        reasons=decision.reasons,
+        request=request,
+        application=decision.application,
+        resource=decision.resource,
+        action=decision.action,
+        user=decision.user,
+        session=decision.session,
+        device=decision.device,
+        posture=decision.posture,
+        assessment=decision.assessment,
+        level=decision.level,
+        policies=decision.policies,
+        policy_version=decision.policy_version,
+        obligations=decision.obligations,
+        permissions=decision.permissions,
+        country=decision.country,
+        facts=decision.facts,
+        snapshot_version=snapshot_version,
+        cost_us=cost_us,
+        permit=grant(decision_id, decision.application),
+        repeats=decision.repeats or decision.id,
+        tail=decision.tail,
+    )
+
+
+def repeatable(decision: Decision) -> Decision:
+    """Prepare a decision for being given again: encode once what its repetitions have in common."""
+    first = replace(decision, repeats=decision.id)
+    return replace(first, tail=orjson.dumps(first._common())[1:])  # noqa: SLF001  # of this very file

@@ -15,6 +15,7 @@ from watchword.decision.asking import PolicyGate
 from watchword.decision.case import Case
 from watchword.decision.model import AccessRequest, Decision, StepUp
 from watchword.decision.paths import read_path
+from watchword.decision.reuse import Reuse
 from watchword.decision.sources import Sources
 from watchword.decision.vocabulary import context_of
 from watchword.devices import DeviceFacts, verify_device_handle
@@ -28,7 +29,6 @@ _NO_NETWORK: Final = "unknown"
 _REMEMBERED_HANDLES: Final = 20_000
 _CLOCK_SKEW: Final = timedelta(seconds=5)
 _POSTURE_FRESH: Final = timedelta(hours=24)
-_HIGH_RISK: Final = 50
 _PORTAL_PROFILE: Final = "additive"
 
 
@@ -41,6 +41,7 @@ class Procedure:
         self._entropy = entropy
         self._by_host = {host: app for app in sources.applications for host in app.hosts}
         self._policy = PolicyGate(sources.applications, sources.policies, sources.known_obligations)
+        self._reuse = Reuse(sources, entropy)
         self._device_handles: dict[tuple[str, str], DeviceId] = {}
         self._anchor: tuple[datetime, float] | None = None
         self.failure: str | None = None
@@ -57,13 +58,31 @@ class Procedure:
                 no permit, and nothing is learned from where it seems to come from.
         """
         now = self._now()
+        if as_session is None and not is_question and (repeated := self._repeated(request, now)) is not None:
+            return repeated
         case = Case(request, DecisionId.new(now, self._entropy), now, supposed=as_session, is_question=is_question)
         try:
             self._verify(case)
+            decision = case.close()
+            self._reuse.keep(case, decision)
         except Exception as error:  # noqa: BLE001  # whatever fails while deciding denies
             self.failure = _whereabouts(error)
             case.settle(Answer.DENY, Reason.INTERNAL_ERROR)
-        return case.close()
+            return case.close()
+        return decision
+
+    def _repeated(self, request: AccessRequest, now: datetime) -> Decision | None:
+        """Return what an earlier request was allowed, where all of the procedure would come out the same."""
+        try:
+            app = self._by_host.get(request.host)
+            readings = read_path(request.path)
+            if app is None or readings is None or app.is_open(readings.exact):
+                return None
+            rule = app.resource_meant(readings)
+            return self._reuse.again(request, rule, now) if rule is not None else None
+        except Exception as error:  # noqa: BLE001  # whatever fails here leaves it to the whole procedure
+            self.failure = _whereabouts(error)
+            return None
 
     def weigh_sign_in(
         self, user: UserFacts, client_ip: str, *, device_id: DeviceId | None, is_multi_factor: bool
@@ -142,7 +161,7 @@ class Procedure:
         if not self._is_well_formed(case):
             return None
         # 3. Its network is not blocked. Before identity, so that a blocked network cannot even try handles.
-        standing = self._sources.networks.standing(case.request.client_ip, case.now)
+        standing = case.standing = self._sources.networks.standing(case.request.client_ip, case.now)
         if standing.blocked:
             case.read("network.blocked", standing.reason)
             return case.settle(Answer.DENY, Reason.NETWORK_BLOCKED)
@@ -286,7 +305,7 @@ class Procedure:
         sighting = self._sources.trust.session_sighting(session.id) if device is None else None
         mfa_at = session.mfa_at if self._mfa_age_min(case) is not None else None
         evidence = self._evidence(case, user, standing, mfa_at=mfa_at, sighting=sighting)
-        baseline = self._sources.trust.baseline(user.id)
+        baseline = case.baseline = self._sources.trust.baseline(user.id)
         case.read("baseline", baseline.version)
         profile = self._sources.profiles[app.profile]
         case.assessment = assess(evidence, baseline, profile, now=case.now)
@@ -325,9 +344,7 @@ class Procedure:
         """
         assert case.session is not None
         assert case.assessment is not None
-        settings = self._sources.settings
-        share = min(case.assessment.risk, _HIGH_RISK) / _HIGH_RISK
-        longest_min = settings.session_max_min - (settings.session_max_min - settings.session_min_min) * share
+        longest_min = self._sources.settings.session_lasts_min(case.assessment.risk)
         return case.now - case.session.authenticated_at > timedelta(minutes=longest_min)
 
     def _stepped_up_here(self, case: Case) -> bool:

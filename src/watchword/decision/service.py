@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Protocol
 
 from watchword.decision.model import AccessRequest, Decision
 from watchword.decision.procedure import Procedure
@@ -17,8 +17,12 @@ _RECENT = 500
 class Journal(Protocol):
     """Where decisions are proved."""
 
-    async def append(self, record: dict[str, Any]) -> int:
-        """Make a record durable and return its sequence number; raise a `WatchwordError` when that is impossible."""
+    async def append_encoded(self, record: bytes) -> int:
+        """Make a record durable and return its sequence number; raise a `WatchwordError` when that is impossible.
+
+        Args:
+            record: one JSON object with its `type` and `at`.
+        """
         ...
 
 
@@ -52,7 +56,7 @@ class DecisionPoint:
         """
         decision = self._procedure.decide(request)
         try:
-            await self._journal.append(decision.record())
+            await self._journal.append_encoded(decision.encoded())
         except Exception:  # noqa: BLE001  # whatever keeps the record from the disk keeps the answer from the door
             decision = replace(
                 decision,

@@ -17,6 +17,7 @@ _HEADER = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,63}")
 _CLAIMS = frozenset({"sub", "name", "display_name", "email", "groups"})
 _PROFILES = frozenset({"additive", "trust-score"})
 _MAX_TRUST = 100
+_HIGH_RISK = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,11 @@ class DecisionSettings:
         # Prevents: `inf` or `nan`, with which a snapshot would never be too old.
         if not 0 < self.snapshot_max_age_s <= 60:  # noqa: PLR2004  # a minute of blindness is more than enough
             raise ValueError("`snapshot_max_age_s` must be above 0 and at most 60")
+
+    def session_lasts_min(self, risk: int) -> float:
+        """Return the minutes that a session lives at a risk: longest at none, least from the edge of high on."""
+        share = min(risk, _HIGH_RISK) / _HIGH_RISK
+        return self.session_max_min - (self.session_max_min - self.session_min_min) * share
 
 
 @dataclass(frozen=True, slots=True)

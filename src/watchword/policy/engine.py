@@ -8,6 +8,7 @@ from watchword.policy.evaluator import Evaluator
 from watchword.policy.explain import Explanation, explain
 from watchword.policy.load import DEFAULT_SCHEMA, Bundle, load_bundle
 from watchword.policy.model import Effect, PolicyAnswer, PolicyRequest
+from watchword.policy.reads import context_reads
 
 
 class PolicySet:
@@ -17,6 +18,8 @@ class PolicySet:
         self.bundle = bundle
         self.version = bundle.version
         self._engine = Evaluator(bundle)
+        read = context_reads(policy.est for policy in bundle.policies)
+        self._reads_path = not read.isdisjoint({(), ("http",), ("http", "path")})
 
     @classmethod
     def load(cls, directory: Path, *, schema: Path | None = DEFAULT_SCHEMA) -> PolicySet:
@@ -30,6 +33,11 @@ class PolicySet:
     def __len__(self) -> int:
         """How many policies may settle an answer; unlinked templates do not count."""
         return len(self.bundle.policies)
+
+    @property
+    def reads_path(self) -> bool:
+        """Whether an answer may depend on `context.http.path`, beyond the resource that the path means."""
+        return self._reads_path
 
     def evaluate(self, request: PolicyRequest) -> PolicyAnswer:
         """Say what the policies say to a request; synchronous, no input or output."""

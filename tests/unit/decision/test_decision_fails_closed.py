@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -221,19 +222,19 @@ async def test_an_answer_waits_for_its_record(world: DecisionWorld) -> None:
     written = asyncio.Event()
     records: list[Any] = []
 
-    async def slowly(record: dict[str, Any]) -> int:
+    async def slowly(record: bytes) -> int:
         await written.wait()
         records.append(record)
         return 1
 
-    world.journal.append = slowly  # type: ignore[method-assign]
+    world.journal.append_encoded = slowly  # type: ignore[method-assign]
     waiting = asyncio.create_task(world.point.authorize(visit.request()))
     for _ in range(10):
         await asyncio.sleep(0)
     assert not waiting.done()
     written.set()
     decision = await waiting
-    assert records[0]["id"] == decision.id
+    assert json.loads(records[0])["id"] == decision.id
     assert decision.permit is not None
 
 

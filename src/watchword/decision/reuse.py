@@ -1,0 +1,178 @@
+"""Reuse an allow while, and only while, the whole procedure would come to it again.
+
+A browser asks dozens of times for one page. What the answer depends on is the same each time: the session, the user,
+the device, the policies, the lists, what was learned. So the procedure keeps an allow together with everything it read
+and gives it again as long as each of these is still the very same object, and until the first moment at which time
+alone would change a value. Nothing is reused by age: an ended session, a changed policy, a failed sign-in or the turn
+of a minute send the next request through the whole procedure.
+
+Each request still gets a decision, a record and an assertion of its own; the record names the one it repeats.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from time import perf_counter_ns
+from typing import Final
+
+from watchword.decision.case import Case
+from watchword.decision.model import AccessRequest, Decision, ResourceRule, repeat, repeatable
+from watchword.decision.sources import Sources
+from watchword.kernel import Answer, DecisionId, Entropy, Reason
+from watchword.policy import PolicySet
+from watchword.trust import Baseline, Place, Standing
+
+_MINUTE: Final = timedelta(minutes=1)
+_NOTHING: Final = timedelta()
+_MOST: Final = 4096
+# What an indicator of these finds changes from one moment to the next.
+_RESTLESS: Final = frozenset({"impossible_travel", "session_hijack", "failed_attempts", "evidence_unreadable"})
+
+# Of a request: whoever asks, from where, with what, and how.
+Key = tuple[str | None, str | None, str, str, str, str, bool, str]
+
+
+@dataclass(slots=True)
+class Settled:
+    """An allow and everything it was read from, by identity.
+
+    Attributes:
+        until: the first moment at which time alone may change the answer or a fact of it.
+    """
+
+    decision: Decision
+    policies: PolicySet
+    baseline: Baseline
+    standing: Standing
+    place: Place
+    until: datetime
+
+
+class Reuse:
+    """The allows that may be given again; one for each way of asking, 4,096 at most."""
+
+    def __init__(self, sources: Sources, entropy: Entropy) -> None:
+        self._sources = sources
+        self._entropy = entropy
+        self._settled: dict[Key, Settled] = {}
+
+    def __len__(self) -> int:
+        return len(self._settled)
+
+    def again(self, request: AccessRequest, rule: ResourceRule, now: datetime) -> Decision | None:
+        """Decide a request as an earlier one, if the procedure would; otherwise nothing.
+
+        Args:
+            rule: the part of the application that the path means.
+            now: the time of the decision; not behind that of an earlier one.
+        """
+        started_ns = perf_counter_ns()
+        policies = self._sources.policies()
+        settled = self._settled.get(_key(request, rule, policies))
+        if settled is None or not self._holds(settled, policies, request, now):
+            return None
+        if not settled.decision.tail:
+            settled.decision = repeatable(settled.decision)
+        session = settled.decision.session
+        assert session is not None
+        self._sources.trust.note_sighting(session.id, settled.place, now)
+        decision_id = DecisionId.new(now, self._entropy)
+        return repeat(
+            settled.decision,
+            decision_id,
+            now,
+            request,
+            snapshot_version=self._sources.facts.version,
+            cost_us=(perf_counter_ns() - started_ns) // 1000,
+        )
+
+    def keep(self, case: Case, decision: Decision) -> None:
+        """Remember a decision that may be given again; any other is left alone."""
+        rule, policies = case.rule, self._sources.policies()
+        until = self._lasts(case, decision)
+        if until is None or rule is None or case.policy is None or case.policy.version != policies.version:
+            return
+        assert case.baseline is not None
+        assert case.standing is not None
+        assert case.place is not None
+        if len(self._settled) >= _MOST:
+            del self._settled[next(iter(self._settled))]
+        key = _key(case.request, rule, policies)
+        self._settled.pop(key, None)  # so that the newest stands last
+        self._settled[key] = Settled(decision, policies, case.baseline, case.standing, case.place, until)
+
+    def _holds(self, settled: Settled, policies: PolicySet, request: AccessRequest, now: datetime) -> bool:
+        """Tell whether everything that was read is what it was."""
+        decision, facts, trust = settled.decision, self._sources.facts, self._sources.trust
+        session, user, device = decision.session, decision.user, decision.device
+        assert session is not None
+        assert user is not None
+        assert device is not None
+        return (
+            facts.age_s() <= self._sources.settings.snapshot_max_age_s
+            and decision.at <= now < settled.until
+            and policies is settled.policies
+            and facts.session(session.id) is session
+            and facts.user(user.id) is user
+            and facts.device(device.id) is device
+            and trust.baseline(user.id) is settled.baseline
+            and not trust.failed_attempts(user.id, now)
+            and _is_same(self._sources.places.place_of(request.client_ip), settled.place)
+            and self._sources.networks.standing(request.client_ip, now) == settled.standing
+        )
+
+    def _lasts(self, case: Case, decision: Decision) -> datetime | None:
+        """Return until when a decision would be the same; nothing if that cannot be known."""
+        session, device, assessment = case.session, case.device, case.assessment
+        if (
+            decision.permit is None
+            or decision.reasons != (Reason.POLICY_PERMITS,)
+            or decision.answer is not Answer.ALLOW
+            or session is None
+            or device is None  # its place would be watched from request to request
+            or assessment is None
+            or decision.policy_errors
+            or any(each.points and each.indicator in _RESTLESS for each in assessment.contributions)
+            or case.user is None
+            or self._sources.trust.failed_attempts(case.user.id, case.now)
+        ):
+            return None
+        longest = timedelta(minutes=self._sources.settings.session_lasts_min(assessment.risk))
+        ends = min(session.expires_at, session.authenticated_at + longest)
+        anchors = (session.authenticated_at, session.mfa_at, device.first_seen_at, device.posture_at)
+        turn = _next_minute(case.now, (anchor for anchor in anchors if anchor is not None))
+        return min(turn, ends) if turn is not None else None
+
+
+def _key(request: AccessRequest, rule: ResourceRule, policies: PolicySet) -> Key:
+    """Say what of a request an answer may depend on: the exact path only where a policy looks at it."""
+    return (
+        request.session_handle,
+        request.device_handle,
+        request.host,
+        request.client_ip,
+        request.user_agent,
+        request.method,
+        request.is_upgrade,
+        request.path if policies.reads_path else rule.name,
+    )
+
+
+def _is_same(place: Place, known: Place) -> bool:
+    return place is known or place == known
+
+
+def _next_minute(now: datetime, anchors: Iterable[datetime]) -> datetime | None:
+    """Return when the clock, or the whole minutes since an anchor, next turn.
+
+    Nothing if `now` is such a moment, or before an anchor: on either side of it the answer could be another.
+    """
+    rest = _MINUTE
+    for anchor in (now.replace(second=0, microsecond=0), *anchors):
+        into = (now - anchor) % _MINUTE
+        if into == _NOTHING or anchor > now:
+            return None
+        rest = min(rest, _MINUTE - into)
+    return now + rest
