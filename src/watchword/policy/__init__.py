@@ -18,6 +18,7 @@ from watchword.policy.model import (
     Value,
     set_of,
 )
+from watchword.policy.schema import EntityType, Record, Reference, Scalar, Schema, SetOf, Type, parse_schema
 from watchword.policy.source import PolicySource
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "Duration",
     "Effect",
     "Entity",
+    "EntityType",
     "EntityUid",
     "Explanation",
     "Ip",
@@ -41,12 +43,19 @@ __all__ = [
     "PolicySet",
     "PolicySource",
     "Problem",
+    "Record",
+    "Reference",
+    "Scalar",
+    "Schema",
+    "SetOf",
     "Trace",
+    "Type",
     "Value",
     "decimal",
     "duration",
     "instant",
     "ip",
     "moment",
+    "parse_schema",
     "set_of",
 ]
