@@ -20,7 +20,7 @@ from watchword.policy.types import ANY_ENTITY, BOOL, LONG, STRING, field_of, mer
 Node: TypeAlias = Any
 Test: TypeAlias = tuple[str, str, Any]
 # Called for each place where a truth value decides; what it returns is called before and after that value is found.
-Watch: TypeAlias = Callable[[Node], tuple[Callable[[], bool], Callable[[bool], bool]]]
+Watch: TypeAlias = Callable[[Node], tuple[Callable[[], bool], Callable[[Any], Any]]]
 _DEEPEST = 120
 _SPILL_DEPTH = 24
 _CONSTRUCTORS = ("ip", "decimal", "datetime", "duration")
@@ -177,7 +177,9 @@ class _Emitter:
         return self._expression(body["left"], depth), self._expression(body["right"], depth)
 
     def _condition(self, code: Code, node: Node) -> str:
-        text = code.text if code.kind == "bool" else f"truth({code.text})"
+        return self._seen(code.text if code.kind == "bool" else f"truth({code.text})", node)
+
+    def _seen(self, text: str, node: Node) -> str:
         if self._watch is None:
             return text
         before, after = map(self._constants.name, self._watch(node))
@@ -228,7 +230,8 @@ class _Emitter:
     def if_else(self, _name: str, body: Node, depth: int) -> Code:
         _expect_keys(body, "if", "then", "else")
         test, then, other = (self._expression(body[part], depth) for part in ("if", "then", "else"))
-        text = f"({then.text} if {self._condition(test, body['if'])} else {other.text})"
+        first, second = self._seen(then.text, body["then"]), self._seen(other.text, body["else"])
+        text = f"({first} if {self._condition(test, body['if'])} else {second})"
         return self._made(text, merge([then.type, other.type]), test, then, other)
 
     def equality(self, name: str, body: Node, depth: int) -> Code:

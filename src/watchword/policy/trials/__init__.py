@@ -1,0 +1,9 @@
+"""Own the tests of policies: fixtures and tables in YAML, coverage, boundary cases, and the gate before publishing.
+
+Publishes `read_suite`, `run_trials`, `cover`, `gate`. Refuses to count a clause that nothing has shown to matter.
+"""
+
+from watchword.policy.trials.running import Outcome, run_trials, verdict_of
+from watchword.policy.trials.tables import Suite, Trial, Verdict, read_suite
+
+__all__ = ["Outcome", "Suite", "Trial", "Verdict", "read_suite", "run_trials", "verdict_of"]
