@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from enum import Enum, IntEnum, StrEnum
 from types import MappingProxyType
 
+from watchword.kernel.body_rules import BodyRules
+
 
 class Answer(StrEnum):
     """What the decision point says."""
@@ -160,7 +162,14 @@ class Reason(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Obligation:
-    """Something the enforcement point must do with an allowed request; one that it does not know means deny."""
+    """Something the enforcement point must do with an allowed request; one that it does not know means deny.
+
+    Attributes:
+        rules: what to do to a JSON answer; nothing where the obligation asks for something else.
+        is_for_application: the application itself does it, under this name; nobody else can.
+    """
 
     name: str
     parameters: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    rules: BodyRules | None = None
+    is_for_application: bool = False

@@ -1,0 +1,105 @@
+"""Which answers can be reduced, and what happens to the headers around them; the same at every door.
+
+What is asked of the application: no compression, no part of a body, no comparison with what the reader has. What it
+sends all the same is refused, never passed. Headers that describe the whole body (its length, its digests, its entity
+tag) would tell what was taken out, and are removed. Other headers pass as they are: rules are about bodies.
+
+Sources: RFC 9110 sections 8 (representation data), 13 (conditions), 14 (ranges), 15 (status codes); RFC 9530 (digests);
+RFC 8259 section 11 and RFC 6839 section 3.1 (media types of JSON).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from enum import Enum
+from typing import Final
+
+from watchword.enforcement.bodies.errors import BodyRefusedError
+
+Header = tuple[bytes, bytes]
+
+MOST_BODY_BYTES: Final = 1024 * 1024
+# Taken out of a request whose answer will be reduced; `accept-encoding` is then set to `identity`.
+NOT_ASKED: Final = frozenset(
+    {b"accept-encoding", b"range", b"if-range", b"if-none-match", b"if-modified-since", b"te", b"want-digest"}
+    | {b"want-content-digest", b"want-repr-digest", b"a-im"}
+)
+ASKED: Final = (b"accept-encoding", b"identity")
+# Taken out of an answer that was reduced.
+NOT_TOLD: Final = frozenset(
+    {b"content-length", b"etag", b"last-modified", b"content-md5", b"digest", b"content-digest", b"repr-digest"}
+    | {b"accept-ranges", b"trailer", b"cache-control", b"expires", b"age", b"content-encoding"}
+)
+# What was reduced for one reader is kept by no cache for another.
+TOLD: Final = (b"cache-control", b"no-store")
+
+_NO_BODY: Final = frozenset({204, 205})
+_NOT_MODIFIED, _PARTIAL, _FIRST_FINAL, _FIRST_ERROR = 304, 206, 200, 400
+_MEDIA_TYPE: Final = re.compile(
+    rb'application/(?:[a-z0-9!#$&^_.-]+\+)?json[ \t]*(?:;[ \t]*charset[ \t]*=[ \t]*"?utf-8"?[ \t]*)?', re.IGNORECASE
+)
+
+
+class Verdict(Enum):
+    """What to do with an answer whose head has come."""
+
+    REDUCE = "reduce"
+    HAS_NO_BODY = "has_no_body"
+
+
+def judge(status: int, headers: Iterable[Header], *, is_bodiless: bool) -> Verdict:
+    """Decide from its head whether an answer can be reduced.
+
+    Args:
+        headers: lower-case names.
+        is_bodiless: the request was HEAD, or the answer ended with its head.
+
+    Raises:
+        BodyRefusedError: it cannot; nothing of it may be passed on.
+    """
+    found: dict[bytes, list[bytes]] = {}
+    for name, value in headers:
+        found.setdefault(name, []).append(value.strip())
+    # 1. A whole, final answer. Prevents: parts that are not JSON and say enough; a switch to another protocol; a
+    #    browser told to show what it kept from a time when no rule applied.
+    if status < _FIRST_FINAL or status in {_PARTIAL, _NOT_MODIFIED} or b"content-range" in found:
+        raise BodyRefusedError("the application sent a part, or no answer of its own")
+    # 2. Not encoded. Prevents: bombs, since nothing is ever unpacked here.
+    if any(value.lower() != b"identity" for value in found.get(b"content-encoding", [])):
+        raise BodyRefusedError("the body is encoded")
+    if is_bodiless or status in _NO_BODY or found.get(b"content-length") == [b"0"]:
+        return Verdict.HAS_NO_BODY
+    # 3. JSON, by its one media type. Prevents: a stream of documents or events, of which only one would be looked at.
+    types = found.get(b"content-type", [])
+    if len(types) != 1 or not _MEDIA_TYPE.fullmatch(types[0]):
+        raise BodyRefusedError("the body is not of type JSON")
+    return Verdict.REDUCE
+
+
+def reduced_headers(headers: Iterable[Header], length: int | None) -> list[Header]:
+    """Return the headers of an answer that was reduced to so many bytes; nothing for an answer without a body."""
+    kept = [(name, value) for name, value in headers if name.lower() not in NOT_TOLD]
+    size = [(b"content-length", b"%d" % length)] if length is not None else []
+    return [*kept, TOLD, *size]
+
+
+def asking_headers(headers: Iterable[Header]) -> list[Header]:
+    """Return the headers of a request whose answer will be reduced."""
+    return [*((name, value) for name, value in headers if name.lower() not in NOT_ASKED), ASKED]
+
+
+def withheld(status: int | None, reference: str) -> tuple[int, list[Header], bytes]:
+    """Return what goes out instead of an answer that cannot be reduced: its status if that says no, else 502."""
+    shown = status if status is not None and status >= _FIRST_ERROR else BodyRefusedError.status
+    body = json.dumps(
+        {
+            "type": "urn:watchword:obligation:withheld",
+            "title": "This answer cannot be reduced to what you may see, so nothing of it is shown.",
+            "status": shown,
+            "detail": "Tell an administrator the reference below.",
+            "reference": reference,
+        }
+    ).encode()
+    return shown, [(b"content-type", b"application/problem+json"), TOLD, (b"content-length", b"%d" % len(body))], body

@@ -1,0 +1,375 @@
+"""What a door must do to a JSON answer: the rules, their order from weak to strict, and their compact form.
+
+Rules meet here because three rooms need them: policy declares them, the decision carries them, doors apply them.
+
+**The order.** A rule for a field is at least as strict as another if it tells two values apart only where the other
+does too, and shows no more of them. From weak to strict:
+
+- `tokenize` < `hash`, for the same context: both tell equal from unequal, but a token can be turned back with the key.
+- `generalise`: a month < a year < a decade; a range < one whose width is a multiple; a longer prefix < a shorter one;
+  a smaller network < a larger one.
+- `mask` with more characters kept < with fewer.
+- Two rules of different kinds, contexts or scales have no order; what is stricter than both is `mask` with nothing
+  kept.
+- `exclude` is stricter than everything.
+
+Two rules for one field become the weakest rule that is at least as strict as both (`join`). It is a semilattice: the
+order in which rules are joined, and joining one twice, change nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Final, TypeAlias, cast
+
+from watchword.kernel.field_paths import FieldPath, StepKind, parse_path
+
+MOST_KEPT: Final = 4
+WIDEST_RANGE: Final = 10**12
+MOST_MEMBERS: Final = 10_000
+MOST_PATHS: Final = 64
+MOST_WIRE_BYTES: Final = 3072
+_LONGEST_CONTEXT: Final = 64
+_LONGEST_PREFIX: Final = 16
+_V4_BITS, _V6_BITS = 32, 128
+_DATES: Final = ("month", "year", "decade")  # weak to strict
+_WIRE_VERSION: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Tokenize:
+    """Replace a value by a token: equal values have equal tokens, and whoever holds the key can turn one back."""
+
+    context: str
+
+
+@dataclass(frozen=True, slots=True)
+class Hash:
+    """Replace a value by its HMAC: equal values stay equal, nobody can turn one back."""
+
+    context: str
+
+
+@dataclass(frozen=True, slots=True)
+class Generalise:
+    """Replace a value by something coarser.
+
+    Attributes:
+        to: `month`, `year` or `decade` of a date; `range` of numbers, `prefix` of text, `network` of an address.
+        size: the width of the range, the characters kept, or the prefix lengths for IPv4 and IPv6.
+    """
+
+    to: str
+    size: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Mask:
+    """Replace a value by `***` and at most its last four characters, those only of text of eight or more."""
+
+    keep_last: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Exclude:
+    """Take the field out."""
+
+
+FieldRule: TypeAlias = Tokenize | Hash | Generalise | Mask | Exclude
+HIDDEN: Final = Mask(0)
+EXCLUDE: Final = Exclude()
+
+
+@dataclass(frozen=True, slots=True)
+class Anonymise:
+    """Of a list of records, keep those that share the values of `by` with at least `least - 1` others."""
+
+    by: frozenset[str]
+    least: int
+
+
+@dataclass(frozen=True, slots=True)
+class Aggregate:
+    """Replace a list of records by one record for each group of at least `least`.
+
+    Attributes:
+        by: what makes the groups; with nothing, all are one.
+        measures: `("count", "")`, `("sum", FIELD)`, `("mean", FIELD)`.
+    """
+
+    by: frozenset[str]
+    measures: frozenset[tuple[str, str]]
+    least: int
+
+
+GroupRule: TypeAlias = Anonymise | Aggregate
+
+
+@dataclass(frozen=True, slots=True)
+class BodyRules:
+    """Rules for one answer. Build with `body_rules`; join with `merge`.
+
+    Attributes:
+        includes: of each of these lists of paths a field must match one; no list, no limit.
+        fields: at most one rule a path.
+        groups: at most one rule of each kind a path, none where `fields` takes the path out.
+    """
+
+    includes: frozenset[frozenset[FieldPath]] = frozenset()
+    fields: frozenset[tuple[FieldPath, FieldRule]] = frozenset()
+    groups: frozenset[tuple[FieldPath, GroupRule]] = frozenset()
+
+    @property
+    def needs_key(self) -> bool:
+        """Tell whether they can be applied only by who holds a key."""
+        return any(isinstance(rule, Hash | Tokenize) for _, rule in self.fields)
+
+
+def join(one: FieldRule, other: FieldRule) -> FieldRule:
+    """Return the weakest rule that is at least as strict as both."""
+    match one, other:
+        case (Exclude(), _) | (_, Exclude()):
+            return EXCLUDE
+        case Mask(), Mask():
+            return Mask(min(one.keep_last, other.keep_last))
+        case Tokenize(), Tokenize() if one == other:
+            return one
+        case ((Hash() | Tokenize()), (Hash() | Tokenize())) if one.context == other.context:
+            return Hash(one.context)
+        case Generalise(), Generalise():
+            return _coarser(one, other)
+        case _:
+            return HIDDEN
+
+
+def _coarser(one: Generalise, other: Generalise) -> FieldRule:
+    if one.to in _DATES and other.to in _DATES:
+        return max(one, other, key=lambda rule: _DATES.index(rule.to))
+    if one.to != other.to:
+        return HIDDEN
+    if one.to == "range":
+        width = math.lcm(one.size[0], other.size[0])
+        return Generalise("range", (width,)) if width <= WIDEST_RANGE else HIDDEN
+    return Generalise(one.to, tuple(map(min, one.size, other.size)))
+
+
+def body_rules(
+    *,
+    includes: Iterable[Iterable[FieldPath]] = (),
+    fields: Iterable[tuple[FieldPath, FieldRule]] = (),
+    groups: Iterable[tuple[FieldPath, GroupRule]] = (),
+) -> BodyRules:
+    """Bring rules into their one form: what stands twice for a path is joined."""
+    by_path: dict[FieldPath, FieldRule] = {}
+    for path, rule in fields:
+        by_path[path] = join(by_path[path], rule) if path in by_path else rule
+    grouped: dict[tuple[FieldPath, type], GroupRule] = {}
+    for path, group in groups:
+        known = grouped.get((path, type(group)), group)
+        joined = _join_groups(known, group)
+        if joined is None:
+            by_path[path] = EXCLUDE
+        else:
+            grouped[path, type(group)] = joined
+    kept = ((path, group) for (path, _), group in grouped.items() if by_path.get(path) != EXCLUDE)
+    return BodyRules(frozenset(map(frozenset, includes)), frozenset(by_path.items()), frozenset(kept))
+
+
+def _join_groups(one: GroupRule, other: GroupRule) -> GroupRule | None:
+    """Join two of a kind; nothing if no grouping is as strict as both, so that the list must go.
+
+    Records that lie k together by all of `by` lie k together by any part of it. Aggregates over different groups can
+    be subtracted from one another, so there is no third grouping that gives away no more than each of them.
+    """
+    match one, other:
+        case Anonymise(), Anonymise():
+            return Anonymise(one.by | other.by, max(one.least, other.least))
+        case Aggregate(), Aggregate() if one.by == other.by:
+            return Aggregate(one.by, one.measures & other.measures, max(one.least, other.least))
+        case _:
+            return None
+
+
+@lru_cache(maxsize=1024)
+def merge(every: frozenset[BodyRules]) -> BodyRules:
+    """Return rules at least as strict as each of those given."""
+    return body_rules(
+        includes=(include for rules in every for include in rules.includes),
+        fields=(field for rules in every for field in rules.fields),
+        groups=(group for rules in every for group in rules.groups),
+    )
+
+
+# ---- the compact form ------------------------------------------------------------------------------------------------
+
+Wire: TypeAlias = Mapping[str, Any]
+
+
+def to_wire(rules: BodyRules) -> dict[str, Any]:
+    """Return the compact form: what JSON holds, the same for equal rules."""
+    wire: dict[str, Any] = {"v": _WIRE_VERSION}
+    if rules.includes:
+        wire["include"] = sorted(sorted(path.text for path in include) for include in rules.includes)
+    if rules.fields:
+        wire["fields"] = sorted([path.text, *_field_wire(rule)] for path, rule in rules.fields)
+    if rules.groups:
+        wire["groups"] = sorted([path.text, *_group_wire(rule)] for path, rule in rules.groups)
+    return wire
+
+
+def wire_bytes(rules: BodyRules) -> bytes:
+    """Return the compact form as JSON.
+
+    Raises:
+        ValueError: the rules together are longer than a header may carry; nobody could apply them, so deny.
+    """
+    found = json.dumps(to_wire(rules), separators=(",", ":"), ensure_ascii=True).encode()
+    if len(found) > MOST_WIRE_BYTES:
+        raise ValueError(f"the rules together are longer than {MOST_WIRE_BYTES} bytes")
+    return found
+
+
+def _field_wire(rule: FieldRule) -> list[Any]:
+    match rule:
+        case Tokenize(context):
+            return ["tokenize", context]
+        case Hash(context):
+            return ["hash", context]
+        case Generalise(to, size):
+            return ["generalise", to, *size]
+        case Mask(keep_last):
+            return ["mask", keep_last]
+        case Exclude():
+            return ["exclude"]
+
+
+def _group_wire(rule: GroupRule) -> list[Any]:
+    if isinstance(rule, Anonymise):
+        return ["anonymise", sorted(rule.by), rule.least]
+    return ["aggregate", sorted(rule.by), sorted(map(list, rule.measures)), rule.least]
+
+
+def from_wire(wire: object) -> BodyRules:
+    """Read the compact form.
+
+    Raises:
+        ValueError: of a later version, or anything in it that is not known here; who reads it must deny.
+    """
+    try:
+        return _from_wire(cast("dict[str, Any]", wire))
+    except (TypeError, AttributeError, KeyError) as error:
+        raise ValueError("the rules have a form that is not known here") from error
+
+
+def _from_wire(wire: dict[str, Any]) -> BodyRules:
+    # Prevents: a rule of a later version being passed over because this version has no name for it.
+    if wire["v"] is not _WIRE_VERSION or not wire.keys() <= {"v", "include", "fields", "groups"}:
+        raise ValueError("the rules are of another version")
+    includes = [[parse_path(path) for path in _list(include)] for include in _list(wire.get("include", []))]
+    fields = [(parse_path(path), _read_field(kind, rest)) for path, kind, *rest in _list(wire.get("fields", []))]
+    groups = [(parse_path(path), _read_group(kind, rest)) for path, kind, *rest in _list(wire.get("groups", []))]
+    # Prevents: a document walked with thousands of rules at a time.
+    if sum(map(len, includes)) + len(includes) + len(fields) + len(groups) > 4 * MOST_PATHS:
+        raise ValueError("there are too many rules")
+    for path, group in groups:
+        check_group(path, group)
+    return body_rules(includes=includes, fields=fields, groups=groups)
+
+
+def _list(value: object) -> list[Any]:
+    if not isinstance(value, list):
+        raise TypeError
+    return value
+
+
+def _read_field(kind: object, rest: list[Any]) -> FieldRule:
+    match kind, rest:
+        case "exclude", []:
+            return EXCLUDE
+        case "mask", [int(keep_last)]:
+            return check_field(Mask(keep_last))
+        case "hash", [str(context)]:
+            return check_field(Hash(context))
+        case "tokenize", [str(context)]:
+            return check_field(Tokenize(context))
+        case "generalise", [str(to), *size] if all(type(part) is int for part in size):
+            return check_field(Generalise(to, tuple(size)))
+        case _:
+            raise ValueError("a rule for a field is not known here")
+
+
+def _read_group(kind: object, rest: list[Any]) -> GroupRule:
+    match kind, rest:
+        case "anonymise", [list(by), int(least)]:
+            return Anonymise(frozenset(map(_name, by)), least)
+        case "aggregate", [list(by), list(measures), int(least)]:
+            found = frozenset((_name(what), _name(field)) for what, field in measures)
+            return Aggregate(frozenset(map(_name, by)), found, least)
+        case _:
+            raise ValueError("a rule for a list is not known here")
+
+
+def _name(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError
+    return value
+
+
+def check_field(rule: FieldRule) -> FieldRule:
+    """Return a rule whose parameters make sense.
+
+    Raises:
+        ValueError: they do not; in words that can be shown.
+    """
+    match rule:
+        case Mask(keep_last) if isinstance(keep_last, bool) or not 0 <= keep_last <= MOST_KEPT:
+            raise ValueError(f"a mask keeps at most {MOST_KEPT} characters")
+        case Hash(context) | Tokenize(context) if not 0 < len(context) <= _LONGEST_CONTEXT:
+            raise ValueError(f"a context has 1 to {_LONGEST_CONTEXT} characters")
+        case Generalise(to, size) if not _is_sensible(to, size):
+            raise ValueError("values are not made coarser in such a way")
+        case _:
+            return rule
+
+
+def _is_sensible(to: str, size: tuple[int, ...]) -> bool:
+    match to, size:
+        case (("month" | "year" | "decade"), ()):
+            return True
+        case "range", (width,):
+            return 0 < width <= WIDEST_RANGE
+        case "prefix", (kept,):
+            return 0 <= kept <= _LONGEST_PREFIX
+        case "network", (v4, v6):
+            return 0 <= v4 < _V4_BITS and 0 <= v6 < _V6_BITS
+        case _:
+            return False
+
+
+def check_group(path: FieldPath, rule: GroupRule) -> GroupRule:
+    """Return a rule for a list whose path and parameters make sense.
+
+    Raises:
+        ValueError: they do not; in words that can be shown.
+    """
+    kinds = {step.kind for step in path.steps}
+    # So that no list is reached by two paths, and two rules for it always meet.
+    if not kinds <= {StepKind.NAME, StepKind.ELEMENTS} or any(step.is_optional for step in path.steps):
+        raise ValueError("the path of a list has names and `[*]` only")
+    if isinstance(rule.least, bool) or not 2 <= rule.least <= MOST_MEMBERS:  # noqa: PLR2004  # a group of one hides nobody
+        raise ValueError(f"a group has at least 2 and at most {MOST_MEMBERS} members")
+    if len(rule.by) > MOST_PATHS or not rule.by.isdisjoint({"", "count", "sum", "mean"}):
+        raise ValueError("groups are made by names of fields other than `count`, `sum` and `mean`")
+    if isinstance(rule, Anonymise) and not rule.by:
+        raise ValueError("a list is made anonymous by fields; name them")
+    if isinstance(rule, Aggregate) and not all(_is_measure(*measure) for measure in rule.measures):
+        raise ValueError("a measure is a count, or the sum or mean of a field")
+    return rule
+
+
+def _is_measure(what: str, field: str) -> bool:
+    return field == "" if what == "count" else what in {"sum", "mean"} and field != ""
