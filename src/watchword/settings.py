@@ -5,8 +5,9 @@ from __future__ import annotations
 import ipaddress
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -15,10 +16,21 @@ from watchword.decision import Application, ApplicationSettings, DecisionSetting
 from watchword.enforcement.envoy import EdgeSettings, TcpAddress
 from watchword.kernel import ConfigurationError
 from watchword.kernel.settings import check_environment, convert, read_slice, setting, unknown_key
+from watchword.policy.bundles import (
+    BundleKeyError,
+    PublicKey,
+    check_folder,
+    check_ref,
+    check_url,
+    is_bundle_name,
+    protocol_of,
+)
 from watchword.trust import TrustSettings
 
 CONFIG_VARIABLE = "WATCHWORD_CONFIG"
 DATA_VARIABLE = "WATCHWORD_DATA"
+NODE_KEY = "node"
+_SHORTEST_POLL_S, _LONGEST_POLL_S = 0.05, 86_400.0
 _KEY_SOURCES = ("file", "environment", "prompt")
 _LONGEST_ROTATION_DAYS = 3650
 
@@ -47,11 +59,86 @@ class KeysSettings:
             raise ValueError(f"`rotate_days` must lie between 1 and {_LONGEST_ROTATION_DAYS}")
 
 
+class PolicyOrigin(StrEnum):
+    """Where policies come from."""
+
+    DIRECTORY = "directory"
+    ARCHIVE = "archive"
+    URL = "url"
+    GIT = "git"
+
+
+class WhenExpired(StrEnum):
+    """What becomes of a bundle that nobody replaced in time."""
+
+    DENY = "deny"
+    KEEP = "keep"
+
+
 @dataclass(frozen=True, slots=True)
 class PolicySettings:
-    """Where policies live."""
+    """Where policies come from, and who must have signed them."""
 
     directory: str = setting("Directory of Cedar policies; empty means `policies` in the data directory.", default="")
+    source: PolicyOrigin = setting(
+        "`directory` (edited in place), or signed bundles from an `archive` on this machine, a `url` or a `git` "
+        "repository.",
+        default=PolicyOrigin.DIRECTORY,
+    )
+    location: str = setting(
+        "Address of the bundle: a path, an https address or a repository; for an archive, empty means `policies.tar` "
+        "in the data directory.",
+        default="",
+    )
+    ref: str = setting("Branch of the git repository, or `refs/tags/NAME`.", default="main")
+    path: str = setting("Folder of the policies inside the git repository; empty means its top.", default="")
+    ca_file: str = setting(
+        "Certificates in PEM to trust for `url` and `git` instead of the system's; empty means the system's.",
+        default="",
+    )
+    name: str = setting("Name of the bundles that this node takes; others are refused.", default="policies")
+    keys: tuple[str, ...] = setting(
+        "Public keys that may sign bundles, as `watchword policies keygen` prints them; `node` stands for the node's "
+        "own. With keys, a directory must be signed too; without, it is taken as it stands.",
+        default=(),
+    )
+    threshold: int = setting("How many of the keys must have signed.", default=1)
+    poll_s: float = setting(
+        "Seconds between two looks for a newer bundle, 0.05 to 86400; 0 means 0.2 on this machine, 30 elsewhere.",
+        default=0.0,
+    )
+    when_expired: WhenExpired = setting(
+        "`deny` everything once the bundle in force has expired, or `keep` it and only tell.",
+        default=WhenExpired.DENY,
+    )
+
+    def __post_init__(self) -> None:
+        """Refuse what could never be followed, before anything starts.
+
+        Raises:
+            ValueError: an address, name, branch, folder or number is out of bounds, or nobody would have to sign.
+        """
+        if not is_bundle_name(self.name):
+            raise ValueError("`policy.name` is made of small letters, digits and dashes, at most 63")
+        # Prevents: policies from elsewhere being taken without anybody's signature.
+        if self.source is not PolicyOrigin.DIRECTORY and not self.keys:
+            raise ValueError(f"`policy.source = {self.source.value}` needs `policy.keys`: bundles are signed")
+        if self.keys and not 1 <= self.threshold <= len(set(self.keys)):
+            raise ValueError("`policy.threshold` must lie between 1 and the number of different keys")
+        _check_public_keys(key for key in self.keys if key != NODE_KEY)
+        if self.poll_s != 0 and not _SHORTEST_POLL_S <= self.poll_s <= _LONGEST_POLL_S:
+            raise ValueError("`policy.poll_s` must be 0, or lie between 0.05 and 86400")
+        if self.source is PolicyOrigin.URL:
+            check_url(self.location)
+        if self.source is PolicyOrigin.GIT:
+            protocol_of(self.location)
+            check_ref(self.ref)
+            check_folder(self.path)
+
+    @property
+    def is_signed(self) -> bool:
+        """Whether somebody must have signed the policies."""
+        return bool(self.keys)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +216,13 @@ class Settings:
         return Path(self.policy.directory) if self.policy.directory else self.data / "policies"
 
     @property
+    def bundle_path(self) -> Path:
+        """The bundle on this machine that the node follows, with its default filled in."""
+        if self.policy.source is PolicyOrigin.DIRECTORY:
+            return self.policy_directory
+        return Path(self.policy.location) if self.policy.location else self.data / "policies.tar"
+
+    @property
     def journal_directory(self) -> Path:
         """Where the audit journal lives."""
         return self.data / "journal"
@@ -165,6 +259,14 @@ def load(
         document.get("applications", []), tuple[ApplicationSettings, ...], where="applications", environment={}
     )
     return Settings(data=data, applications=applications(listed), **slices)
+
+
+def _check_public_keys(keys: Iterable[str]) -> None:
+    try:
+        for key in keys:
+            PublicKey.parse(key)
+    except BundleKeyError as error:
+        raise ValueError(f"{error.message}: {error.hint}") from None
 
 
 def _read(path: Path, *, required: bool) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from watchword.app.policies import AnyPolicySource
 from watchword.audit import Journal, find_decision, verify
 from watchword.console import ports
 from watchword.console.model import Refusal as RefusalPage
@@ -21,7 +22,6 @@ from watchword.enforcement.envoy import EdgeSettings
 from watchword.identity import Client, SessionFacts, UserFacts
 from watchword.kernel import Answer, Clock, DecisionId, DeviceId, NotFoundError, Reason, RiskLevel
 from watchword.keys import KeyRing
-from watchword.policy import PolicySource
 from watchword.trust import ContextSource
 
 _SLOW_READER = 100
@@ -142,9 +142,8 @@ async def _drain(queue: asyncio.Queue[Mapping[str, Any]]) -> AsyncIterator[Mappi
 class PolicyAdapter:
     """The policy set, for reading."""
 
-    def __init__(self, source: PolicySource, directory: Path) -> None:
+    def __init__(self, source: AnyPolicySource) -> None:
         self._source = source
-        self._directory = directory
 
     def overview(self) -> ports.PolicyOverview:
         """Return what is in force and what went wrong last."""
@@ -163,8 +162,9 @@ class PolicyAdapter:
 
     def _text(self, name: str) -> str:
         """Read a policy file as it stands now; a file that is newer than what is in force shows as a problem."""
+        directory = self._source.directory
         try:
-            return (self._directory / name).read_text(encoding="utf-8")
+            return (directory / name).read_text(encoding="utf-8") if directory else ""
         except (OSError, UnicodeDecodeError):
             return ""
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from watchword import __version__
 from watchword.app import adapters
-from watchword.app.policies import plant_default_policies
+from watchword.app.policies import PURPOSE, bundle_status, plant_default_policies, policy_source
 from watchword.app.services import Services, device_key
 from watchword.audit import Journal
 from watchword.bus import Bus, Observer
@@ -16,7 +16,7 @@ from watchword.console import Services as ConsoleServices
 from watchword.decision import Application, Decision, DecisionPoint, FactBase, Procedure, Sources
 from watchword.enforcement.streams import Streams
 from watchword.kernel import DecisionId, UserId
-from watchword.policy import PolicySource
+from watchword.settings import NODE_KEY
 from watchword.storage import OutboxRelay
 from watchword.trust import ContextSource, NetworkLists, TrustState, profiles
 
@@ -45,7 +45,7 @@ class Deciding:
         self._places = ContextSource.open(settings.trust)
         self._networks = NetworkLists(services.database)
         self._trust = TrustState(services.database, clock, self._places, timezone_of=self._zone_of)
-        self.policies = PolicySource(settings.policy_directory)
+        self.policies = policy_source(services)
         self._procedure = Procedure(
             Sources(
                 applications=applications,
@@ -71,7 +71,10 @@ class Deciding:
         """
         settings = self._services.settings
         await self._relay.start_at_end()
-        plant_default_policies(settings.policy_directory)
+        if not settings.policy.is_signed:
+            plant_default_policies(settings.policy_directory)
+        elif NODE_KEY in settings.policy.keys:
+            await self._services.keys.ensure(PURPOSE)
         await self._networks.load(settings.trust.networks)
         await self._trust.load()
         await self._facts.load()
@@ -113,7 +116,7 @@ class Deciding:
             risk=adapters.RiskAdapter(self._procedure),
             applications=adapters.ApplicationsAdapter(self._applications, settings.edge, self._procedure),
             decisions=adapters.DecisionsAdapter(self.point, settings.journal_directory),
-            policies=adapters.PolicyAdapter(self.policies, settings.policy_directory),
+            policies=adapters.PolicyAdapter(self.policies),
             audit=adapters.AuditAdapter(self._journal, settings.journal_directory, services.keys, services.clock),
             places=adapters.PlacesAdapter(self._places),
             keys=adapters.KeysAdapter(services.keys),
@@ -135,6 +138,7 @@ class Deciding:
             "policy_version": current.version,
             "policies": len(current),
             "policy_problem": self.policies.problem,
+            "policy_bundle": bundle_status(self.policies),
             "place_problems": list(self._places.problems),
             "decisions": {f"{answer.value}/{reason.code}": n for (answer, reason), n in self.point.counts.items()},
             **self._facts.counts(),
@@ -144,7 +148,7 @@ class Deciding:
         return {
             "snapshot": self._relay.failure is None,
             "journal": self._journal.problem is None,
-            "policies": self.policies.problem is None and len(self.policies.current) > 0,
+            "policies": self.policies.is_well,
         }
 
     def _zone_of(self, user_id: str) -> str:

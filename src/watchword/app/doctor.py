@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from watchword.app.data import prepare
+from watchword.app.policies import last_in_force
 from watchword.app.services import authority_of, open_services
 from watchword.audit import verify
 from watchword.enforcement.envoy import check_addresses, find_envoy
-from watchword.kernel import WatchwordError
+from watchword.kernel import SystemClock, WatchwordError
+from watchword.keys import KeyRing
 from watchword.policy import PolicyLoadError, PolicySet
 from watchword.settings import Settings
 from watchword.trust import ContextSource
@@ -39,7 +41,6 @@ async def examine(settings: Settings, status: Mapping[str, Any] | None) -> list[
     findings = [_attempt("data directory", lambda: prepare(settings.data), str(settings.data)), _disk(settings)]
     findings.append(_attempt("envoy", find_envoy, "found"))
     findings += await _state(settings)
-    findings.append(_policies(settings))
     findings.append(_places(settings, status or {}))
     findings.append(_certificates(settings))
     if status is None:
@@ -72,8 +73,10 @@ async def _state(settings: Settings) -> list[Finding]:
         async with open_services(settings) as services:
             users = await services.identity.reader.users()
             report = verify(settings.journal_directory, services.keys.all_ever("journal"))
+            policies = _policies(settings, services.keys)
     except WatchwordError as error:
-        return [Finding("database", is_well=False, detail=error.message, remedy=error.hint or "")]
+        failed = Finding("database", is_well=False, detail=error.message, remedy=error.hint or "")
+        return [failed, _policies(settings, None)]
     findings = [Finding("database", is_well=True, detail=f"{len(users)} users")]
     if not any(user.is_administrator and not user.is_disabled for user in users):
         findings.append(
@@ -89,10 +92,12 @@ async def _state(settings: Settings) -> list[Finding]:
     else:
         remedy = "keep a copy of the journal directory and find out who changed it"
         findings.append(Finding("journal", is_well=False, detail=report.finding.words, remedy=remedy))
-    return findings
+    return [*findings, policies]
 
 
-def _policies(settings: Settings) -> Finding:
+def _policies(settings: Settings, keys: KeyRing | None) -> Finding:
+    if settings.policy.is_signed:
+        return _bundle(settings, keys)
     try:
         loaded = PolicySet.load(settings.policy_directory)
     except PolicyLoadError as error:
@@ -104,7 +109,29 @@ def _policies(settings: Settings) -> Finding:
             detail="none, so everything is denied",
             remedy=f"write one in {settings.policy_directory}",
         )
-    return Finding("policies", is_well=True, detail=f"{len(loaded)} policies")
+    words = f"{len(loaded)} policies from a directory that nobody signed: who may write there decides who gets in"
+    return Finding("policies", is_well=True, detail=words)
+
+
+def _bundle(settings: Settings, keys: KeyRing | None) -> Finding:
+    """Verify the bundle that was last in force, as the node does when it starts."""
+    remedy = "publish a bundle: watchword policies publish DIRECTORY --key FILE"
+    if keys is None:
+        return Finding("policies", is_well=False, detail="the database is needed to verify them", remedy="see above")
+    try:
+        found = last_in_force(settings, keys)
+    except WatchwordError as error:
+        return Finding("policies", is_well=False, detail=error.message, remedy=error.hint or remedy)
+    if found is None:
+        detail = "no bundle was in force yet, so everything is denied"
+        return Finding("policies", is_well=False, detail=detail, remedy=remedy)
+    left = found.manifest.expires - SystemClock().now()
+    detail = (
+        f"bundle version {found.manifest.version}, signed by {len(found.signers)} of {len(settings.policy.keys)} keys, "
+        f"expires {found.manifest.expires:%Y-%m-%d %H:%M} UTC"
+    )
+    is_late = left * 4 < found.manifest.expires - found.manifest.created
+    return Finding("policies", is_well=not is_late, detail=detail, remedy=remedy if is_late else "")
 
 
 def _places(settings: Settings, status: Mapping[str, Any]) -> Finding:

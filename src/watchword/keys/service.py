@@ -19,7 +19,9 @@ from watchword.storage import ConflictError, Database, UnitOfWork
 
 # Assertions live for a minute; a day lets every cache of the published keys pass.
 _PUBLISHED_AFTER_ROTATION = timedelta(hours=24)
-_ALGORITHMS = MappingProxyType({"assertion": Algorithm.ES256, "journal": Algorithm.ED25519})
+_ALGORITHMS = MappingProxyType(
+    {"assertion": Algorithm.ES256, "journal": Algorithm.ED25519, "bundle": Algorithm.ED25519}
+)
 _PRIVATE, _PUBLIC, _CANARY = "keys.private", "keys.public", "keys.canary"
 _CANARY_WORDS = b"this master key is the right one"
 
@@ -35,8 +37,9 @@ class _Ring:
 class KeyRing:
     """Hold the signing keys of this node, by purpose.
 
-    Purposes: `assertion` (ES256: what applications verify) and `journal` (Ed25519: checkpoints). Reading from the
-    ring is synchronous and costs no input or output; the writing acts each are one unit of work.
+    Purposes: `assertion` (ES256: what applications verify), `journal` (Ed25519: checkpoints) and `bundle` (Ed25519:
+    policy bundles of this node's own). Reading from the ring is synchronous and costs no input or output; the writing
+    acts each are one unit of work.
 
     The private key of a rotated key is destroyed at the rotation. Public keys are kept for ever, sealed like the
     private ones, so that somebody who can write to the database still cannot make us publish a key of theirs.

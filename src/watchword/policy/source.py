@@ -38,6 +38,16 @@ class PolicySource:
         self.problems: tuple[Problem, ...] = ()
 
     @property
+    def directory(self) -> Path:
+        """Where the files lie, as they stand now."""
+        return self._directory
+
+    @property
+    def is_well(self) -> bool:
+        """Whether there is a policy in force, and all that people wrote is."""
+        return not self.problems and len(self.current) > 0
+
+    @property
     def problem(self) -> str | None:
         """Everything that is wrong with the files, a line each, for people; nothing when they are in force."""
         return "\n".join(map(str, self.problems)) or None

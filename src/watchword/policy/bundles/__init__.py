@@ -1,0 +1,99 @@
+"""Own policy bundles: building, signing, carrying, verifying and keeping them, and following a source of them.
+
+Publishes `BundleSource`, `publish`, `verify`, carriers and keys. Refuses whatever is not signed, is older, is over, or
+holds anything but what its manifest names.
+"""
+
+from watchword.policy.bundles.alarm import Alarm, Notice, OutboxAlarm
+from watchword.policy.bundles.carriers import Carrier, PathCarrier
+from watchword.policy.bundles.envelope import Envelope, Signature
+from watchword.policy.bundles.errors import (
+    BundleError,
+    BundleExpiredError,
+    BundleFilesError,
+    BundleKeptError,
+    BundleKeyError,
+    BundleMalformedError,
+    BundleRollbackError,
+    BundleSignatureError,
+    BundleUnreachableError,
+)
+from watchword.policy.bundles.events import (
+    BUNDLE_ACCEPTED,
+    BUNDLE_EXPIRED,
+    BUNDLE_EXPIRING,
+    BUNDLE_PUBLISHED,
+    BUNDLE_REFUSED,
+    BUNDLE_UNREACHABLE,
+)
+from watchword.policy.bundles.folder import ENVELOPE_FILE, read_parcel, read_policy_files
+from watchword.policy.bundles.gates import Gate, RightPolicies
+from watchword.policy.bundles.git import GitCarrier, check_folder, check_ref, protocol_of
+from watchword.policy.bundles.kept import Kept
+from watchword.policy.bundles.keys import FileKey, PublicKey, RingKey, SigningKey, TrustedKeys
+from watchword.policy.bundles.manifest import FileEntry, Manifest, is_bundle_name
+from watchword.policy.bundles.parcel import Parcel, VerifiedBundle
+from watchword.policy.bundles.publication import Form, Release, build, checked, form_of, offered_version, sign, write
+from watchword.policy.bundles.source import BundleSource, Rules
+from watchword.policy.bundles.verification import Memory, signers, verify
+from watchword.policy.bundles.web import UrlCarrier, check_url
+
+__all__ = [
+    "BUNDLE_ACCEPTED",
+    "BUNDLE_EXPIRED",
+    "BUNDLE_EXPIRING",
+    "BUNDLE_PUBLISHED",
+    "BUNDLE_REFUSED",
+    "BUNDLE_UNREACHABLE",
+    "ENVELOPE_FILE",
+    "Alarm",
+    "BundleError",
+    "BundleExpiredError",
+    "BundleFilesError",
+    "BundleKeptError",
+    "BundleKeyError",
+    "BundleMalformedError",
+    "BundleRollbackError",
+    "BundleSignatureError",
+    "BundleSource",
+    "BundleUnreachableError",
+    "Carrier",
+    "Envelope",
+    "FileEntry",
+    "FileKey",
+    "Form",
+    "Gate",
+    "GitCarrier",
+    "Kept",
+    "Manifest",
+    "Memory",
+    "Notice",
+    "OutboxAlarm",
+    "Parcel",
+    "PathCarrier",
+    "PublicKey",
+    "Release",
+    "RightPolicies",
+    "RingKey",
+    "Rules",
+    "Signature",
+    "SigningKey",
+    "TrustedKeys",
+    "UrlCarrier",
+    "VerifiedBundle",
+    "build",
+    "check_folder",
+    "check_ref",
+    "check_url",
+    "checked",
+    "form_of",
+    "is_bundle_name",
+    "offered_version",
+    "protocol_of",
+    "read_parcel",
+    "read_policy_files",
+    "sign",
+    "signers",
+    "verify",
+    "write",
+]
