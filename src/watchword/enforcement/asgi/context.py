@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, MutableMapping
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from watchword.enforcement.asgi.errors import InvalidAssertionError
@@ -20,13 +20,18 @@ Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """One verified request: what was asserted, and what a refusal needs."""
+    """One verified request: what was asserted, and what a refusal needs.
+
+    Attributes:
+        own_answers: bodies of refusals made here; they hold nothing of the application's and pass its filter.
+    """
 
     assertion: VerifiedAssertion
     scope: Scope
     send: Send
     issuer: str
     clock: Clock
+    own_answers: list[bytes] = field(default_factory=list)
 
 
 visit: Final[ContextVar[Visit | None]] = ContextVar("watchword_visit", default=None)

@@ -127,6 +127,7 @@ async def _refuse(refusal: Refusal, here: Visit, args: tuple[Any, ...]) -> Any:
     """Answer by hand where the handler itself would have: an ASGI callable, a WebSocket. Otherwise give a response."""
     is_asgi = len(args) >= 3 and isinstance(args[-3], MutableMapping) and callable(args[-1])  # noqa: PLR2004  # scope, receive, send
     if is_asgi or here.scope["type"] == "websocket":
+        here.own_answers.append(refusal.render(here.scope, here.issuer)[1])
         await send_refusal(refusal, here.scope, args[-1] if is_asgi else here.send, issuer=here.issuer)
         return None
     return _response(refusal, here)
@@ -135,6 +136,7 @@ async def _refuse(refusal: Refusal, here: Visit, args: tuple[Any, ...]) -> Any:
 def _response(refusal: Refusal, here: Visit) -> Any:
     """Return a response of the framework that calls; it is loaded already, or nobody could have called."""
     headers, body = refusal.render(here.scope, here.issuer)
+    here.own_answers.append(body)
     responses = sys.modules.get("starlette.responses")
     if responses is None:
         raise InvalidAssertionError(refusal.words)

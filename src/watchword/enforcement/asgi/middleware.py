@@ -10,6 +10,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Final
 
+from watchword.enforcement.asgi.bodies import answer_reduced
 from watchword.enforcement.asgi.context import Application, Receive, Scope, Send, Visit, visit
 from watchword.enforcement.asgi.errors import InvalidAssertionError, KeysUnavailableError
 from watchword.enforcement.asgi.jws import PublicKeys
@@ -17,6 +18,7 @@ from watchword.enforcement.asgi.key_source import KeySource, key_source
 from watchword.enforcement.asgi.model import VerifiedAssertion
 from watchword.enforcement.asgi.refusals import Refusal, obligation_unknown, send_refusal, unavailable, unverified
 from watchword.enforcement.asgi.verification import LEEWAY, UnknownKeyError, verify_assertion
+from watchword.enforcement.bodies import MOST_BODY_BYTES, ValueKeys, filter_for
 from watchword.kernel import Clock, SystemClock
 
 ASSERTION_HEADER: Final = "x-watchword-assertion"
@@ -36,7 +38,10 @@ class WatchwordMiddleware:
         issuer: the portal's origin, such as `https://watchword.localhost:8443`.
         jwks: path of the JWKS file, an https address, or a source of your own.
         cafile: PEM roots to trust when `jwks` is an address.
-        obligations: names of the obligations that this application fulfils; any other one refuses the request.
+        obligations: names of the obligations that this application fulfils by itself; rules for JSON answers are
+            applied here and need no name. Any other obligation refuses the request.
+        obligation_key: makes hashes and tokens; without it, a rule that needs one refuses the request.
+        max_body_bytes: of the longest answer that is reduced; a longer one is withheld.
     """
 
     def __init__(
@@ -48,6 +53,8 @@ class WatchwordMiddleware:
         jwks: str | os.PathLike[str] | KeySource,
         cafile: Path | None = None,
         obligations: Collection[str] = (),
+        obligation_key: bytes | None = None,
+        max_body_bytes: int = MOST_BODY_BYTES,
         clock: Clock | None = None,
     ) -> None:
         self._app = app
@@ -55,6 +62,8 @@ class WatchwordMiddleware:
         self._issuer = issuer
         self._source = key_source(jwks, cafile=cafile)
         self._fulfilled = frozenset(obligations)
+        self._keys = ValueKeys(obligation_key) if obligation_key is not None else None
+        self._max_body_bytes = max_body_bytes
         self._clock = clock or SystemClock()
         self._verified: OrderedDict[bytes, VerifiedAssertion] = OrderedDict()
         self._verified_with: PublicKeys | None = None
@@ -73,11 +82,20 @@ class WatchwordMiddleware:
         inner = dict(scope)
         inner["headers"] = [(name, value) for name, value in scope["headers"] if name.lower() != _HEADER]
         inner["watchword"] = verdict
-        here = visit.set(Visit(verdict, inner, send, self._issuer, self._clock))
+        here = Visit(verdict, inner, send, self._issuer, self._clock)
+        token = visit.set(here)
         try:
-            await self._app(inner, receive, send)
+            await self._serve(here, receive)
         finally:
-            visit.reset(here)
+            visit.reset(token)
+
+    async def _serve(self, here: Visit, receive: Receive) -> None:
+        rules = here.assertion.body_rules
+        if rules is None:
+            await self._app(here.scope, receive, here.send)
+            return
+        body_filter = filter_for(rules, self._keys)
+        await answer_reduced(self._app, here, receive, body_filter=body_filter, most=self._max_body_bytes)
 
     async def _judge(self, scope: Scope) -> VerifiedAssertion | Refusal:
         try:
@@ -88,12 +106,18 @@ class WatchwordMiddleware:
         except InvalidAssertionError as error:
             _log.warning("assertion refused: %s", error.message)
             return unverified()
-        unknown = assertion.obligations - self._fulfilled
-        if unknown:
+        if not self._can_fulfil(assertion, scope):
             # Prevents: data shown in full because nobody told the application to hide it.
-            _log.error("unknown obligations: %s", ", ".join(sorted(unknown)))
+            _log.error("obligations that cannot be fulfilled here: %s", ", ".join(sorted(assertion.obligations)))
             return obligation_unknown(assertion.decision_id)
         return assertion
+
+    def _can_fulfil(self, assertion: VerifiedAssertion, scope: Scope) -> bool:
+        if not assertion.own_obligations <= self._fulfilled:
+            return False
+        rules = assertion.body_rules
+        # A WebSocket has no body that could be reduced.
+        return rules is None or (scope["type"] == "http" and (self._keys is not None or not rules.needs_key))
 
     async def _verify(self, token: str) -> VerifiedAssertion:
         """Verify a token, or recognise it as verified under the same keys and still valid."""

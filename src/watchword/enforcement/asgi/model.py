@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from watchword.kernel import Acr, DecisionId, SessionId, UserId
+from watchword.kernel import Acr, BodyRules, DecisionId, SessionId, UserId
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,9 @@ class VerifiedAssertion:
         authenticated_at: when the session began; `mfa_at` when a second factor was last shown.
         risk: 0 to 100; `trust` likewise; nothing where the application's profile has none.
         permissions: those the policy grants for this application, at the time of the decision.
-        obligations: what the application must do with what it answers.
+        obligations: names of what must be done with what the application answers.
+        body_rules: what the middleware does to JSON answers; nothing when there is nothing to do, or the edge does it.
+        own_obligations: those that only the application itself can fulfil.
     """
 
     decision_id: DecisionId
@@ -52,6 +54,8 @@ class VerifiedAssertion:
     obligations: frozenset[str]
     issued_at: datetime
     expires_at: datetime
+    body_rules: BodyRules | None = None
+    own_obligations: frozenset[str] = frozenset()
 
     @property
     def last_active_at(self) -> datetime:

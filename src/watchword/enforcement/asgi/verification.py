@@ -9,6 +9,7 @@ from typing import Any, Final, TypeVar
 from watchword.enforcement.asgi.errors import InvalidAssertionError
 from watchword.enforcement.asgi.jws import PublicKeys, parse, parse_object, verify_signature
 from watchword.enforcement.asgi.model import Device, VerifiedAssertion
+from watchword.enforcement.bodies import Duties, read_claim
 from watchword.kernel import Acr, DecisionId, SessionId, UserId, WatchwordError
 
 TYPE: Final = "watchword-assertion+jwt"
@@ -71,6 +72,7 @@ def _read(claims: Mapping[str, Any], issued_at: datetime, expires_at: datetime) 
     device = _of(dict, claims, "device")
     network = claims.get("network")
     try:
+        duties = read_claim(claims["obligations"]) if "obligations" in claims else Duties()
         return VerifiedAssertion(
             decision_id=DecisionId(_of(str, claims, "jti")),
             session_id=SessionId(_of(str, claims, "sid")),
@@ -88,9 +90,11 @@ def _read(claims: Mapping[str, Any], issued_at: datetime, expires_at: datetime) 
             device=Device(_perhaps(str, device, "id"), _of(bool, device, "is_known"), _of(str, device, "posture")),
             country=_perhaps(str, network, "country") if isinstance(network, dict) else None,
             permissions=frozenset(_strings(claims, "permissions")),
-            obligations=frozenset(_strings(claims, "obligations")) if "obligations" in claims else frozenset(),
+            obligations=duties.names,
             issued_at=issued_at,
             expires_at=expires_at,
+            body_rules=duties.rules,
+            own_obligations=duties.own,
         )
     except InvalidAssertionError:
         raise
