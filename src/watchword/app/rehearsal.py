@@ -1,0 +1,281 @@
+"""Run a draft over the journal: which records, in how many processes, told how far it is.
+
+The policy room knows neither the journal nor what a decision is; here the one is read in the words of the other.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Final
+
+from watchword.audit import Record, last, read
+from watchword.decision import Decision
+from watchword.kernel import Answer, Reason
+from watchword.policy import PolicyLoadError, PolicySet, Problem
+from watchword.policy.replay import Outcome, Recorded, Rehearsal, Report
+
+DEFAULT_LIMIT: Final = 100_000
+_PIECE: Final = 4_000
+_WORTH_PROCESSES: Final = 8_000
+_LONGEST_PATH: Final = 2048
+# A clock may step back by this much without a record being missed at the beginning of a span.
+_SLACK: Final = timedelta(minutes=10)
+_REASONS: Final[Mapping[str, Reason]] = {reason.code: reason for reason in Reason}
+# What only the policies, or a step after them, can have said; everything else was settled before they were asked.
+_AFTER_POLICY: Final = frozenset(
+    {
+        Reason.POLICY_PERMITS,
+        Reason.POLICY_FORBIDS,
+        Reason.POLICY_SILENT,
+        Reason.POLICY_ASKS_STEP_UP,
+        Reason.POLICY_ASKS_APPROVAL,
+        Reason.OBLIGATION_UNKNOWN,
+        Reason.POLICY_MISSING,
+        Reason.POLICY_ERROR,
+        Reason.SCHEMA_MISFIT,
+        Reason.RISK_MEDIUM,
+        Reason.TRUST_TOO_LOW,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A stretch of a journal.
+
+    Attributes:
+        after: it begins behind the record with this number.
+        until: its last record's number.
+        since: records from before are passed over.
+    """
+
+    journal: Path
+    after: int
+    until: int
+    since: datetime | None = None
+
+    def pieces(self) -> list[Span]:
+        """Cut it into pieces that can be read apart."""
+        cuts = [*range(self.after, self.until, _PIECE), self.until]
+        return [replace(self, after=begin, until=end) for begin, end in pairwise(cuts)]
+
+    def decisions(self) -> Iterator[Recorded]:
+        """Yield its decisions in their order; a record that is damaged is none."""
+        if self.after >= self.until:
+            return
+        for record in read(self.journal, after=self.after):
+            if record.seq > self.until:
+                return
+            if record.type == "decision" and (self.since is None or record.at >= self.since):
+                found = recorded_of(record.fields, record.seq)
+                if found is not None:
+                    yield found
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What to try: a draft, and with what to compare it.
+
+    Attributes:
+        base: compare with what the policies of this directory say; nothing for what was decided then.
+        known_obligations: what every door can do; nothing counts every obligation as known.
+    """
+
+    draft: Path
+    base: Path | None = None
+    known_obligations: frozenset[str] | None = None
+
+    def begin(self) -> Rehearsal:
+        """Load what is needed.
+
+        Raises:
+            PolicyLoadError: a directory is wrong.
+        """
+        draft = PolicySet.load(self.draft)
+        base = PolicySet.load(self.base) if self.base is not None else None
+        return Rehearsal(draft, base=base, known_obligations=self.known_obligations)
+
+
+def span_of(journal: Path, *, since: datetime | None = None, limit: int | None = DEFAULT_LIMIT) -> Span:
+    """Return the newest `limit` decisions of a journal, none older than `since`; read from the end."""
+    newest = last(journal, 1) if journal.is_dir() else []
+    until = newest[0].seq if newest else 0
+    if until == 0 or limit == 0:
+        return Span(journal, until, until, since)
+    after = _first_since(journal, until, since) - 1 if since is not None else 0
+    if limit is not None and until - after > limit:
+        after = max(after, _nth_newest(journal, limit, since) - 1)
+    return Span(journal, after, until, since)
+
+
+def rehearse(
+    trial: Trial,
+    span: Span,
+    *,
+    processes: int | None = None,
+    tell: Callable[[int, int], None] | None = None,
+) -> Report:
+    """Try a draft on a stretch of the journal; the figures do not depend on the number of processes.
+
+    Args:
+        processes: by default two, or one on a machine with one core; a short stretch is read in this one.
+        tell: is told how many records of how many were read.
+
+    Raises:
+        PolicyLoadError: the draft is wrong, or changed meanwhile.
+    """
+    total, done = span.until - span.after, 0
+    pieces = span.pieces()
+    count = min(2, os.cpu_count() or 1) if processes is None else processes
+    rehearsal = trial.begin()
+    report = rehearsal.report
+    if count <= 1 or (processes is None and total < _WORTH_PROCESSES):
+        for piece in pieces:
+            rehearsal.look_at_all(piece.decisions())
+            done += piece.until - piece.after
+            if tell:
+                tell(done, total)
+        return report
+    # A fresh process for each: this one may hold threads, a terminal and open connections.
+    pool = ProcessPoolExecutor(
+        count, mp_context=multiprocessing.get_context("spawn"), initializer=_start, initargs=(trial, report.draft)
+    )
+    try:
+        waiting = {pool.submit(_look, piece): piece for piece in pieces}
+        for future in as_completed(waiting):
+            part = future.result()
+            if part is None:
+                raise PolicyLoadError([Problem("", 0, 0, "the draft changed while it was being tried")])
+            report.join(part)
+            done += waiting[future].until - waiting[future].after
+            if tell:
+                tell(done, total)
+    finally:
+        pool.shutdown(cancel_futures=True)
+    return report
+
+
+_rehearsal: Rehearsal | None = None
+
+
+def _start(trial: Trial, version: str) -> None:
+    """Load the draft in a new process; a draft that is another one by now is not tried."""
+    global _rehearsal  # noqa: PLW0603  # one a process: loading a draft takes longer than many a piece
+    # The terminal's interrupt reaches the parent, which ends this process.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with suppress(PolicyLoadError):
+        rehearsal = trial.begin()
+        _rehearsal = rehearsal if rehearsal.report.draft == version else None
+
+
+def _look(piece: Span) -> Report | None:
+    if _rehearsal is None:
+        return None
+    _rehearsal.report = Report(draft=_rehearsal.report.draft)
+    return _rehearsal.look_at_all(piece.decisions())
+
+
+def _first_since(journal: Path, until: int, since: datetime) -> int:
+    """Return a number at or shortly before the first record of a time on; times rise, but for a clock that steps."""
+    low, high = 1, until + 1
+    while low < high:
+        middle = (low + high) // 2
+        record = next(read(journal, after=middle - 1), None)
+        if record is None or record.at >= since - _SLACK:
+            high = middle
+        else:
+            low = max(middle + 1, record.seq + 1)
+    return low
+
+
+class _EnoughError(Exception):
+    """The scan has seen what it was to find."""
+
+
+def _nth_newest(journal: Path, count: int, since: datetime | None) -> int:
+    """Return the number of the `count`-th newest decision, or 1."""
+    seen, found = 0, 1
+
+    def is_enough(record: Record) -> bool:
+        nonlocal seen, found
+        if since is not None and record.at < since - _SLACK:
+            raise _EnoughError
+        if record.type == "decision" and (since is None or record.at >= since):
+            seen, found = seen + 1, record.seq
+            if seen == count:
+                raise _EnoughError
+        return False
+
+    try:
+        last(journal, 1, where=is_enough)
+    except _EnoughError:
+        return found
+    return 1
+
+
+def recorded_of(fields: Mapping[str, Any], seq: int) -> Recorded | None:
+    """Read a decision's record for a replay; nothing when it is not of the form that decisions have."""
+    try:
+        reason = _REASONS.get((fields.get("reasons") or [""])[0])
+        version = str(fields.get("policy_version") or "")
+        step_up = fields.get("step_up")
+        outcome = Outcome(
+            Answer(fields["answer"]),
+            reason or Reason.INTERNAL_ERROR,
+            tuple(map(str, fields.get("obligations") or ())),
+            (str(step_up["acr"]), int(step_up["max_age_s"])) if step_up else None,
+            tuple(map(str, fields.get("permissions") or ())),
+            tuple(str(policy[0]) for policy in fields.get("policies") or ()),
+        )
+        return Recorded(
+            id=str(fields["id"]),
+            seq=seq,
+            at=str(fields["at"]),
+            subject=str(fields.get("user") or ""),
+            target=f"{fields.get('application') or '-'}/{fields.get('resource') or '-'}",
+            action=str(fields.get("action") or ""),
+            version=version,
+            outcome=outcome,
+            asked=_asked(fields),
+            is_reached=bool(version) and reason in _AFTER_POLICY,
+        )
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError):
+        return None
+
+
+def recorded_now(decision: Decision, seq: int) -> Recorded:
+    """Read a decision that was just released, for a candidate that watches."""
+    fields = {name: value for name, value in decision.record().items() if name != "personal"}
+    found = recorded_of(fields, seq)
+    assert found is not None
+    return replace(found, asked=getattr(decision, "asked", None))
+
+
+def _asked(fields: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """Return what a decision asked; of one that repeats another, with its own path."""
+    asked = (fields.get("personal") or {}).get("asked")
+    if not isinstance(asked, dict):
+        return None
+    if not fields.get("repeats"):
+        return asked
+    path = str(fields["path"])
+    # A path that was cut is not what was asked; without it nothing is said rather than something wrong.
+    if len(path) >= _LONGEST_PATH:
+        return None
+    request = asked["request"]
+    context = request["context"]
+    if "http" not in context:
+        return asked
+    return {**asked, "request": {**request, "context": {**context, "http": {**context["http"], "path": path}}}}
+
+
+__all__: Sequence[str] = ("DEFAULT_LIMIT", "Span", "Trial", "recorded_now", "recorded_of", "rehearse", "span_of")

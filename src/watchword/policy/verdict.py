@@ -1,0 +1,90 @@
+"""What the policies' answer means at a door: a forbid wins, silence and errors deny. The decision and replay share it.
+
+A forbid whose annotations say what would satisfy it is softer than a denial: `@step_up("mfa") @max_age("15m")`,
+`@approval("...")`. A permit may carry obligations, and one that nobody can carry out denies.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from typing import Final, NamedTuple
+
+from watchword.kernel import Acr, Answer, Obligation, Reason
+from watchword.policy.model import Effect, PolicyAnswer, PolicyRef
+
+_SPAN: Final = re.compile(r"(\d{1,5})([smh])")
+_SECONDS: Final = {"s": 1, "m": 60, "h": 3600}
+_STEP_UP_ACR: Final = {"mfa": Acr.MULTI_FACTOR, "phishing_resistant": Acr.PHISHING_RESISTANT}
+_LONGEST_AGE_S: Final = 24 * 3600
+_FAILURES: Final = {"policy_missing": Reason.POLICY_MISSING, "schema_misfit": Reason.SCHEMA_MISFIT}
+
+
+class Verdict(NamedTuple):
+    """What one question to the policies came to.
+
+    Attributes:
+        step_up: with the answer step-up, the least authentication context and its greatest age in seconds.
+    """
+
+    answer: Answer
+    reason: Reason
+    obligations: tuple[Obligation, ...] = ()
+    step_up: tuple[Acr, int] | None = None
+
+
+_ALLOWED: Final = Verdict(Answer.ALLOW, Reason.POLICY_PERMITS)
+_FORBIDDEN: Final = Verdict(Answer.DENY, Reason.POLICY_FORBIDS)
+_SILENT: Final = Verdict(Answer.DENY, Reason.POLICY_SILENT)
+
+
+def verdict_of(answer: PolicyAnswer, known_obligations: AbstractSet[str] | None) -> Verdict:
+    """Return what an answer means.
+
+    Args:
+        known_obligations: what every door can do; another one denies. Nothing for a rehearsal that asks of policies
+            alone, where every obligation counts as known.
+    """
+    if answer.effect is Effect.PERMIT:
+        return _permitted(answer.determining, known_obligations)
+    if answer.effect is Effect.FORBID:
+        return _forbidden(answer.determining)
+    if answer.effect is Effect.SILENT:
+        return _SILENT
+    return Verdict(Answer.DENY, _FAILURES.get(answer.code, Reason.POLICY_ERROR))
+
+
+def _permitted(determining: Sequence[PolicyRef], known_obligations: AbstractSet[str] | None) -> Verdict:
+    names = {ref.annotations["obligation"] for ref in determining if "obligation" in ref.annotations}
+    if not names:
+        return _ALLOWED
+    obligations = tuple(Obligation(name) for name in sorted(names))
+    if known_obligations is not None and not names <= known_obligations:
+        return Verdict(Answer.DENY, Reason.OBLIGATION_UNKNOWN, obligations)
+    return Verdict(Answer.ALLOW, Reason.POLICY_PERMITS, obligations)
+
+
+def _forbidden(determining: Sequence[PolicyRef]) -> Verdict:
+    """A forbid wins; only if every one of them says what would satisfy it is the answer softer than deny."""
+    annotations = [ref.annotations for ref in determining]
+    if annotations and all("step_up" in each for each in annotations):
+        step_up = _strictest(annotations)
+        if step_up is not None:
+            return Verdict(Answer.STEP_UP, Reason.POLICY_ASKS_STEP_UP, step_up=step_up)
+    elif annotations and all("step_up" in each or "approval" in each for each in annotations):
+        return Verdict(Answer.APPROVAL, Reason.POLICY_ASKS_APPROVAL)
+    return _FORBIDDEN
+
+
+def _strictest(annotations: Sequence[Mapping[str, str]]) -> tuple[Acr, int] | None:
+    """Join what several policies ask: the strongest class, the shortest age. Nothing when one cannot be read."""
+    acr, max_age_s = Acr.MULTI_FACTOR, _LONGEST_AGE_S
+    for each in annotations:
+        wanted = _STEP_UP_ACR.get(each["step_up"])
+        span = _SPAN.fullmatch(each.get("max_age", "15m"))
+        if wanted is None or span is None:
+            return None
+        acr = max(acr, wanted, key=lambda a: a.strength)
+        max_age_s = min(max_age_s, int(span[1]) * _SECONDS[span[2]])
+    return acr, max_age_s
