@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -32,6 +33,79 @@ def run_tests(context: typer.Context, directory: _Directory = None) -> None:
         raise typer.Exit(EXIT_FOUND_WRONG)
 
 
+def coverage(
+    context: typer.Context,
+    directory: _Directory = None,
+    minimum: Annotated[int, typer.Option(min=0, max=100, help="Least percentage of clauses.")] = 0,
+    branches: Annotated[int, typer.Option("--minimum-branches", min=0, max=100, help="And of branches.")] = 0,
+    text: Annotated[
+        bool, typer.Option("--text", help="Print the policies with marks, not only what is missing.")
+    ] = False,
+) -> None:
+    """Show which clauses and branches of policies the tests reach; exit code 4 when it is less than the minimum."""
+    from watchword.policy.trials import cover, joined, percent, shortfalls  # noqa: PLC0415  # quick help
+
+    shell = shell_of(context)
+    policies, suite = _load(shell, directory or shell.settings().policy_directory)
+    requests = (trial.request for trial in suite.trials)
+    found = cover(policies.bundle, _with_progress(shell, requests, len(suite.trials), "covering"))
+    wanted = joined(suite.minimum, {"clauses": minimum, "branches": branches})
+    short = list(shortfalls(found, wanted))
+    if shell.is_json:
+        shell.say(
+            "policy coverage",
+            clauses=found.clauses,
+            branches=found.branches,
+            minimum=wanted,
+            is_enough=not short,
+            policies=[_cover_row(one) | {"missing": _missing(one)} for one in found.policies],
+        )
+    else:
+        shell.show(
+            [_cover_row(one) for one in found.policies],
+            *("policy", "place", "asked", "applied", "failed", "clauses", "branches"),
+            empty="there are no policies, so everything is denied",
+        )
+        _print_texts(found, every=text)
+        tests = f"{len(suite.trials)} tests"
+        print(f"\n{tests} cover {percent(found.clauses)} of the clauses and {percent(found.branches)} of the branches")
+        for problem in short:
+            print(one_line(str(problem)))
+    if short:
+        raise typer.Exit(EXIT_FOUND_WRONG)
+
+
+def _cover_row(one: Any) -> dict[str, Any]:
+    return {
+        "policy": one.policy.id,
+        "place": f"{one.policy.path}:{one.policy.line}",
+        "asked": one.asked,
+        "applied": one.applied,
+        "failed": one.failed,
+        "clauses": "{} of {}".format(*one.counted_clauses),
+        "branches": "{} of {}".format(*one.counted_branches),
+    }
+
+
+def _missing(one: Any) -> list[dict[str, str]]:
+    never = [] if one.applied else [{"clause": one.policy.id, "missing": "never applied"}]
+    return never + [
+        {"clause": one.policy.text[slice(*clause.span)], "missing": clause.missing}
+        for clause in one.clauses
+        if clause.missing
+    ]
+
+
+def _print_texts(found: Any, *, every: bool) -> None:
+    from watchword.policy.trials import annotated, lacking  # noqa: PLC0415  # as above
+
+    for one in found.policies if every else lacking(found):
+        print()
+        print(one_line(f"{one.policy.path}: {one.policy.id}" + ("" if one.applied else ", which never applied")))
+        for line in annotated(one):
+            print(one_line(line).rstrip())
+
+
 def _load(shell: Shell, directory: Path) -> tuple[Any, Any]:
     from watchword.policy import PolicyLoadError, PolicySet  # noqa: PLC0415  # quick help
     from watchword.policy.trials import read_suite  # noqa: PLC0415  # as above
@@ -49,16 +123,19 @@ def _load(shell: Shell, directory: Path) -> tuple[Any, Any]:
 
 
 def _run(shell: Shell, policies: Any, suite: Any) -> list[Any]:
+    from watchword.policy.trials import run_trials  # noqa: PLC0415  # as above
+
+    return list(_with_progress(shell, run_trials(policies, suite.trials), len(suite.trials), "testing"))
+
+
+def _with_progress(shell: Shell, running: Iterable[Any], total: int, what: str) -> Iterable[Any]:
     from rich.console import Console  # noqa: PLC0415  # as above
     from rich.progress import track  # noqa: PLC0415  # as above
 
-    from watchword.policy.trials import run_trials  # noqa: PLC0415  # as above
-
     console = Console(stderr=True)
-    running = run_trials(policies, suite.trials)
     if shell.is_json or not console.is_terminal:
-        return list(running)
-    return list(track(running, "testing", total=len(suite.trials), console=console, transient=True))
+        return running
+    return track(running, what, total=total, console=console, transient=True)
 
 
 def _row(outcome: Any) -> dict[str, Any]:

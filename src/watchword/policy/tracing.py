@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from watchword.policy.emit import Types, compile_conditions
+from watchword.policy.index import Constraint, Scope
 from watchword.policy.load import Est
+from watchword.policy.model import EntityUid
 
 _JOINS: Final = ("&&", "||", "!", "if-then-else")
 
@@ -153,3 +156,50 @@ def run_of(node: Any, name: str) -> list[Any]:
         found.append(node[name]["right"])
         node = node[name]["left"]
     return [node, *reversed(found)]
+
+
+# ---- the head --------------------------------------------------------------------------------------------------------
+
+
+def head_holds(scope: Scope, asked: tuple[Any, ...]) -> tuple[bool, bool, bool]:
+    """Tell whether principal, action and resource each fit a policy's head.
+
+    Args:
+        asked: as an evaluator prepares it.
+    """
+    principal, action, resource = asked[:3]
+    principals, resources, actions = asked[7:10]
+    return (
+        _side_holds(scope.principal, principal, principals),
+        scope.admits_action(action, actions),
+        _side_holds(scope.resource, resource, resources),
+    )
+
+
+def _side_holds(wanted: Constraint, uid: EntityUid, above: AbstractSet[EntityUid]) -> bool:
+    return (
+        wanted.admits(uid.type)
+        and (wanted.anchor is None or wanted.anchor in above)
+        and (not wanted.is_exact or wanted.anchor == uid)
+    )
+
+
+def head_texts(scope: Scope) -> dict[str, str]:
+    """Write principal, action and resource of a head as Cedar does; one that asks nothing is its name alone."""
+    return {
+        "principal": _side_text("principal", scope.principal),
+        "action": _action_text(scope),
+        "resource": _side_text("resource", scope.resource),
+    }
+
+
+def _side_text(name: str, wanted: Constraint) -> str:
+    text = f"{name} is {wanted.type}" if wanted.type else name
+    return f"{text} {'==' if wanted.is_exact else 'in'} {wanted.anchor}" if wanted.anchor else text
+
+
+def _action_text(scope: Scope) -> str:
+    if scope.actions is None:
+        return "action"
+    listed = ", ".join(map(str, sorted(scope.actions)))
+    return f"action == {listed}" if scope.is_exact_action else f"action in [{listed}]"

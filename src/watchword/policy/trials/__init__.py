@@ -3,7 +3,29 @@
 Publishes `read_suite`, `run_trials`, `cover`, `gate`. Refuses to count a clause that nothing has shown to matter.
 """
 
+from watchword.policy.trials.coverage import ClauseCover, Coverage, Covering, PolicyCover, annotated, cover, lacking
+from watchword.policy.trials.gate import failures, gate, joined, percent, shortfalls
 from watchword.policy.trials.running import Outcome, run_trials, verdict_of
 from watchword.policy.trials.tables import Suite, Trial, Verdict, read_suite
 
-__all__ = ["Outcome", "Suite", "Trial", "Verdict", "read_suite", "run_trials", "verdict_of"]
+__all__ = [
+    "ClauseCover",
+    "Coverage",
+    "Covering",
+    "Outcome",
+    "PolicyCover",
+    "Suite",
+    "Trial",
+    "Verdict",
+    "annotated",
+    "cover",
+    "failures",
+    "gate",
+    "joined",
+    "lacking",
+    "percent",
+    "read_suite",
+    "run_trials",
+    "shortfalls",
+    "verdict_of",
+]
