@@ -101,15 +101,16 @@ def test_no_shipped_policy_can_change_without_a_test_that_notices(tmp_path: Path
         copy.parent.mkdir(exist_ok=True)
         copy.write_bytes(path.read_bytes())
     source = (SHIPPED / name).read_text()
-    for old, new in (
+    changes = (
         ("< 15", "<= 15"),
         ('"noncompliant"', '"unknown"'),
         ("is_suspicious", "is_allowed"),
-        ("== ", "!= "),
-    ):
-        changed = source.replace(f"{old}", new) if old != "== " else source.replace('posture == "', 'posture != "')
-        if changed != source:
-            (tmp_path / name).write_text(changed)
+        ('posture == "', 'posture != "'),
+        ("mfa.is_verified", "device.is_known"),
+    )
+    for old, new in changes:
+        if old in source:
+            (tmp_path / name).write_text(source.replace(old, new))
             assert any("failed" in str(problem) for problem in gate(tmp_path)), (old, new)
     (tmp_path / name).write_text(source.replace("permit (", "forbid (").replace("unless", "when"))
     assert gate(tmp_path) != ()
@@ -184,7 +185,7 @@ def test_a_directory_without_tests_is_an_empty_suite(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (("context: base", "context: bass"), "b.yaml:1:84: no context `bass` is described; did you mean `base`?"),
+        (("context: base", "context: bass"), "b.yaml:1:86: no context `bass` is described; did you mean `base`?"),
         (("principal: kim", "principal: kin"), "b.yaml:1:21: no entity `kin` is described"),
         (("expect: permit", "expect: permits"), "no such decision; expected `permit`, `forbid`, `step_up`"),
         (("expect: permit", "expct: permit"), "no key `expct` is known here"),
