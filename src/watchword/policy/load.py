@@ -6,7 +6,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,13 @@ import cedarpy
 
 from watchword.policy import text
 from watchword.policy.errors import PolicyLoadError, Problem
+from watchword.policy.obligations import (
+    ANNOTATION,
+    OBLIGATIONS_FILE,
+    ObligationBook,
+    attached_names,
+    read_obligations,
+)
 
 DEFAULT_DIRECTORY = Path(__file__).parent / "default"
 DEFAULT_SCHEMA = DEFAULT_DIRECTORY / "watchword.cedarschema"
@@ -35,6 +42,7 @@ class WrittenPolicy:
     path: str
     line: int
     text: str
+    column: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,20 +53,22 @@ class Bundle:
         policies: static policies and linked templates, in the order of ids; ready to evaluate.
         templates: templates by id; they permit nothing until they are linked.
         schema: Cedar's own rendering of the whole schema.
-        version: SHA-256 in hexadecimal over policies, links and schema; comments and layout do not count.
+        version: SHA-256 in hexadecimal over policies, links, schema and obligations; comments and layout do not count.
+        obligations: what the names in `@obligation` annotations mean.
     """
 
     policies: tuple[WrittenPolicy, ...]
     templates: tuple[WrittenPolicy, ...]
     schema: str
     version: str
+    obligations: ObligationBook = field(default_factory=ObligationBook)
 
 
 EMPTY = Bundle((), (), "", hashlib.sha256(b"").hexdigest())
 
 
 def load_bundle(directory: Path, *, schema: Path | None = DEFAULT_SCHEMA) -> Bundle:
-    """Read `*.cedar`, `*.cedarschema` and `links.json` of a directory.
+    """Read `*.cedar`, `*.cedarschema`, `links.json` and `obligations.yaml` of a directory.
 
     Args:
         directory: may be missing or empty; the set is then empty, and an empty set denies.
@@ -71,6 +81,7 @@ def load_bundle(directory: Path, *, schema: Path | None = DEFAULT_SCHEMA) -> Bun
     schema_text, known = reader.schema(schema)
     found = [policy for path in reader.paths("*.cedar") for policy in reader.policies(path, schema_text, known)]
     reader.refuse_twins(found)
+    obligations = reader.obligations(found)
     reader.raise_if_wrong()
     templates = tuple(policy for policy in found if _is_template(policy.est))
     links = reader.links({template.id: template for template in templates}, {policy.id for policy in found})
@@ -79,11 +90,13 @@ def load_bundle(directory: Path, *, schema: Path | None = DEFAULT_SCHEMA) -> Bun
     reader.raise_if_wrong()
     policies = [policy for policy in found if not _is_template(policy.est)] + links
     ordered = tuple(sorted(policies, key=lambda policy: policy.id))
-    return Bundle(ordered, templates, schema_text, _version(ordered, schema_text))
+    return Bundle(ordered, templates, schema_text, _version(ordered, schema_text, obligations), obligations)
 
 
-def _version(policies: tuple[WrittenPolicy, ...], schema: str) -> str:
-    canonical = {"policies": {policy.id: policy.est for policy in policies}, "schema": schema}
+def _version(policies: tuple[WrittenPolicy, ...], schema: str, obligations: ObligationBook) -> str:
+    canonical: dict[str, Any] = {"policies": {policy.id: policy.est for policy in policies}, "schema": schema}
+    if len(obligations):
+        canonical["obligations"] = obligations.fingerprint()
     return hashlib.sha256(json.dumps(canonical, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
@@ -152,8 +165,8 @@ class _Reader:
         for number, statement in enumerate(cut):
             est = ests[f"policy{number}"]
             name = est.get("annotations", {}).get("id") or f"{path.name}#{number + 1}"
-            line, _ = text.line_and_column(source, statement.start)
-            found.append(WrittenPolicy(name, est, path.name, line, statement.text))
+            line, column = text.line_and_column(source, statement.start)
+            found.append(WrittenPolicy(name, est, path.name, line, statement.text, column))
         return found
 
     def _is_too_deep(self, path: str, source: str) -> bool:
@@ -172,6 +185,28 @@ class _Reader:
                 self._problems.append(
                     Problem(policy.path, policy.line, 1, message, expected="an id of its own", policy=policy.id)
                 )
+
+    def obligations(self, found: list[WrittenPolicy]) -> ObligationBook:
+        """Read `obligations.yaml`; where there is one, each name that a policy attaches must be in it.
+
+        # Prevents: a misspelt name that denies everything the policy permits, on the day somebody needs it.
+        """
+        try:
+            book = read_obligations(self._directory)
+        except PolicyLoadError as error:
+            self._problems += error.problems
+            return ObligationBook()
+        known = frozenset(book)
+        for policy in found if book.is_written else ():
+            annotations = policy.est.get("annotations", {})
+            for name in attached_names(annotations[ANNOTATION] or "") if ANNOTATION in annotations else ():
+                if name not in known:
+                    near, words = (
+                        text.nearest(name, known),
+                        f"no obligation `{name}` is defined in `{OBLIGATIONS_FILE}`",
+                    )
+                    self._problems.append(Problem(policy.path, policy.line, 0, words, nearest=near, policy=policy.id))
+        return book
 
     def links(self, templates: dict[str, WrittenPolicy], taken: set[str]) -> list[WrittenPolicy]:
         """Read `links.json`: `[{"template": ID, "id": ID, "values": {"?principal": {"type": T, "id": I}}}]`."""
