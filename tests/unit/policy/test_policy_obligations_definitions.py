@@ -1,0 +1,147 @@
+"""What a policy directory says about obligations, right and wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from watchword.kernel import EXCLUDE, Aggregate, Anonymise, Generalise, Hash, Mask, Tokenize, merge, parse_path
+from watchword.policy import PolicyLoadError, PolicySet
+
+PERMIT = '@id("p") @obligation("{}") permit (principal, action, resource);'
+GOOD = """
+obligations:
+  hide_payment: {kind: exclude, fields: ["**.payment_info"]}
+  only_name: {kind: include, fields: ["customers[*].name", "customers[*].city"]}
+  mask_ssn: {kind: mask, fields: ["customers[*].ssn"], keep_last: 4, description: for the help desk}
+  hash_name: {kind: hash, fields: ["customers[*].name"]}
+  token_mail: {kind: tokenize, fields: ["customers[*].email"], context: mail}
+  by_year: {kind: generalise, fields: ["customers[*].born"], to: year}
+  ranges: {kind: generalise, fields: ["customers[*].spent"], to: range, width: 100}
+  zip: {kind: generalise, fields: ["customers[*].zip"], to: prefix, keep: 3}
+  net: {kind: generalise, fields: ["customers[*].ip"], to: network}
+  crowd: {kind: anonymise, fields: ["customers"], by: [zip, born], least: 3}
+  figures: {kind: aggregate, fields: ["customers"], by: [city], sum: [spent], mean: [spent]}
+  record_it: {kind: application}
+"""
+
+
+def load(directory: Path, obligations: str | None, attached: str = "mask_ssn") -> PolicySet:
+    (directory / "a.cedar").write_text(PERMIT.format(attached))
+    if obligations is not None:
+        (directory / "obligations.yaml").write_text(obligations)
+    return PolicySet.load(directory)
+
+
+def problem(directory: Path, obligations: str, attached: str = "x") -> str:
+    with pytest.raises(PolicyLoadError) as caught:
+        load(directory, obligations, attached)
+    return str(caught.value.problems[0])
+
+
+def test_each_kind_becomes_its_rule(tmp_path: Path) -> None:
+    book = load(tmp_path, GOOD).bundle.obligations
+
+    def rule(name: str) -> object:
+        rules = book.named(name).rules
+        assert rules is not None
+        [(_, found)] = rules.fields or rules.groups
+        return found
+
+    assert rule("hide_payment") == EXCLUDE
+    assert rule("mask_ssn") == Mask(4)
+    assert rule("hash_name") == Hash("hash_name")
+    assert rule("token_mail") == Tokenize("mail")
+    assert rule("by_year") == Generalise("year")
+    assert rule("ranges") == Generalise("range", (100,))
+    assert rule("zip") == Generalise("prefix", (3,))
+    assert rule("net") == Generalise("network", (24, 48))
+    assert rule("crowd") == Anonymise(frozenset({"zip", "born"}), 3)
+    measures = frozenset({("count", ""), ("sum", "spent"), ("mean", "spent")})
+    assert rule("figures") == Aggregate(frozenset({"city"}), measures, 5)
+    included = book.named("only_name").rules
+    assert included is not None
+    assert included.includes == {frozenset({parse_path("customers[*].name"), parse_path("customers[*].city")})}
+    assert book.named("record_it").is_for_application
+    assert len(book) == 12
+
+
+def test_what_all_satisfied_permits_attach_applies_each_once(tmp_path: Path) -> None:
+    book = load(tmp_path, GOOD).bundle.obligations
+    annotations = [{"obligation": "mask_ssn , hide_payment"}, {}, {"obligation": "mask_ssn"}]
+    assert [found.name for found in book.attached(annotations)] == ["hide_payment", "mask_ssn"]
+    assert book.attached([{}]) == ()
+
+
+@pytest.mark.parametrize("attached", ["", "mask_ssn,", ",", "nobody"])
+def test_a_name_that_nobody_defined_says_nothing_of_what_to_do(tmp_path: Path, attached: str) -> None:
+    book = load(tmp_path, GOOD).bundle.obligations
+    found = book.attached([{"obligation": attached}])
+    assert any(each.rules is None and not each.is_for_application for each in found)
+
+
+def test_a_misspelt_name_in_a_policy_is_told_where_it_stands(tmp_path: Path) -> None:
+    told = problem(tmp_path, GOOD, "mask_snn")
+    assert told == "a.cedar:1: no obligation `mask_snn` is defined in `obligations.yaml`; did you mean `mask_ssn`?"
+
+
+def test_without_definitions_names_are_left_to_the_doors(tmp_path: Path) -> None:
+    policies = load(tmp_path, None, "record")
+    assert not policies.bundle.obligations.is_written
+
+
+def test_a_changed_obligation_is_another_version(tmp_path: Path) -> None:
+    first = load(tmp_path, GOOD).version
+    assert load(tmp_path, GOOD + "# a comment\n").version == first
+    assert load(tmp_path, GOOD.replace("keep_last: 4", "keep_last: 2")).version != first
+
+
+@pytest.mark.parametrize(
+    ("entry", "words"),
+    [
+        ("x: {kind: exlude, fields: [a]}", "obligations.yaml:2:13: no kind `exlude` of obligation"),
+        ("x: {kind: mask}", "the key `fields` is missing"),
+        ("x: {kind: mask, fields: []}", "there is no field"),
+        ("x: {kind: mask, fields: ['a..b']}", "no path: the path breaks at character 2"),
+        ("x: {kind: mask, fields: ['a.**']}", "a path cannot end in `**`"),
+        ("x: {kind: mask, fields: [a], keep_last: 5}", "a mask keeps at most 4 characters"),
+        ("x: {kind: mask, fields: [a], keep_last: -1}", "expected a whole number"),
+        ("x: {kind: exclude, fields: [a], keep_last: 1}", "no key `keep_last` is known here"),
+        ("x: {kind: generalise, fields: [a]}", "the key `to` is missing"),
+        ("x: {kind: generalise, fields: [a], to: weeks}", "values are not made coarser in such a way"),
+        ("x: {kind: generalise, fields: [a], to: range}", "the key `width` is missing"),
+        ("x: {kind: generalise, fields: [a], to: range, width: 0}", "values are not made coarser in such a way"),
+        ("x: {kind: generalise, fields: [a], to: year, width: 3}", "`width` has no meaning for `year`"),
+        ("x: {kind: generalise, fields: [a], to: network, v4: 32}", "values are not made coarser in such a way"),
+        ("x: {kind: anonymise, fields: [a], least: 1, by: [z]}", "expected a whole number from 2"),
+        ("x: {kind: anonymise, fields: [a]}", "a list is made anonymous by fields"),
+        ("x: {kind: anonymise, fields: ['**.a'], by: [z]}", "the path of a list has names and `[*]` only"),
+        ("x: {kind: aggregate, fields: [a], by: [count]}", "other than `count`"),
+        ("x: {kind: hash, fields: [a], context: ''}", "a context has 1 to 64 characters"),
+        ("x y: {kind: hash, fields: [a]}", "this cannot be a name"),
+        ("x: [kind]", "a list where a mapping belongs"),
+    ],
+)
+def test_a_wrong_definition_is_told_with_its_place(tmp_path: Path, entry: str, words: str) -> None:
+    told = problem(tmp_path, f"obligations:\n  {entry}\n")
+    assert words in told
+    assert told.startswith("obligations.yaml:2:")
+
+
+def test_every_wrong_definition_is_told(tmp_path: Path) -> None:
+    with pytest.raises(PolicyLoadError) as caught:
+        load(tmp_path, "obligations:\n  a: {kind: mask}\n  b: {kind: nothing}\n")
+    assert len([found for found in caught.value.problems if found.path == "obligations.yaml"]) == 2
+
+
+def test_an_obligation_too_long_to_carry_is_refused(tmp_path: Path) -> None:
+    paths = ", ".join(f"'customers[*].a_rather_long_name_of_a_field_{n}'" for n in range(100))
+    assert "longer than 3072 bytes" in problem(tmp_path, f"obligations:\n  x: {{kind: mask, fields: [{paths}]}}\n")
+
+
+def test_two_obligations_for_one_field_meet_in_the_stricter(tmp_path: Path) -> None:
+    text = "obligations:\n  a: {kind: mask, fields: [x], keep_last: 4}\n  b: {kind: mask, fields: [x], keep_last: 2}\n"
+    book = load(tmp_path, text, "a, b").bundle.obligations
+    rules = frozenset(found.rules for found in book.attached([{"obligation": "a,b"}]) if found.rules is not None)
+    assert merge(rules).fields == {(parse_path("x"), Mask(2))}
