@@ -1,0 +1,112 @@
+"""What Watchword itself knows of entities. Whatever stands here, no caller can say otherwise.
+
+Users and their groups come from the fact base, applications, resources and permissions from the configuration, the rest
+from the file of entities. Everything of the namespace `Watchword` is described here or not at all.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from watchword.decision import Application
+from watchword.enforcement.authzen.names import OWN_NAMESPACE
+from watchword.enforcement.authzen.ports import People
+from watchword.identity import UserFacts
+from watchword.policy import Entity, EntityUid
+
+USER_TYPE = f"{OWN_NAMESPACE}::User"
+_GROUP = f"{OWN_NAMESPACE}::Group"
+
+
+def is_own(type_: str) -> bool:
+    """Tell whether Watchword alone describes entities of a type."""
+    return type_.startswith(f"{OWN_NAMESPACE}::")
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """One picture of what is known; consistent for as long as a call holds it.
+
+    Attributes:
+        entities: by name.
+        users: of this node, by identifier and by name.
+        misfits: entities of the file that do not fit the schema, with what is wrong; a question about one is denied.
+    """
+
+    entities: Mapping[EntityUid, Entity]
+    users: Mapping[str, UserFacts]
+    misfits: Mapping[EntityUid, str]
+    listed: Mapping[str, Sequence[str]]
+
+    def user(self, name: str) -> UserFacts | None:
+        """Return a user by identifier or, where none has it, by sign-in name."""
+        return self.users.get(name)
+
+    def after(self, type_: str, last: str | None) -> Sequence[str]:
+        """Return the identifiers of a type in their order, from behind one of them."""
+        every = self.listed.get(type_, ())
+        return every if last is None else every[bisect_right(every, last) :]
+
+
+class Knowledge:
+    """Make pictures, anew only when something changed."""
+
+    def __init__(self, people: People, applications: Sequence[Application]) -> None:
+        self._people = people
+        self._own = _configured(applications)
+        self._made: tuple[int, object, Known] | None = None
+
+    def picture(self, filed: Mapping[EntityUid, Entity], misfits: Mapping[EntityUid, str]) -> Known:
+        """Return what is known now.
+
+        Args:
+            filed: the entities of the file, fitting the schema in force; the same mapping while nothing changed.
+        """
+        version = self._people.version
+        if self._made is not None and self._made[0] == version and self._made[1] is filed:
+            return self._made[2]
+        entities: dict[EntityUid, Entity] = {uid: found for uid, found in filed.items() if not is_own(uid.type)}
+        entities |= self._own
+        users: dict[str, UserFacts] = {}
+        people = sorted(self._people.users(), key=lambda user: user.id)
+        for user in people:
+            entities |= _described(user)
+            users[user.name] = user
+        # Identifiers last. Prevents: a user who takes another's identifier for a name and is asked about instead.
+        users |= {user.id: user for user in people}
+        listed: dict[str, list[str]] = {}
+        for uid in sorted(entities):
+            listed.setdefault(uid.type, []).append(uid.id)
+        known = Known(entities, users, misfits, listed)
+        self._made = version, filed, known
+        return known
+
+
+def _described(user: UserFacts) -> dict[EntityUid, Entity]:
+    """Say of a user what the decision point says; a test holds the two together."""
+    uid = EntityUid(USER_TYPE, user.id)
+    groups = tuple(EntityUid(_GROUP, name) for name in sorted(user.groups))
+    attributes: dict[str, str | bool] = {
+        "name": user.name,
+        "is_administrator": user.is_administrator,
+        "is_privileged": user.is_privileged,
+    }
+    if user.email is not None:
+        attributes["email"] = user.email
+    return {uid: Entity(uid, attributes, groups)} | {group: Entity(group) for group in groups}
+
+
+def _configured(applications: Sequence[Application]) -> dict[EntityUid, Entity]:
+    found: dict[EntityUid, Entity] = {}
+    for app in applications:
+        application = EntityUid(f"{OWN_NAMESPACE}::Application", app.name)
+        found[application] = Entity(application, {"sensitivity": app.resources[-1].sensitivity.value})
+        for rule in app.resources:
+            uid = EntityUid(f"{OWN_NAMESPACE}::Resource", f"{app.name}/{rule.name}")
+            found[uid] = Entity(uid, {"sensitivity": rule.sensitivity.value}, (application,))
+        for permission in app.permissions:
+            uid = EntityUid(f"{OWN_NAMESPACE}::Permission", f"{app.name}/{permission}")
+            found[uid] = Entity(uid, {}, (application,))
+    return found

@@ -1,0 +1,66 @@
+"""What the API needs of the rest of a node."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Protocol
+
+from watchword.identity import UserFacts
+from watchword.policy import EntityUid, PolicyAnswer, PolicyRequest
+
+
+class People(Protocol):
+    """The users of this node, in memory."""
+
+    @property
+    def version(self) -> int:
+        """Count changes."""
+        ...
+
+    def age_s(self) -> float:
+        """Return how old the picture may be; infinite while there is none."""
+        ...
+
+    def users(self) -> Iterable[UserFacts]:
+        """Return every user."""
+        ...
+
+
+class Journal(Protocol):
+    """Where decisions are proved."""
+
+    async def append(self, record: dict[str, Any]) -> int:
+        """Make a record durable and return its number; raise when that is impossible."""
+        ...
+
+
+class Seals(Protocol):
+    """Keeps the tokens of pages opaque and whole."""
+
+    def seal(self, plaintext: bytes, *, purpose: str, context: str) -> bytes:
+        """Encrypt and authenticate."""
+        ...
+
+    def open(self, sealed: bytes, *, purpose: str, context: str) -> bytes:
+        """Decrypt, or raise a `WatchwordError`."""
+        ...
+
+
+class Relations(Protocol):
+    """Who and what relations name, where a node has relations: candidates for searches, nothing more."""
+
+    def subjects(self, resource: EntityUid, subject_type: str) -> Iterable[str]:
+        """Return identifiers of subjects of a type that have some relation to a resource."""
+        ...
+
+    def resources(self, subject: EntityUid, resource_type: str) -> Iterable[str]:
+        """Return identifiers of resources of a type that a subject has some relation to."""
+        ...
+
+
+class Duties(Protocol):
+    """What the policies that settled an answer oblige the enforcement point to."""
+
+    def of(self, answer: PolicyAnswer, request: PolicyRequest) -> Sequence[Mapping[str, Any]] | None:
+        """Return obligations in the draft profile's form, `id` left out; nothing when one is not known here."""
+        ...
