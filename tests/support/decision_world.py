@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -265,9 +265,9 @@ class DecisionWorld:
             )
             await self.trust.observe([replace(made, at=now - ago)])
 
-    async def list_network(self, kind: NetworkList, network: str) -> None:
+    async def list_network(self, kind: NetworkList, network: str, expires_at: datetime | None = None) -> None:
         listing = NetworkListing(self.database, self.clock, self.entropy)
-        await listing.add(kind, network, reason="because", actor="test")
+        await listing.add(kind, network, reason="because", actor="test", expires_at=expires_at)
         await self.networks.load()
 
 

@@ -23,6 +23,8 @@ def explain_record(record: Mapping[str, Any]) -> Iterator[str]:
     where = f"{record['method']} {record['host']}{record['path']}"
     yield f"{who} {_VERDICTS.get(record['answer'], record['answer'])}: {where}"
     yield f"at {record['at']}, decided in {record.get('cost_us', 0)} us, reference {record['id']}"
+    if record.get("repeats"):
+        yield f"on the facts of {record['repeats']}, all of which still held"
     yield ""
     yield "Why"
     for code in record.get("reasons") or ():

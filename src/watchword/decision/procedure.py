@@ -15,10 +15,10 @@ from watchword.decision.asking import PolicyGate
 from watchword.decision.case import Case
 from watchword.decision.model import AccessRequest, Decision, StepUp
 from watchword.decision.paths import read_path
+from watchword.decision.recognition import DeviceHandles, posture_of
 from watchword.decision.reuse import Reuse
 from watchword.decision.sources import Sources
 from watchword.decision.vocabulary import context_of
-from watchword.devices import DeviceFacts, verify_device_handle
 from watchword.identity import SessionFacts, UserFacts, network_of
 from watchword.kernel import Acr, Answer, Clock, DecisionId, DeviceId, Entropy, Reason, RiskLevel, Sensitivity
 from watchword.policy import Value
@@ -26,9 +26,7 @@ from watchword.trust import Evidence, Sighting, Standing, assess
 
 _LONGEST_IP: Final = 45
 _NO_NETWORK: Final = "unknown"
-_REMEMBERED_HANDLES: Final = 20_000
 _CLOCK_SKEW: Final = timedelta(seconds=5)
-_POSTURE_FRESH: Final = timedelta(hours=24)
 _PORTAL_PROFILE: Final = "additive"
 
 
@@ -42,7 +40,7 @@ class Procedure:
         self._by_host = {host: app for app in sources.applications for host in app.hosts}
         self._policy = PolicyGate(sources.applications, sources.policies, sources.known_obligations)
         self._reuse = Reuse(sources, entropy)
-        self._device_handles: dict[tuple[str, str], DeviceId] = {}
+        self._device_handles = DeviceHandles(sources.device_key)
         self._anchor: tuple[datetime, float] | None = None
         self.failure: str | None = None
 
@@ -262,25 +260,13 @@ class Procedure:
         if case.supposed is not None:
             device_id = session.device_id
         else:
-            device_id = self._device_of(handle, case.request.host) if handle else None
+            device_id = self._device_handles.read(handle, case.request.host) if handle else None
         # Prevents: a session handle carried into another browser that we know to be another one.
         if device_id is not None and session.device_id is not None and device_id != session.device_id:
             case.settle(Answer.DENY, Reason.SESSION_MISBOUND)
             return False
         self._accept_device(case, case.user, device_id)
         return True
-
-    def _device_of(self, handle: str, host: str) -> DeviceId | None:
-        """Verify a device handle, once: what a right handle proves never changes. Wrong ones are not remembered."""
-        known = self._device_handles.get((handle, host))
-        if known is not None:
-            return known
-        device_id = verify_device_handle(self._sources.device_key, handle, host)
-        if device_id is not None:
-            if len(self._device_handles) >= _REMEMBERED_HANDLES:
-                self._device_handles.clear()
-            self._device_handles[handle, host] = device_id
-        return device_id
 
     def _accept_device(self, case: Case, user: UserFacts, device_id: DeviceId | None) -> None:
         """Take a device for known only if this user proved to be themselves on it."""
@@ -374,16 +360,6 @@ class Procedure:
         if case.app.profile == "trust-score":
             return Reason.TRUST_TOO_LOW
         return Reason.RISK_HIGH if case.level is RiskLevel.HIGH else Reason.RISK_MEDIUM
-
-
-def posture_of(device: DeviceFacts, now: datetime) -> str:
-    """Judge a device's reported state: `compliant`, `noncompliant`, or `unknown` when nothing fresh was reported."""
-    if device.posture_at is None or now - device.posture_at > _POSTURE_FRESH:
-        return "unknown"
-    states = (device.is_managed, device.disk_encrypted, device.os_patched)
-    if None in states:
-        return "unknown"
-    return "compliant" if all(states) else "noncompliant"
 
 
 def _whereabouts(error: Exception) -> str:

@@ -39,12 +39,14 @@ class Settled:
     """An allow and everything it was read from, by identity.
 
     Attributes:
+        failures: failed sign-ins, decayed; they fade by themselves, and one more is more than there were.
         until: the first moment at which time alone may change the answer or a fact of it.
     """
 
     decision: Decision
     policies: PolicySet
     baseline: Baseline
+    failures: float
     standing: Standing
     place: Place
     until: datetime
@@ -97,11 +99,13 @@ class Reuse:
         assert case.baseline is not None
         assert case.standing is not None
         assert case.place is not None
+        assert case.user is not None
+        failures = self._sources.trust.failed_attempts(case.user.id, case.now)
         if len(self._settled) >= _MOST:
             del self._settled[next(iter(self._settled))]
         key = _key(case.request, rule, policies)
         self._settled.pop(key, None)  # so that the newest stands last
-        self._settled[key] = Settled(decision, policies, case.baseline, case.standing, case.place, until)
+        self._settled[key] = Settled(decision, policies, case.baseline, failures, case.standing, case.place, until)
 
     def _holds(self, settled: Settled, policies: PolicySet, request: AccessRequest, now: datetime) -> bool:
         """Tell whether everything that was read is what it was."""
@@ -118,7 +122,7 @@ class Reuse:
             and facts.user(user.id) is user
             and facts.device(device.id) is device
             and trust.baseline(user.id) is settled.baseline
-            and not trust.failed_attempts(user.id, now)
+            and trust.failed_attempts(user.id, now) <= settled.failures
             and _is_same(self._sources.places.place_of(request.client_ip), settled.place)
             and self._sources.networks.standing(request.client_ip, now) == settled.standing
         )
@@ -133,10 +137,7 @@ class Reuse:
             or session is None
             or device is None  # its place would be watched from request to request
             or assessment is None
-            or decision.policy_errors
             or any(each.points and each.indicator in _RESTLESS for each in assessment.contributions)
-            or case.user is None
-            or self._sources.trust.failed_attempts(case.user.id, case.now)
         ):
             return None
         longest = timedelta(minutes=self._sources.settings.session_lasts_min(assessment.risk))

@@ -61,7 +61,9 @@ class TrustSettings:
         if not set(self.working_days) <= set(_WEEK):
             raise ValueError("`working_days` are numbers from 1 (Monday) to 7")
         for value in (self.working_from, self.working_until):
-            time.fromisoformat(value)
+            # The decision counts on it: between two turns of a minute nobody's hours begin or end.
+            if time.fromisoformat(value) != time.fromisoformat(value).replace(second=0, microsecond=0):
+                raise ValueError("working hours begin and end with a whole minute")
         self.risk_thresholds()
 
     def working_hours(self) -> WorkingHours:

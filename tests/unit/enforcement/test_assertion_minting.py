@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from decision_world import LONDON, NOTES, DecisionWorld
@@ -145,3 +146,36 @@ async def test_obligations_ride_along(doors: DoorWorld) -> None:
     decision = replace(visit.asks(), obligations=(Obligation("record"),))
     assert doors.minter._claims(decision)["obligations"] == ["record"]
     assert NOTES.name == "notes"
+
+
+async def test_repetitions_share_an_assertion_for_ten_seconds_and_no_longer(doors: DoorWorld) -> None:
+    visit = await doors.world.visit()
+    doors.world.clock.advance(timedelta(seconds=1))
+    first, second, third = [header(await doors.ask(visit), "x-watchword-assertion") for _ in range(3)]
+    assert first != second
+    assert second == third
+    doors.world.clock.advance(timedelta(seconds=9.9))
+    assert header(await doors.ask(visit), "x-watchword-assertion") == second
+    doors.world.clock.advance(timedelta(seconds=0.2))
+    assert header(await doors.ask(visit), "x-watchword-assertion") != second
+
+
+async def test_a_rotated_key_signs_the_next_repetition(doors: DoorWorld, entropy: Any) -> None:
+    visit = await doors.world.visit()
+    doors.world.clock.advance(timedelta(seconds=1))
+    before = [header(await doors.ask(visit), "x-watchword-assertion") for _ in range(2)][-1]
+    doors.signer = Signer.generate(KeyId.new(doors.world.clock.now(), entropy), Algorithm.ES256)
+    after = header(await doors.ask(visit), "x-watchword-assertion")
+    assert after is not None
+    assert after != before
+    assert jws.extract_compact(after.encode()).headers()["kid"] == doors.signer.kid
+
+
+async def test_nobody_is_given_the_assertion_of_somebody_else(doors: DoorWorld) -> None:
+    ada, mallory = await doors.world.visit(), await doors.world.visit(name="mallory")
+    doors.world.clock.advance(timedelta(seconds=1))
+    for visit in (ada, mallory, ada, mallory, ada, mallory):
+        token = header(await doors.ask(visit), "x-watchword-assertion")
+        assert token is not None
+        claims = jwt.decode(token, KeySet.import_key_set(doors.jwks()), algorithms=["ES256"]).claims
+        assert (claims["sub"], claims["sid"]) == (visit.user.id, visit.session.id)

@@ -142,6 +142,7 @@ def test_configured_thresholds_stand_over_the_defaults() -> None:
         {"thresholds": {"secret": ThresholdSettings(1, 2)}},
         {"working_days": (0,)},
         {"working_from": "25:00"},
+        {"working_from": "08:00:30"},
         {"working_until": "later"},
     ],
 )
