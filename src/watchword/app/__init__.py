@@ -1,10 +1,38 @@
 """Own the composition: which room's service fills which other room's port, for the node and for the command line.
 
-Publishes `open_services`, `authority_of`, `control_socket` and `examine`. Refuses to decide anything itself.
+Publishes `open_services`, `authority_of`, `control_socket`, `examine` and the acts of publishing policies. Refuses to
+decide anything itself.
 """
 
 from watchword.app.data import control_socket
 from watchword.app.doctor import examine
+from watchword.app.policies import in_force_directory
+from watchword.app.publishing import (
+    Order,
+    Published,
+    add_signatures,
+    contents_of,
+    examined,
+    history,
+    publish,
+    roll_back,
+)
 from watchword.app.services import PASSPHRASE_VARIABLE, Services, authority_of, open_services
 
-__all__ = ["PASSPHRASE_VARIABLE", "Services", "authority_of", "control_socket", "examine", "open_services"]
+__all__ = [
+    "PASSPHRASE_VARIABLE",
+    "Order",
+    "Published",
+    "Services",
+    "add_signatures",
+    "authority_of",
+    "contents_of",
+    "control_socket",
+    "examine",
+    "examined",
+    "history",
+    "in_force_directory",
+    "open_services",
+    "publish",
+    "roll_back",
+]

@@ -101,6 +101,13 @@ def trusted_keys(settings: Settings, keys: KeyRing) -> TrustedKeys:
     return TrustedKeys.of(known, settings.policy.threshold)
 
 
+def in_force_directory(settings: Settings) -> Path:
+    """Return where the policies lie that are in force when the node runs; may be missing."""
+    if not settings.policy.is_signed:
+        return settings.policy_directory
+    return kept(settings).current() or settings.data / "bundles"
+
+
 def last_in_force(settings: Settings, keys: KeyRing) -> VerifiedBundle | None:
     """Return the bundle that was last in force here, verified anew; nothing if there was none.
 

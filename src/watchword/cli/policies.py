@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from watchword.cli import policies_analyse, policies_test
+from watchword.cli import policies_analyse, policies_publish, policies_test
 from watchword.cli.force import ask_node
 from watchword.cli.shell import EXIT_FOUND_WRONG, printable, shell_of
 
@@ -16,13 +16,19 @@ app = typer.Typer(help="List and check policies.", no_args_is_help=True)
 app.command("test")(policies_test.run_tests)
 app.command("coverage")(policies_test.coverage)
 app.command("analyse")(policies_analyse.analyse)
+app.command("keygen")(policies_publish.keygen)
+app.command("publish")(policies_publish.publish)
+app.command("sign")(policies_publish.sign)
+app.command("rollback")(policies_publish.rollback)
+app.command("history")(policies_publish.history)
+app.command("diff")(policies_publish.diff)
 
 
 @app.command("list")
 def list_policies(context: typer.Context) -> None:
     """List the policies of the policy directory, and whether the running node has them in force."""
     shell = shell_of(context)
-    loaded = _load(shell.settings().policy_directory)
+    loaded = _load(_in_force(shell.settings()))
     rows = [
         {"policy": policy.id, "effect": policy.est["effect"], "file": policy.path, "line": policy.line}
         for policy in loaded.bundle.policies
@@ -37,14 +43,22 @@ def list_policies(context: typer.Context) -> None:
 @app.command("check")
 def check(
     context: typer.Context,
-    directory: Annotated[Path | None, typer.Argument(help="Another directory than the one in force.")] = None,
+    directory: Annotated[
+        Path | None, typer.Argument(help="Another directory than the one in force, or a bundle.")
+    ] = None,
+    signed: Annotated[
+        bool, typer.Option("--signed", help="A directory must be signed, too; of a bundle, that is always asked.")
+    ] = False,
 ) -> None:
-    """Check policies against the schema; exit code 4 when something is wrong."""
+    """Check policies against the schema, a bundle's signatures as well; exit code 4 when something is wrong."""
     from watchword.policy import PolicyLoadError  # noqa: PLC0415  # quick help
 
     shell = shell_of(context)
+    if directory is not None and (signed or policies_publish.is_bundle(directory)):
+        policies_publish.check_bundle(shell, directory)
+        return
     try:
-        loaded = _load(directory or shell.settings().policy_directory)
+        loaded = _load(directory or _in_force(shell.settings()))
     except PolicyLoadError as error:
         if shell.is_json:
             shell.show([{"place": problem.place, "problem": str(problem)} for problem in error.problems])
@@ -55,6 +69,12 @@ def check(
     shell.say(
         f"{len(loaded)} policies are right; version {loaded.version[:12]}", policies=len(loaded), version=loaded.version
     )
+
+
+def _in_force(settings: Any) -> Path:
+    from watchword.app import in_force_directory  # noqa: PLC0415  # quick help
+
+    return in_force_directory(settings)
 
 
 def _load(directory: Path) -> Any:

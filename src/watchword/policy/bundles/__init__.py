@@ -6,6 +6,7 @@ holds anything but what its manifest names.
 
 from watchword.policy.bundles.alarm import Alarm, Notice, OutboxAlarm
 from watchword.policy.bundles.carriers import Carrier, PathCarrier
+from watchword.policy.bundles.difference import Change, Difference, FileChange, PolicyChange, compare
 from watchword.policy.bundles.envelope import Envelope, Signature
 from watchword.policy.bundles.errors import (
     BundleError,
@@ -26,7 +27,7 @@ from watchword.policy.bundles.events import (
     BUNDLE_REFUSED,
     BUNDLE_UNREACHABLE,
 )
-from watchword.policy.bundles.folder import ENVELOPE_FILE, read_parcel, read_policy_files
+from watchword.policy.bundles.folder import ENVELOPE_FILE, read_parcel, read_policy_files, write_folder
 from watchword.policy.bundles.gates import Gate, RightPolicies
 from watchword.policy.bundles.git import GitCarrier, check_folder, check_ref, protocol_of
 from watchword.policy.bundles.kept import Kept
@@ -35,7 +36,7 @@ from watchword.policy.bundles.manifest import FileEntry, Manifest, is_bundle_nam
 from watchword.policy.bundles.parcel import Parcel, VerifiedBundle
 from watchword.policy.bundles.publication import Form, Release, build, checked, form_of, offered_version, sign, write
 from watchword.policy.bundles.source import BundleSource, Rules
-from watchword.policy.bundles.verification import Memory, signers, verify
+from watchword.policy.bundles.verification import Memory, check_files, signers, verify
 from watchword.policy.bundles.web import UrlCarrier, check_url
 
 __all__ = [
@@ -58,7 +59,10 @@ __all__ = [
     "BundleSource",
     "BundleUnreachableError",
     "Carrier",
+    "Change",
+    "Difference",
     "Envelope",
+    "FileChange",
     "FileEntry",
     "FileKey",
     "Form",
@@ -71,6 +75,7 @@ __all__ = [
     "OutboxAlarm",
     "Parcel",
     "PathCarrier",
+    "PolicyChange",
     "PublicKey",
     "Release",
     "RightPolicies",
@@ -82,10 +87,12 @@ __all__ = [
     "UrlCarrier",
     "VerifiedBundle",
     "build",
+    "check_files",
     "check_folder",
     "check_ref",
     "check_url",
     "checked",
+    "compare",
     "form_of",
     "is_bundle_name",
     "offered_version",
@@ -96,4 +103,5 @@ __all__ = [
     "signers",
     "verify",
     "write",
+    "write_folder",
 ]

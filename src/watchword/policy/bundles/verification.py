@@ -71,7 +71,7 @@ def verify(parcel: Parcel, *, trusted: TrustedKeys, memory: Memory, name: str, n
     # 6. Prevents (rollback): a bundle that was right once bringing back what was since taken away.
     _check_version(manifest, memory)
     # 7. Prevents (mix and match): files of one bundle under the manifest of another.
-    _check_files(parcel, manifest)
+    check_files(parcel, manifest)
     return VerifiedBundle(parcel, manifest, signed)
 
 
@@ -127,7 +127,12 @@ def _check_version(manifest: Manifest, memory: Memory) -> None:
         )
 
 
-def _check_files(parcel: Parcel, manifest: Manifest) -> None:
+def check_files(parcel: Parcel, manifest: Manifest) -> None:
+    """Return if the files are exactly those that a manifest names.
+
+    Raises:
+        BundleFilesError: one is missing, too many, or another.
+    """
     named = {entry.path: entry for entry in manifest.files}
     if missing := sorted(named.keys() - parcel.files.keys()):
         raise BundleFilesError(f"`{shown(missing[0])}` is in the manifest and not in the bundle")
