@@ -78,7 +78,9 @@ def on_unix_socket(path: Path) -> socket.socket:
 def on_address(host: str, port: int) -> socket.socket:
     """Bind a TCP address; raises `OSError` when it is taken."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    bound = socket.socket(family, socket.SOCK_STREAM)
+    # The protocol is named, because asyncio turns Nagle off only where it knows that it is TCP: else each answer to a
+    # caller that keeps its connection waits 40 ms for an acknowledgement.
+    bound = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         bound.bind((host, port))
