@@ -87,7 +87,7 @@ class Trial:
 
     Attributes:
         base: compare with what the policies of this directory say; nothing for what was decided then.
-        known_obligations: what every door can do; nothing counts every obligation as known.
+        known_obligations: names that every door can do; nothing counts every obligation as known.
     """
 
     draft: Path
@@ -102,7 +102,9 @@ class Trial:
         """
         draft = PolicySet.load(self.draft)
         base = PolicySet.load(self.base) if self.base is not None else None
-        return Rehearsal(draft, base=base, known_obligations=self.known_obligations)
+        known = self.known_obligations
+        is_known = (lambda obligation: obligation.name in known) if known is not None else None
+        return Rehearsal(draft, base=base, is_known=is_known)
 
 
 def span_of(journal: Path, *, since: datetime | None = None, limit: int | None = DEFAULT_LIMIT) -> Span:

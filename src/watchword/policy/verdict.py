@@ -7,12 +7,14 @@ A forbid whose annotations say what would satisfy it is softer than a denial: `@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from collections.abc import Set as AbstractSet
-from typing import Final, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final, NamedTuple, TypeAlias
 
 from watchword.kernel import Acr, Answer, Obligation, Reason
 from watchword.policy.model import Effect, PolicyAnswer, PolicyRef
+from watchword.policy.obligations import ObligationBook
+
+IsKnown: TypeAlias = Callable[[Obligation], bool]
 
 _SPAN: Final = re.compile(r"(\d{1,5})([smh])")
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3600}
@@ -39,15 +41,16 @@ _FORBIDDEN: Final = Verdict(Answer.DENY, Reason.POLICY_FORBIDS)
 _SILENT: Final = Verdict(Answer.DENY, Reason.POLICY_SILENT)
 
 
-def verdict_of(answer: PolicyAnswer, known_obligations: AbstractSet[str] | None) -> Verdict:
+def verdict_of(answer: PolicyAnswer, book: ObligationBook, is_known: IsKnown | None = None) -> Verdict:
     """Return what an answer means.
 
     Args:
-        known_obligations: what every door can do; another one denies. Nothing for a rehearsal that asks of policies
-            alone, where every obligation counts as known.
+        book: what the obligations of these policies ask for.
+        is_known: tells what every door can do; another one denies. Nothing for a rehearsal that asks of policies alone,
+            where every obligation counts as known.
     """
     if answer.effect is Effect.PERMIT:
-        return _permitted(answer.determining, known_obligations)
+        return _permitted(answer.determining, book, is_known)
     if answer.effect is Effect.FORBID:
         return _forbidden(answer.determining)
     if answer.effect is Effect.SILENT:
@@ -55,12 +58,11 @@ def verdict_of(answer: PolicyAnswer, known_obligations: AbstractSet[str] | None)
     return Verdict(Answer.DENY, _FAILURES.get(answer.code, Reason.POLICY_ERROR))
 
 
-def _permitted(determining: Sequence[PolicyRef], known_obligations: AbstractSet[str] | None) -> Verdict:
-    names = {ref.annotations["obligation"] for ref in determining if "obligation" in ref.annotations}
-    if not names:
+def _permitted(determining: Sequence[PolicyRef], book: ObligationBook, is_known: IsKnown | None) -> Verdict:
+    obligations = book.attached(ref.annotations for ref in determining)
+    if not obligations:
         return _ALLOWED
-    obligations = tuple(Obligation(name) for name in sorted(names))
-    if known_obligations is not None and not names <= known_obligations:
+    if is_known is not None and not all(map(is_known, obligations)):
         return Verdict(Answer.DENY, Reason.OBLIGATION_UNKNOWN, obligations)
     return Verdict(Answer.ALLOW, Reason.POLICY_PERMITS, obligations)
 

@@ -107,7 +107,7 @@ async def test_a_replay_says_what_the_procedure_would_have_said(
     asking = Asking(world)
     seen: set[tuple[Answer, Change]] = set()
     kinds: set[Answer] = set()
-    rehearsals = [Rehearsal(draft, known_obligations=KNOWN) for draft in (live, *drafts)]
+    rehearsals = [Rehearsal(draft, is_known=lambda obligation: obligation.name in KNOWN) for draft in (live, *drafts)]
     for seq, (pause, request) in enumerate(await requests_of_a_day(world)):
         clock.advance(timedelta(seconds=pause))
         asking.use(live)

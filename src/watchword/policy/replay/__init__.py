@@ -4,20 +4,33 @@ Publishes `Recorder`, `Question`, `Rehearsal`, `Report`. Refuses to guess: what 
 """
 
 from watchword.policy.replay.errors import MalformedRecordError
+from watchword.policy.replay.gate import (
+    EXPECTATIONS_FILE,
+    Expectation,
+    Expectations,
+    FlipGate,
+    gate,
+    read_expectations,
+    unexpected,
+)
 from watchword.policy.replay.model import Change, Outcome, Recorded, changes, outcome_of
+from watchword.policy.replay.page import page
 from watchword.policy.replay.question import Grant, Question, Then, question_of
 from watchword.policy.replay.record import Recorder, record_of, request_of
-from watchword.policy.replay.rehearsal import Policies, Rehearsal
+from watchword.policy.replay.rehearsal import Rehearsal
 from watchword.policy.replay.report import Example, Group, Report, ranked
 
 __all__ = [
+    "EXPECTATIONS_FILE",
     "Change",
     "Example",
+    "Expectation",
+    "Expectations",
+    "FlipGate",
     "Grant",
     "Group",
     "MalformedRecordError",
     "Outcome",
-    "Policies",
     "Question",
     "Recorded",
     "Recorder",
@@ -25,9 +38,13 @@ __all__ = [
     "Report",
     "Then",
     "changes",
+    "gate",
     "outcome_of",
+    "page",
     "question_of",
     "ranked",
+    "read_expectations",
     "record_of",
     "request_of",
+    "unexpected",
 ]

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from collections.abc import Set as AbstractSet
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Final
 
-from watchword.kernel import Answer, Reason
-from watchword.policy.model import Effect, PolicyAnswer, PolicyRequest
+from watchword.kernel import Answer, Obligation, Reason, to_wire
+from watchword.policy.engine import PolicySet
+from watchword.policy.model import Effect, PolicyAnswer
 from watchword.policy.replay.question import Question
 from watchword.policy.replay.record import RecordedEntities
-from watchword.policy.verdict import Verdict, verdict_of
-
-Evaluate = Callable[[PolicyRequest], PolicyAnswer]
+from watchword.policy.verdict import IsKnown, Verdict, verdict_of
 
 _OPENNESS: Final[Mapping[Answer, int]] = {Answer.DENY: 0, Answer.APPROVAL: 1, Answer.STEP_UP: 2, Answer.ALLOW: 3}
 
@@ -35,6 +33,7 @@ class Outcome:
 
     Attributes:
         obligations: their names; they count where the answer is allow.
+        rules: what the obligations ask for, in their compact form; nothing where only names are known.
         step_up: with the answer step-up, the class that is asked for and its greatest age in seconds.
         permissions: the application's own, where the answer is allow.
         policies: the ids of those that decided; those that failed, where one did.
@@ -48,6 +47,7 @@ class Outcome:
     permissions: tuple[str, ...] = ()
     policies: tuple[str, ...] = ()
     is_unknown: bool = False
+    rules: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,17 +76,16 @@ class Recorded:
     is_reached: bool
 
 
-def outcome_of(question: Question, evaluate: Evaluate, known_obligations: AbstractSet[str] | None = None) -> Outcome:
+def outcome_of(question: Question, policies: PolicySet, is_known: IsKnown | None = None) -> Outcome:
     """Ask again, in the order in which a decision asks, and say what it would have come to.
 
     Args:
-        evaluate: the policies; it never raises.
-        known_obligations: as for `verdict_of`.
+        is_known: as for `verdict_of`.
     """
-    request, entities = question.request, question.request.entities
+    entities = question.request.entities
     if isinstance(entities, RecordedEntities):
         entities.missed = False
-    verdict, answer = _ask(question, evaluate, known_obligations)
+    verdict, answer = _ask(question, policies, is_known)
     outcome = Outcome(
         verdict.answer,
         verdict.reason,
@@ -94,12 +93,13 @@ def outcome_of(question: Question, evaluate: Evaluate, known_obligations: Abstra
         (verdict.step_up[0].value, verdict.step_up[1]) if verdict.step_up else None,
         (),
         _blamed(answer),
+        rules=tuple(map(_rules, verdict.obligations)),
     )
     if outcome.answer is Answer.ALLOW and question.then is not None:
         then = question.then
         outcome = replace(outcome, answer=Answer.STEP_UP, reason=then.reason, step_up=(then.acr.value, then.max_age_s))
     if outcome.answer is Answer.ALLOW and question.grants:
-        outcome = replace(outcome, permissions=_granted(question, request, evaluate))
+        outcome = replace(outcome, permissions=_granted(question, policies))
     if isinstance(entities, RecordedEntities) and entities.missed:
         return replace(outcome, is_unknown=True)
     return outcome
@@ -110,13 +110,24 @@ def changes(was: Outcome, now: Outcome) -> tuple[Change, ...]:
     if was.answer is not now.answer:
         return (Change.GAINS if _OPENNESS[now.answer] > _OPENNESS[was.answer] else Change.LOSES,)
     found = []
-    if now.answer is Answer.ALLOW and set(was.obligations) != set(now.obligations):
+    if now.answer is Answer.ALLOW and _differ(was, now):
         found.append(Change.OBLIGATIONS)
     if now.answer is Answer.ALLOW and set(was.permissions) != set(now.permissions):
         found.append(Change.PERMISSIONS)
     if now.answer is Answer.STEP_UP and was.step_up != now.step_up:
         found.append(Change.STEP_UP)
     return tuple(found)
+
+
+def _differ(was: Outcome, now: Outcome) -> bool:
+    """Tell whether other obligations are asked for, or where that is known on both sides, other rules."""
+    if set(was.obligations) != set(now.obligations):
+        return True
+    return was.rules is not None and now.rules is not None and set(was.rules) != set(now.rules)
+
+
+def _rules(obligation: Obligation) -> str:
+    return f"{obligation.name} {to_wire(obligation.rules) if obligation.rules is not None else ''}"
 
 
 def responsible(was: Outcome, now: Outcome) -> tuple[str, ...]:
@@ -130,30 +141,31 @@ def responsible(was: Outcome, now: Outcome) -> tuple[str, ...]:
     return tuple(sorted(found)) or (f"({now.reason.code})",)
 
 
-def _ask(
-    question: Question, evaluate: Evaluate, known_obligations: AbstractSet[str] | None
-) -> tuple[Verdict, PolicyAnswer]:
-    obligations: dict[str, Any] = {}
+def _ask(question: Question, policies: PolicySet, is_known: IsKnown | None) -> tuple[Verdict, PolicyAnswer]:
+    book = policies.bundle.obligations
+    obligations: dict[str, Obligation] = {}
     for action in question.before:
-        answer = evaluate(replace(question.request, action=action))
-        verdict = verdict_of(answer, known_obligations)
+        answer = policies.evaluate(replace(question.request, action=action))
+        verdict = verdict_of(answer, book, is_known)
         if verdict.answer is not Answer.ALLOW:
             return verdict, answer
         obligations |= {obligation.name: obligation for obligation in verdict.obligations}
-    answer = evaluate(question.request)
-    verdict = verdict_of(answer, known_obligations)
+    answer = policies.evaluate(question.request)
+    verdict = verdict_of(answer, book, is_known)
     if obligations:
         obligations |= {obligation.name: obligation for obligation in verdict.obligations}
         verdict = verdict._replace(obligations=tuple(obligations.values()))
     return verdict, answer
 
 
-def _granted(question: Question, request: PolicyRequest, evaluate: Evaluate) -> tuple[str, ...]:
+def _granted(question: Question, policies: PolicySet) -> tuple[str, ...]:
+    request, book = question.request, policies.bundle.obligations
     granted = []
     for grant in question.grants:
         context = {**request.context, **grant.extra}
-        answer = evaluate(replace(request, action=grant.action, resource=grant.resource, context=context))
-        if answer.effect is Effect.PERMIT and not verdict_of(answer, None).obligations:
+        answer = policies.evaluate(replace(request, action=grant.action, resource=grant.resource, context=context))
+        # A permission that would bring an obligation with it is not given: nobody is there to meet it.
+        if answer.effect is Effect.PERMIT and not verdict_of(answer, book).obligations:
             granted.append(grant.name)
     return tuple(granted)
 

@@ -3,34 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from collections.abc import Set as AbstractSet
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import orjson
 
-from watchword.policy.model import PolicyAnswer, PolicyRequest
+from watchword.policy.engine import PolicySet
 from watchword.policy.replay.errors import MalformedRecordError
 from watchword.policy.replay.model import Outcome, Recorded, changes, outcome_of
 from watchword.policy.replay.question import Question, question_of
 from watchword.policy.replay.report import Report
+from watchword.policy.verdict import IsKnown
 
 _REMEMBERED: Final = 50_000
 _NO_PATH: Final = "/"
-
-
-class Policies(Protocol):
-    """A set of policies that can be asked; `PolicySet` is one."""
-
-    version: str
-
-    @property
-    def reads_path(self) -> bool:
-        """Whether an answer may depend on `context.http.path`."""
-        ...
-
-    def evaluate(self, request: PolicyRequest, /) -> PolicyAnswer:
-        """Answer; never raises."""
-        ...
 
 
 class Rehearsal:
@@ -38,22 +23,22 @@ class Rehearsal:
 
     Args:
         draft: the policies to try.
-        known_obligations: what every door can do; nothing counts every obligation as known.
+        is_known: tells what every door can do; nothing counts every obligation as known.
         base: compare with what these policies say now, instead of with what was decided then.
         report: where to count; a fresh one by default.
     """
 
     def __init__(
         self,
-        draft: Policies,
+        draft: PolicySet,
         *,
-        known_obligations: AbstractSet[str] | None = None,
-        base: Policies | None = None,
+        is_known: IsKnown | None = None,
+        base: PolicySet | None = None,
         report: Report | None = None,
     ) -> None:
         self._draft = draft
         self._base = base
-        self._known_obligations = known_obligations
+        self._is_known = is_known
         self._reads_path = draft.reads_path or (base is not None and base.reads_path)
         self._answers: dict[bytes, tuple[Outcome, Outcome | None]] = {}
         self.report = report or Report()
@@ -102,10 +87,10 @@ class Rehearsal:
 
     def _evaluate(self, question: Question) -> tuple[Outcome, Outcome | None]:
         self.report.evaluated += 1
-        now = outcome_of(question, self._draft.evaluate, self._known_obligations)
+        now = outcome_of(question, self._draft, self._is_known)
         if self._base is None:
             return now, None
-        return now, outcome_of(question, self._base.evaluate, self._known_obligations)
+        return now, outcome_of(question, self._base, self._is_known)
 
 
 def canonical(asked: Mapping[str, Any], *, with_path: bool) -> bytes:

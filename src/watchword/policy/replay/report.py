@@ -14,6 +14,7 @@ from watchword.policy.replay.model import Change, Outcome, Recorded, responsible
 
 MOST_EXAMPLES: Final = 5
 OTHERS: Final = "(others)"
+NOBODY: Final = "(nobody)"
 
 
 class Example(NamedTuple):
@@ -29,6 +30,15 @@ class Example(NamedTuple):
     now: str
     reason: str
     policies: tuple[str, ...]
+
+
+class Cell(NamedTuple):
+    """Flips that are alike in everything a person may expect of them."""
+
+    changes: tuple[Change, ...]
+    policies: tuple[str, ...]
+    subject: str
+    target: str
 
 
 @dataclass(slots=True)
@@ -82,6 +92,7 @@ class Report:
         other_policies: the same outcome, given by other policies than before.
         evaluated: questions that were put to the draft; the others were identical to one of these.
         added, removed: obligations by name, over allows that stay allows.
+        cells: every flip, by what can be expected of it.
         steps: from what to what, with reasons: `(was, reason, now, reason)`.
         most_groups: how many subjects, targets and policies are kept apart; more are counted together.
     """
@@ -99,6 +110,7 @@ class Report:
     total: Group = field(default_factory=Group)
     versions: Counter[str] = field(default_factory=Counter)
     steps: Counter[tuple[str, str, str, str]] = field(default_factory=Counter)
+    cells: Counter[Cell] = field(default_factory=Counter)
     added: Counter[str] = field(default_factory=Counter)
     removed: Counter[str] = field(default_factory=Counter)
     by_policy: dict[str, Group] = field(default_factory=dict)
@@ -147,9 +159,11 @@ class Report:
         if Change.OBLIGATIONS in kinds:
             self.added.update(set(now.obligations) - set(was.obligations))
             self.removed.update(set(was.obligations) - set(now.obligations))
-        for policy in responsible(was, now):
+        policies, subject = responsible(was, now), decision.subject or NOBODY
+        self._count_cell(Cell(kinds, policies, subject, decision.target), 1)
+        for policy in policies:
             self._group(self.by_policy, policy).add(kinds, example)
-        self._group(self.by_subject, decision.subject or "(nobody)").add(kinds, example)
+        self._group(self.by_subject, subject).add(kinds, example)
         self._group(self.by_target, decision.target).add(kinds, example)
 
     def join(self, other: Report) -> None:
@@ -159,6 +173,8 @@ class Report:
         for name in ("not_reached", "versions", "steps", "added", "removed"):
             getattr(self, name).update(getattr(other, name))
         self.total.join(other.total)
+        for cell, count in other.cells.items():
+            self._count_cell(cell, count)
         for mine, theirs in (
             (self.by_policy, other.by_policy),
             (self.by_subject, other.by_subject),
@@ -168,6 +184,11 @@ class Report:
                 self._group(mine, key).join(group)
         self.first_at = min(filter(None, (self.first_at, other.first_at)), default="")
         self.last_at = max(self.last_at, other.last_at)
+
+    def _count_cell(self, cell: Cell, count: int) -> None:
+        if cell not in self.cells and len(self.cells) >= self.most_groups:
+            cell = Cell(cell.changes, (OTHERS,), OTHERS, OTHERS)  # which no expectation names
+        self.cells[cell] += count
 
     def _group(self, groups: dict[str, Group], key: str) -> Group:
         # Prevents: a stranger who makes up subjects or paths filling the memory of a node that watches a candidate.
