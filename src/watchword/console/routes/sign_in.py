@@ -29,7 +29,6 @@ from watchword.console.routes.visit import (
 from watchword.identity import (
     Ceremony,
     CeremonyInvalidError,
-    IdentityError,
     Purpose,
     SignInFailedError,
     ThrottledError,
@@ -41,6 +40,12 @@ _STATE_LETTERS: Final = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrs
 _STATE_LENGTH: Final = 43
 _NOTHING_TYPED: Final = "Enter your password."
 _PASSKEY: Final = ("passkey.js",)
+_FAILURES: Final = {
+    "password": "That user name and password do not go together, or the account is disabled.",
+    "code": "That code is not right, or was used before. Wait for the next one.",
+    "recovery_code": "That recovery code is not right, or was used before.",
+}
+_PASSKEY_FAILED: Final = "That passkey did not work here. Try another way to sign in."
 
 
 def routes(desk: Desk) -> list[Route]:
@@ -102,14 +107,15 @@ async def take_password(visit: Visit) -> Response:
     handle = _handle(visit)
     form = await visit.form(bearer=handle)
     username, password = form.text("username"), form.text("password")
-    problems: dict[str, str] = {}
-    ceremony = await visit.desk.services.identity.sign_in.current(handle)
-    if not username.strip() and ceremony.user_id is None:
-        problems["username"] = "Enter your user name."
-    if not password:
-        problems["password"] = _NOTHING_TYPED
-    if problems:
-        return await _ceremony_page(visit, ceremony, handle, problems=problems, username=username, status=422)
+    if not (username.strip() and password):
+        problems: dict[str, str] = {}
+        ceremony = await visit.desk.services.identity.sign_in.current(handle)
+        if not username.strip() and ceremony.user_id is None:
+            problems["username"] = "Enter your user name."
+        if not password:
+            problems["password"] = _NOTHING_TYPED
+        if problems:
+            return await _ceremony_page(visit, ceremony, handle, problems=problems, username=username, status=422)
     take = visit.desk.services.identity.sign_in.password
     return await _taken(visit, handle, "password", lambda: take(handle, username, password, visit.client), username)
 
@@ -222,18 +228,34 @@ async def _taken(
     """Take one proof: the session at the end, the next step, or the same page with what was wrong."""
     try:
         ceremony = await take()
-    except (SignInFailedError, ThrottledError) as error:
-        words = _failure_words(error, field)
+    except ThrottledError as error:
+        return _wait(visit, error)
+    except SignInFailedError as error:
         current = await visit.desk.services.identity.sign_in.current(handle)
-        response = await _ceremony_page(
-            visit, current, handle, problems={field: words}, username=username, status=error.status
-        )
-        if isinstance(error, ThrottledError):
-            response.headers["retry-after"] = str(error.retry_after_s)
-        return response
+        problems = {field: _FAILURES.get(field, _PASSKEY_FAILED)}
+        return await _ceremony_page(visit, current, handle, problems=problems, username=username, status=error.status)
     if not ceremony.is_complete:
         return see_other("/sign-in/next")
     return await admit(visit, handle, ceremony)
+
+
+def _wait(visit: Visit, error: ThrottledError) -> Response:
+    """Say how long to wait, and read nothing for it.
+
+    # Prevents: a flood of guesses, none of which is looked at, costing the database and the page more than it costs
+    # whoever sends them.
+    """
+    wait = error.retry_after_s
+    response = visit.message(
+        "Too many attempts",
+        f"Wait {wait} second{'s' if wait != 1 else ''}, then try again.",
+        status=error.status,
+        hint="Nothing was looked at, so what you typed may have been right.",
+        links=(("/sign-in/next", "Try again"),),
+        code=error.code,
+    )
+    response.headers["retry-after"] = str(wait)
+    return response
 
 
 async def admit(visit: Visit, handle: str, ceremony: Ceremony, *, onward: str | None = None) -> Response:
@@ -369,14 +391,3 @@ def _destination(visit: Visit, return_to: str | None) -> str:
     asked = parse_qs(urlsplit(return_to or "").query).get("return_to", [""])[0]
     found = visit.desk.application_at(urlsplit(asked).netloc) if asked.startswith("https://") else None
     return found[0].title if found else ""
-
-
-def _failure_words(error: IdentityError, field: str) -> str:
-    if isinstance(error, ThrottledError):
-        wait = error.retry_after_s
-        return f"Too many attempts. Wait {wait} second{'s' if wait != 1 else ''}, then try again."
-    return {
-        "password": "That user name and password do not go together, or the account is disabled.",
-        "code": "That code is not right, or was used before. Wait for the next one.",
-        "recovery_code": "That recovery code is not right, or was used before.",
-    }.get(field, "That passkey did not work here. Try another way to sign in.")
