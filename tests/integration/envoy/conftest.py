@@ -14,7 +14,9 @@ from typing import Any
 import pytest
 from edge_harness import Edge, authorizer, free_port, portal, serve, stop, upstream
 
+from watchword.enforcement.bodies import ValueKeys
 from watchword.enforcement.envoy import (
+    BodyService,
     EdgeFiles,
     EdgeSettings,
     EnvoyProcess,
@@ -59,6 +61,9 @@ async def make_edge(short_directory: Path) -> AsyncIterator[Callable[..., Any]]:
                 stack.push_async_callback(stop, *edge.servers[name])
             await guard.start(files.guard_socket)
             stack.push_async_callback(guard.close)
+            bodies = BodyService(ValueKeys(b"k" * 32))
+            await bodies.start(files.bodies_socket)
+            stack.push_async_callback(bodies.close)
             notes = PublishedApplication(
                 **{"name": "notes", "hosts": ("notes.localhost",), "upstream": Upstream(socket=run / "notes.sock")}
                 | (application or {})

@@ -47,12 +47,12 @@ class BodyFilter:
         self._groups = sorted(rules.groups, key=lambda group: (not isinstance(group[1], Anonymise), group[0].text))
 
     def apply(self, body: bytes) -> bytes:
-        """Return what the rules leave of a JSON document.
+        """Return what the rules leave of a JSON document; of no body at all, nothing.
 
         Raises:
             BodyRefusedError: the document cannot be read, or has not the shape that the rules describe.
         """
-        return write_json(self.reduce(read_json(body)))
+        return write_json(self.reduce(read_json(body))) if body else b""
 
     def reduce(self, document: Json) -> Json:
         """Return what the rules leave of a document that was read.

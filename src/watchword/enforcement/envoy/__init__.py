@@ -1,9 +1,10 @@
-"""Own Envoy: its configuration, its process, and the kill handle of every open stream.
+"""Own Envoy: its configuration, its process, the kill handle of every open stream, the filter of answers.
 
-Publishes `bootstrap` and what it reads, `EnvoyProcess`, `StreamGuard`.
+Publishes `bootstrap` and what it reads, `EnvoyProcess`, `StreamGuard`, `BodyService`.
 Refuses to write an identity header, trust an address or open a route that nobody configured.
 """
 
+from watchword.enforcement.envoy.bodies import BodyService, filter_header
 from watchword.enforcement.envoy.bootstrap import bootstrap, certificate_secret
 from watchword.enforcement.envoy.errors import (
     AddressTakenError,
@@ -17,6 +18,7 @@ from watchword.enforcement.envoy.filters import (
     AUTHZ_PREFIX,
     CLIENT_IP_HEADER,
     DECISION_HEADER,
+    FILTER_HEADER,
     SESSION_HEADER,
     STREAM_HEADER,
 )
@@ -38,9 +40,11 @@ __all__ = [
     "AUTHZ_PREFIX",
     "CLIENT_IP_HEADER",
     "DECISION_HEADER",
+    "FILTER_HEADER",
     "SESSION_HEADER",
     "STREAM_HEADER",
     "AddressTakenError",
+    "BodyService",
     "EdgeFiles",
     "EdgeSettings",
     "EnvoyConfigurationError",
@@ -56,6 +60,7 @@ __all__ = [
     "bootstrap",
     "certificate_secret",
     "check_addresses",
+    "filter_header",
     "find_envoy",
     "prepare",
     "resident_bytes",

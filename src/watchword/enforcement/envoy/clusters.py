@@ -1,4 +1,4 @@
-"""Whom Envoy may call: the control plane's three sockets and each application."""
+"""Whom Envoy may call: the control plane's four sockets and each application."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from watchword.enforcement.envoy.filters import AUTHZ_CLUSTER, GUARD_CLUSTER, WEB_CLUSTER, extension
+from watchword.enforcement.envoy.filters import AUTHZ_CLUSTER, BODIES_CLUSTER, GUARD_CLUSTER, WEB_CLUSTER, extension
 from watchword.enforcement.envoy.model import EdgeFiles, PublishedApplication, TcpAddress, Upstream
 from watchword.enforcement.envoy.virtual_hosts import cluster_of
 
@@ -22,6 +22,7 @@ _STREAMS: Final = 65_536
 _IDLE: Final = "4s"
 # Both ends of a Unix socket notice the other's death at once; this is for a control plane that is alive but stuck.
 _GUARD_KEEPALIVE: Final[Json] = {"interval": "2s", "timeout": "3s"}
+_BODIES_KEEPALIVE: Final[Json] = {"interval": "5s", "timeout": "5s"}
 
 
 def clusters(files: EdgeFiles, applications: Sequence[PublishedApplication]) -> list[Json]:
@@ -35,6 +36,13 @@ def clusters(files: EdgeFiles, applications: Sequence[PublishedApplication]) -> 
             connections=_STREAMS,
             requests=_STREAMS,
             http2={"connection_keepalive": _GUARD_KEEPALIVE},
+        ),
+        _cluster(
+            BODIES_CLUSTER,
+            _pipe(files.bodies_socket),
+            connections=_AUTHZ_CONNECTIONS,
+            requests=_PENDING,
+            http2={"connection_keepalive": _BODIES_KEEPALIVE},
         ),
         *(
             _cluster(

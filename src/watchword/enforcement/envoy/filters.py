@@ -1,10 +1,12 @@
-"""The HTTP filters that every request passes, in order: hygiene, authorization, kill handle, body limit, router."""
+"""The HTTP filters that every request passes, in order: hygiene, authorization, answers, kill handle, limit, router."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any, Final
 
+from watchword.enforcement.bodies import NOT_ASKED, NOT_TOLD
 from watchword.enforcement.envoy.hygiene import overwrite, remove_on_match
 from watchword.enforcement.envoy.model import EdgeSettings, PublishedApplication
 
@@ -13,10 +15,12 @@ Json = dict[str, Any]
 AUTHZ_CLUSTER: Final = "watchword_authz"
 WEB_CLUSTER: Final = "watchword_web"
 GUARD_CLUSTER: Final = "watchword_guard"
+BODIES_CLUSTER: Final = "watchword_bodies"
 
 HYGIENE: Final = "watchword.hygiene"
 EXT_AUTHZ: Final = "envoy.filters.http.ext_authz"
 EXT_PROC: Final = "envoy.filters.http.ext_proc"
+BODIES: Final = "watchword.bodies"
 BUFFER: Final = "envoy.filters.http.buffer"
 
 AUTHZ_PREFIX: Final = "/authz"
@@ -25,6 +29,7 @@ SESSION_HEADER: Final = "x-watchword-session"
 CLIENT_IP_HEADER: Final = "x-watchword-client-ip"
 APPLICATION_HEADER: Final = "x-watchword-application"
 STREAM_HEADER: Final = "x-watchword-stream"
+FILTER_HEADER: Final = "x-watchword-filter"
 
 _CLIENT_IP: Final = "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%"
 _TO_AUTHORIZER: Final = (
@@ -50,10 +55,15 @@ def extension(message: str, **fields: Any) -> Json:
 
 
 def http_filters(edge: EdgeSettings, applications: Sequence[PublishedApplication]) -> list[Json]:
-    """Return the chain; all but the first, the authorization and the last are off unless a route turns them on."""
+    """Return the chain.
+
+    The kill handle and the body limit are off unless a route turns them on. The filter of answers is passed over unless
+    the authorizer named rules, so that it costs other requests one look for a header.
+    """
     return [
         {"name": HYGIENE, "typed_config": _hygiene()},
         {"name": EXT_AUTHZ, "typed_config": _ext_authz(edge, applications)},
+        {"name": BODIES, "typed_config": _only_with_rules(_bodies())},
         {"name": EXT_PROC, "disabled": True, "typed_config": _ext_proc()},
         {"name": BUFFER, "disabled": True, "typed_config": extension(_BUFFER, max_request_bytes=1)},
         {
@@ -149,6 +159,49 @@ def _ext_proc() -> Json:
         mutation_rules={"disallow_all": True},
         forward_rules={"allowed_headers": {"patterns": _exact((DECISION_HEADER, SESSION_HEADER))}},
         status_on_error={"code": "ServiceUnavailable"},
+    )
+
+
+def _bodies() -> Json:
+    """Send heads and whole bodies of answers through the control plane; what it cannot reduce never leaves."""
+    changed = [*sorted(name.decode() for name in NOT_ASKED | NOT_TOLD), FILTER_HEADER]
+    return extension(
+        "extensions.filters.http.ext_proc.v3.ExternalProcessor",
+        grpc_service={"envoy_grpc": {"cluster_name": BODIES_CLUSTER}},
+        failure_mode_allow=False,  # Prevents: an answer in full while the control plane is gone.
+        processing_mode={
+            "request_header_mode": "SEND",
+            "response_header_mode": "SEND",
+            "request_body_mode": "NONE",
+            "response_body_mode": "BUFFERED",
+            "request_trailer_mode": "SKIP",
+            "response_trailer_mode": "SEND",  # to take them out
+        },
+        allow_mode_override=False,
+        message_timeout="5s",  # a large body takes a tenth of a second; a stuck control plane takes no answer along
+        mutation_rules={"disallow_all": True, "allow_expression": {"regex": "|".join(map(re.escape, changed))}},
+        status_on_error={"code": "ServiceUnavailable"},
+    )
+
+
+def _only_with_rules(filter_config: Json) -> Json:
+    """Pass a filter over when the authorizer's header is not there. Clients cannot send it: hygiene came before."""
+    named = {
+        "input": {
+            "name": "rules",
+            "typed_config": extension("type.matcher.v3.HttpRequestHeaderMatchInput", header_name=FILTER_HEADER),
+        },
+        "value_match": {"safe_regex": {"google_re2": {}, "regex": ".*"}},
+    }
+    skip = extension("extensions.filters.common.matcher.action.v3.SkipFilter")
+    matcher = {
+        "predicate": {"not_matcher": {"single_predicate": named}},
+        "on_match": {"action": {"name": "skip", "typed_config": skip}},
+    }
+    return extension(
+        "extensions.common.matching.v3.ExtensionWithMatcher",
+        extension_config={"name": EXT_PROC, "typed_config": filter_config},
+        xds_matcher={"matcher_list": {"matchers": [matcher]}},
     )
 
 

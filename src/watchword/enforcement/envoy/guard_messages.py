@@ -13,36 +13,42 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message_factory  # 
 
 _Field = descriptor_pb2.FieldDescriptorProto
 _PACKAGE: Final = "watchword.guard"
+_SCALARS: Final = {
+    "bytes": _Field.TYPE_BYTES,
+    "string": _Field.TYPE_STRING,
+    "bool": _Field.TYPE_BOOL,
+    "int32": _Field.TYPE_INT32,
+}
 METHOD: Final = "/envoy.service.ext_proc.v3.ExternalProcessor/Process"
 
 
-def _message(file: descriptor_pb2.FileDescriptorProto, name: str, **fields: tuple[int, str]) -> None:
-    """Declare a message; each field is its number and `bytes`, `string` or the name of a message (`*` repeats it)."""
+def declare(file: descriptor_pb2.FileDescriptorProto, name: str, **fields: tuple[int, str]) -> None:
+    """Declare a message; each field is its number and a scalar's name or that of a message (`*` repeats it)."""
     message = file.message_type.add(name=name)
     for field, (number, kind) in fields.items():
         label = _Field.LABEL_REPEATED if kind.startswith("*") else _Field.LABEL_OPTIONAL
-        scalar = {"bytes": _Field.TYPE_BYTES, "string": _Field.TYPE_STRING}.get(kind)
+        scalar = _SCALARS.get(kind.removeprefix("*"))
         if scalar is not None:
             message.field.add(name=field, number=number, label=label, type=scalar)
         else:
-            type_name = f".{_PACKAGE}.{kind.removeprefix('*')}"
+            type_name = f".{file.package}.{kind.removeprefix('*')}"
             message.field.add(name=field, number=number, label=label, type=_Field.TYPE_MESSAGE, type_name=type_name)
 
 
 def _file() -> descriptor_pb2.FileDescriptorProto:
     file = descriptor_pb2.FileDescriptorProto(name="watchword/guard.proto", package=_PACKAGE, syntax="proto3")
-    _message(file, "Empty")
-    _message(file, "HeaderValue", key=(1, "string"), value=(2, "string"), raw_value=(3, "bytes"))
-    _message(file, "HeaderMap", headers=(1, "*HeaderValue"))
-    _message(file, "HttpHeaders", headers=(1, "HeaderMap"))
-    _message(
+    declare(file, "Empty")
+    declare(file, "HeaderValue", key=(1, "string"), value=(2, "string"), raw_value=(3, "bytes"))
+    declare(file, "HeaderMap", headers=(1, "*HeaderValue"))
+    declare(file, "HttpHeaders", headers=(1, "HeaderMap"))
+    declare(
         file,
         "ProcessingRequest",
         request_headers=(2, "HttpHeaders"),
         response_trailers=(7, "Empty"),
     )
     # Empty stands for HeadersResponse and TrailersResponse: without a field set, both mean "go on unchanged".
-    _message(file, "ProcessingResponse", request_headers=(1, "Empty"), response_trailers=(6, "Empty"))
+    declare(file, "ProcessingResponse", request_headers=(1, "Empty"), response_trailers=(6, "Empty"))
     return file
 
 

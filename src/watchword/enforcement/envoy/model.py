@@ -245,7 +245,8 @@ class EdgeFiles:
 
     def __post_init__(self) -> None:
         """Refuse paths that the operating system cannot bind."""
-        for socket in (self.authz_socket, self.web_socket, self.guard_socket, self.admin_socket):
+        sockets = (self.authz_socket, self.web_socket, self.guard_socket, self.bodies_socket, self.admin_socket)
+        for socket in sockets:
             socket_path(socket)
 
     @property
@@ -262,6 +263,11 @@ class EdgeFiles:
     def guard_socket(self) -> Path:
         """Where the kill handles are held."""
         return self.run_directory / "guard.sock"
+
+    @property
+    def bodies_socket(self) -> Path:
+        """Where answers are reduced."""
+        return self.run_directory / "bodies.sock"
 
     @property
     def admin_socket(self) -> Path:

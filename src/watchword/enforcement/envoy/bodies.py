@@ -1,0 +1,183 @@
+"""The filter of answers behind Envoy: one gRPC stream for each request whose answer must be reduced.
+
+The authorizer names the rules in a header of its own; requests without it never come here. Envoy sends the head of the
+request, the head of the answer, and its whole body, at most 256 KiB of it; a longer one ends as an error of Envoy's.
+Whatever fails here fails the request: Envoy passes nothing that this service did not answer for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from binascii import Error as NotBase64
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Final
+
+from grpclib.const import Cardinality, Handler, Status
+from grpclib.exceptions import GRPCError
+from grpclib.server import Server
+
+from watchword.enforcement.bodies import (
+    ASKED,
+    NOT_ASKED,
+    NOT_TOLD,
+    TOLD,
+    BodyFilter,
+    BodyRefusedError,
+    ValueKeys,
+    Verdict,
+    filter_for,
+    judge,
+    withheld,
+)
+from watchword.enforcement.envoy.body_messages import (
+    Header,
+    ProcessingRequest,
+    ProcessingResponse,
+    changed_body,
+    changed_headers,
+    headers_of,
+    instead,
+    without_trailers,
+)
+from watchword.enforcement.envoy.filters import DECISION_HEADER, FILTER_HEADER
+from watchword.enforcement.envoy.guard_messages import METHOD
+from watchword.enforcement.envoy.model import socket_path
+from watchword.kernel import BodyRules, from_wire, wire_bytes
+
+_SOCKET_MODE: Final = 0o600
+_FILTER: Final = FILTER_HEADER.encode()
+_DECISION: Final = DECISION_HEADER.encode()
+# Below it a document is reduced at once; above it in a thread, so that decisions need not wait for it.
+_AT_ONCE: Final = 16 * 1024
+_THREADS: Final = 2
+_log: Final = logging.getLogger("watchword.bodies")
+
+
+@lru_cache(maxsize=1024)
+def filter_header(rules: BodyRules) -> bytes:
+    """Return the value of `x-watchword-filter` that makes Envoy send an answer through this service.
+
+    Raises:
+        ValueError: the rules are longer than a header may carry; deny.
+    """
+    return urlsafe_b64encode(wire_bytes(rules))
+
+
+@lru_cache(maxsize=1024)
+def _rules_of(value: bytes) -> BodyRules:
+    try:
+        return from_wire(json.loads(urlsafe_b64decode(value)))
+    except (ValueError, NotBase64, RecursionError) as error:
+        raise BodyRefusedError("the rules cannot be read") from error
+
+
+class BodyService:
+    """Reduce answers for the Envoy of this node.
+
+    Args:
+        keys: for rules that hash or tokenize; without them such a rule refuses the answer.
+    """
+
+    def __init__(self, keys: ValueKeys | None) -> None:
+        self._keys = keys
+        self._server: Server | None = None
+        self._threads = asyncio.Semaphore(_THREADS)
+
+    async def start(self, path: Path) -> None:
+        """Listen on a Unix socket that only this user may connect to; a stale socket file is replaced."""
+        socket_path(path).unlink(missing_ok=True)
+        self._server = Server([self])
+        await self._server.start(path=str(path))
+        path.chmod(_SOCKET_MODE)  # noqa: ASYNC240  # one system call at start
+
+    async def close(self) -> None:
+        """Stop listening."""
+        if self._server is not None:
+            self._server.close()
+            await self._server.wait_closed()
+
+    def __mapping__(self) -> dict[str, Handler]:
+        """Name the one gRPC method served here, in grpclib's way."""
+        return {METHOD: Handler(self._process, Cardinality.STREAM_STREAM, ProcessingRequest, ProcessingResponse)}
+
+    async def _process(self, stream: Any) -> None:
+        """Serve one HTTP exchange, from the head of its request to the end of its answer."""
+        exchange = _Exchange(self._keys, self._threads)
+        async for message in stream:
+            try:
+                await stream.send_message(await exchange.answer(message))
+            except BodyRefusedError as error:
+                _log.error("an answer was withheld: %s", error.message)
+                await stream.send_message(exchange.refusal())
+                return
+
+
+class _Exchange:
+    """One request and its answer; each message has its turn, and no other order is answered."""
+
+    def __init__(self, keys: ValueKeys | None, threads: asyncio.Semaphore) -> None:
+        self._keys = keys
+        self._threads = threads
+        self._filter: BodyFilter | None = None
+        self._verdict: Verdict | None = None
+        self._is_head = False
+        self._status: int | None = None
+        self._reference = ""
+
+    async def answer(self, message: Any) -> Any:
+        """Answer one message of Envoy's.
+
+        Raises:
+            BodyRefusedError: nothing of the exchange may go on.
+            GRPCError: a message that has no turn here.
+        """
+        if message.HasField("request_headers") and self._filter is None:
+            return self._ask(headers_of(message.request_headers.headers))
+        if message.HasField("response_headers") and self._filter is not None and self._verdict is None:
+            head = message.response_headers
+            return self._judge(headers_of(head.headers), ends_here=head.end_of_stream)
+        if message.HasField("response_body") and self._verdict is not None:
+            return await self._reduce(message.response_body.body)
+        if message.HasField("response_trailers") and self._verdict is not None:
+            return without_trailers({name for name, _ in headers_of(message.response_trailers.trailers)})
+        raise GRPCError(Status.FAILED_PRECONDITION, "out of turn")
+
+    def _ask(self, headers: list[Header]) -> Any:
+        found = dict(headers)
+        self._reference = found.get(_DECISION, b"").decode("latin-1")
+        self._is_head = found.get(b":method") == b"HEAD"
+        # Prevents: a second value beside the authorizer's, of which somebody reads the other one.
+        if sum(name == _FILTER for name, _ in headers) != 1:
+            raise BodyRefusedError("there is not exactly one set of rules")
+        # Prevents: a connection that leaves HTTP and with it every filter.
+        if b"upgrade" in found or found.get(b":method") == b"CONNECT":
+            raise BodyRefusedError("the request asks for another protocol")
+        self._filter = filter_for(_rules_of(found[_FILTER]), self._keys)
+        return changed_headers("request_headers", [ASKED], (NOT_ASKED - {ASKED[0]}) | {_FILTER})
+
+    def _judge(self, headers: list[Header], *, ends_here: bool) -> Any:
+        status = dict(headers).get(b":status", b"")
+        self._status = int(status) if status.isdigit() else None
+        if self._status is None:
+            raise BodyRefusedError("the answer has no status")
+        self._verdict = judge(self._status, headers, is_bodiless=self._is_head or ends_here)
+        return changed_headers("response_headers", [TOLD], NOT_TOLD - {TOLD[0]})
+
+    async def _reduce(self, body: bytes) -> Any:
+        assert self._filter is not None
+        if self._verdict is Verdict.HAS_NO_BODY:
+            if body:
+                raise BodyRefusedError("a body came where none was announced")
+            return changed_body(b"")
+        if len(body) <= _AT_ONCE:
+            return changed_body(self._filter.apply(body))
+        async with self._threads:
+            return changed_body(await asyncio.to_thread(self._filter.apply, body))
+
+    def refusal(self) -> Any:
+        """Return what goes out instead of the answer."""
+        return instead(*withheld(self._status, self._reference))
