@@ -202,4 +202,6 @@ def _action_text(scope: Scope) -> str:
     if scope.actions is None:
         return "action"
     listed = ", ".join(map(str, sorted(scope.actions)))
-    return f"action == {listed}" if scope.is_exact_action else f"action in [{listed}]"
+    if len(scope.actions) == 1:
+        return f"action {'==' if scope.is_exact_action else 'in'} {listed}"
+    return f"action in [{listed}]"
