@@ -184,9 +184,14 @@ async def call(app: Any, method: str, path: str, body: bytes, headers: Mapping[s
     return Reply(sent[0]["status"], found, b"".join(message.get("body", b"") for message in sent[1:]))
 
 
-def question(
-    subject: str = "user/alice", action: str = "read", resource: str = "record/record-1", **more: Any
-) -> dict[str, Any]:
-    """Write a question in a line: `type/id`, a name, `type/id`; `more` overrides whole entities."""
-    of = [dict(zip(("type", "id"), words.split("/", 1), strict=True)) for words in (subject, resource)]
-    return {"subject": of[0], "action": {"name": action}, "resource": of[1]} | more
+def question(subject: Any = "user/alice", action: Any = "read", resource: Any = "record/record-1", **more: Any) -> Any:
+    """Write a question in a line: `type/id`, a name, `type/id`; whatever is no text goes as it is."""
+    return {"subject": _party(subject), "action": _action(action), "resource": _party(resource)} | more
+
+
+def _party(words: Any) -> Any:
+    return dict(zip(("type", "id"), words.split("/", 1), strict=True)) if isinstance(words, str) else words
+
+
+def _action(words: Any) -> Any:
+    return {"name": words} if isinstance(words, str) else words

@@ -20,10 +20,11 @@ class MalformedQuestionError(AuthzenError):
     status: ClassVar[int] = 400
 
 
-class PageTokenError(MalformedQuestionError):
-    """The token of a page was not given to this caller for this search."""
+class PageTokenError(AuthzenError):
+    """There is no such page: the token was not given to this caller, was altered, or is too old."""
 
     code: ClassVar[str] = "enforcement.authzen_page_token"
+    status: ClassVar[int] = 404
 
 
 class CallerUnknownError(AuthzenError):
@@ -45,6 +46,13 @@ class EncodingUnknownError(AuthzenError):
 
     code: ClassVar[str] = "enforcement.authzen_encoding"
     status: ClassVar[int] = 415
+
+
+class UnprovableError(AuthzenError):
+    """What was found cannot be journaled, so it is not told."""
+
+    code: ClassVar[str] = "enforcement.authzen_unprovable"
+    status: ClassVar[int] = 503
 
 
 class EntitiesFileError(AuthzenError):

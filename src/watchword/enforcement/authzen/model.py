@@ -13,6 +13,7 @@ from watchword.kernel import Answer, DecisionId, Reason
 MAX_ID: Final = 1024
 MAX_NAME: Final = 256
 MAX_TOKEN: Final = 4096
+MAX_REQUEST_ID: Final = 8192
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 

@@ -17,7 +17,7 @@ from watchword.enforcement.authzen.metadata import (
     WELL_KNOWN,
     Endpoint,
 )
-from watchword.enforcement.authzen.model import MAX_ID, MAX_NAME, MAX_TOKEN, Semantic
+from watchword.enforcement.authzen.model import MAX_ID, MAX_NAME, MAX_REQUEST_ID, MAX_TOKEN, Semantic
 from watchword.enforcement.authzen.settings import AuthzenSettings
 
 Json = dict[str, Any]
@@ -63,9 +63,11 @@ def openapi(settings: AuthzenSettings, origin: str) -> Json:
 _PROBLEMS: Final = {
     "400": "The call is not what the specification asks for, or its `Content-Type` is not JSON.",
     "401": "The call carries no key of a known enforcement point.",
+    "404": "There is no page with this token.",
     "405": "The method is another one than this address takes.",
     "413": "The body is too long.",
     "415": "The body is compressed.",
+    "500": "The call could not be answered; nothing was decided.",
     "503": "The journal cannot be written, so nothing is told.",
 }
 
@@ -75,6 +77,8 @@ def _call(endpoint: Endpoint, summary: str, asked: str, answered: str) -> Json:
         "200": {"description": "Answered.", "headers": _echo(), "content": _content(answered)},
         **{status: {"$ref": f"#/components/responses/{status}"} for status in _PROBLEMS},
     }
+    if endpoint in {EVALUATION, EVALUATIONS}:
+        answers.pop("404")
     return {
         "post": {
             "operationId": endpoint.parameter.removesuffix("_endpoint"),
@@ -85,7 +89,7 @@ def _call(endpoint: Endpoint, summary: str, asked: str, answered: str) -> Json:
                     "in": "header",
                     "required": False,
                     "description": "Comes back as it is.",
-                    "schema": {"type": "string", "maxLength": 256, "pattern": "^[!-~]*$"},
+                    "schema": {"type": "string", "maxLength": MAX_REQUEST_ID, "pattern": "^[ -~]*$"},
                 }
             ],
             "requestBody": {"required": True, "content": _content(asked)},

@@ -16,7 +16,7 @@ from typing import Any, Final
 import orjson
 
 from watchword.enforcement.authzen.callers import Caller
-from watchword.enforcement.authzen.errors import PageTokenError
+from watchword.enforcement.authzen.errors import MalformedQuestionError, PageTokenError
 from watchword.enforcement.authzen.model import Search
 from watchword.enforcement.authzen.ports import Seals
 from watchword.kernel import WatchwordError
@@ -50,7 +50,8 @@ class Pages:
         """Find the beginning of a page.
 
         Raises:
-            PageTokenError: altered, another caller's, of another search or limit, or older than an hour.
+            PageTokenError: altered, another caller's, or older than an hour.
+            MalformedQuestionError: the search or its limit is another one than before.
         """
         asked = search.page.limit
         if search.page.token is None:
@@ -58,16 +59,19 @@ class Pages:
         held = self._open(search.page.token, search, caller)
         if datetime.fromtimestamp(held["at"], now.tzinfo) + _LIFE < now:
             raise PageTokenError("`page.token` is older than an hour", hint="begin the search again")
-        # The specification lets a caller leave the limit out of later pages, and forbids changing it.
-        if asked is not None and asked != held["limit"]:
-            raise PageTokenError("`page.limit` is not the one that the search began with")
+        # The specification lets a caller leave the limit out of later pages, and forbids changing anything.
+        if held["search"] != _digest(search) or (asked is not None and asked != held["limit"]):
+            raise MalformedQuestionError(
+                "`page.token` belongs to another search",
+                hint="send the same subject, action, resource, context and limit as before",
+            )
         first = held["limit"]
         return Place(held["after"], min(_USUAL if first is None else first, most), first)
 
     def token(self, search: Search, caller: Caller, place: Place, after: str | None, *, now: datetime) -> str:
         """Make the token of the next page."""
-        held = orjson.dumps({"at": int(now.timestamp()), "after": after, "limit": place.asked})
-        sealed = self._seals.seal(held, purpose=_PURPOSE, context=_context(search, caller))
+        held = {"at": int(now.timestamp()), "after": after, "limit": place.asked, "search": _digest(search)}
+        sealed = self._seals.seal(orjson.dumps(held), purpose=_PURPOSE, context=_context(search, caller))
         return base64.urlsafe_b64encode(sealed).rstrip(b"=").decode()
 
     def _open(self, token: str, search: Search, caller: Caller) -> dict[str, Any]:
@@ -77,15 +81,15 @@ class Pages:
                 self._seals.open(sealed, purpose=_PURPOSE, context=_context(search, caller))
             )
         except (binascii.Error, ValueError, WatchwordError):
-            raise PageTokenError(
-                "`page.token` is not one that was given to you for this search",
-                hint="send the same subject, action, resource and context as before",
-            ) from None
+            raise PageTokenError("there is no page with this `page.token`", hint="begin the search again") from None
         return held
 
 
 def _context(search: Search, caller: Caller) -> str:
-    """Name what a token is good for; a changed search does not open it."""
+    """Name whom a token is good for. Prevents: one caller that goes on with the pages of another."""
+    return f"{caller.name}/{search.sought.value}"
+
+
+def _digest(search: Search) -> str:
     about = {"question": search.question.as_json(), "properties": dict(search.page.properties)}
-    digest = hashlib.sha256(orjson.dumps(about, option=orjson.OPT_SORT_KEYS, default=repr)).hexdigest()
-    return f"{caller.name}/{search.sought.value}/{digest}"
+    return hashlib.sha256(orjson.dumps(about, option=orjson.OPT_SORT_KEYS)).hexdigest()

@@ -32,7 +32,7 @@ from watchword.enforcement.authzen.metadata import (
     WELL_KNOWN,
     metadata,
 )
-from watchword.enforcement.authzen.model import Question, Sought
+from watchword.enforcement.authzen.model import MAX_REQUEST_ID, Question, Sought
 from watchword.enforcement.authzen.openapi import openapi
 from watchword.enforcement.authzen.reading import read_batch, read_question, read_search
 from watchword.enforcement.authzen.rendering import decision_json, decisions_json, found_json
@@ -42,7 +42,6 @@ from watchword.kernel import WatchwordError
 
 _JSON: Final = b"application/json"
 _PROBLEM: Final = b"application/problem+json"
-_LONGEST_REQUEST_ID: Final = 8192
 _PUBLIC: Final = (b"cache-control", b"public, max-age=300")
 _PRIVATE: Final = (b"cache-control", b"no-store")
 
@@ -94,7 +93,6 @@ class AuthzenApp:
         reply = await self._answer(scope, headers, receive)
         sent = [(b"content-type", reply.kind), (b"content-length", b"%d" % len(reply.body)), *reply.headers]
         sent.append((b"x-content-type-options", b"nosniff"))
-        # Prevents: a header that ends early; a server below that lets line ends through is not relied upon.
         if request_id is not None and _is_plain(request_id):
             sent.append((b"x-request-id", request_id))
         await send({"type": "http.response.start", "status": reply.status, "headers": sent})
@@ -115,6 +113,8 @@ class AuthzenApp:
         except WatchwordError as error:
             about = {"code": error.code} | ({"hint": error.hint} if error.hint else {})
             return _problem(error.status, error.message, about, more=self._more(error))
+        except Exception:  # noqa: BLE001  # no decision was told; what failed is nobody's business out there
+            return _problem(500, "the call could not be answered")
 
     def _more(self, error: WatchwordError) -> tuple[Header, ...]:
         if isinstance(error, CallerUnknownError):
@@ -192,7 +192,8 @@ def _joined(raw: list[Header]) -> dict[bytes, bytes]:
 
 
 def _is_plain(value: bytes) -> bool:
-    return len(value) <= _LONGEST_REQUEST_ID and all(byte >= 0x20 and byte != 0x7F for byte in value)  # noqa: PLR2004  # control characters of RFC 9110
+    """Tell whether a header can be returned as it came. Prevents: one that ends early and begins another."""
+    return len(value) <= MAX_REQUEST_ID and value.isascii() and value.decode("ascii").isprintable()
 
 
 def _text(value: bytes | None) -> str | None:

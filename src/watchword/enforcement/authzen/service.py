@@ -9,6 +9,7 @@ from typing import Final
 
 from watchword.enforcement.authzen.callers import Caller
 from watchword.enforcement.authzen.duties import NamedDuties
+from watchword.enforcement.authzen.errors import UnprovableError
 from watchword.enforcement.authzen.filed import EntitiesFile
 from watchword.enforcement.authzen.judging import Bench
 from watchword.enforcement.authzen.known import Knowledge
@@ -101,8 +102,9 @@ class Authzen:
         """Answer one page of a search.
 
         Raises:
-            PageTokenError: the token is not one of this caller's for this search.
-            WatchwordError: the journal cannot be written; nothing is told.
+            PageTokenError: there is no such page for this caller.
+            MalformedQuestionError: the page is one of another search.
+            UnprovableError: the journal cannot be written; nothing is told.
         """
         started = self._clock.monotonic()
         now = self._clock.now()
@@ -129,7 +131,10 @@ class Authzen:
             "tried": found.tried,
             "cost_us": int((self._clock.monotonic() - started) * 1_000_000),
         }
-        await self._journal.append(search_record(search, found.results, caller, request_id, head=head))
+        try:
+            await self._journal.append(search_record(search, found.results, caller, request_id, head=head))
+        except Exception as error:  # whatever keeps the record from the disk keeps the page from the caller
+            raise UnprovableError("the audit journal cannot be written, so nothing is told") from error
         return replace(found, token=token)
 
     def _bench(self) -> Bench:
