@@ -133,6 +133,16 @@ class Reason(Enum):
         "The request does not fit the policy schema.",
         "Tell an administrator the reference below.",
     )
+    REGO_FAILED = (
+        "rego_failed",
+        "A policy written in Rego gave no clear answer, so nothing is allowed.",
+        "Tell an administrator the reference below.",
+    )
+    REGO_UNREACHABLE = (
+        "rego_unreachable",
+        "The policy server that has to agree did not answer, so nothing is allowed.",
+        "Try again in a moment; tell an administrator if it lasts.",
+    )
     FACT_MISSING = (
         "fact_missing",
         "Something needed to decide is not known.",

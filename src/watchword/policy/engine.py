@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from watchword.policy.evaluator import Evaluator
 from watchword.policy.explain import Explanation, explain
+from watchword.policy.joining import is_settled, join, traces
 from watchword.policy.load import DEFAULT_SCHEMA, Bundle, load_bundle
 from watchword.policy.model import Effect, PolicyAnswer, PolicyRequest
 from watchword.policy.reads import context_reads
+from watchword.policy.rego import document_of
 
 
 class PolicySet:
@@ -31,8 +34,14 @@ class PolicySet:
         return cls(load_bundle(directory, schema=schema))
 
     def __len__(self) -> int:
-        """How many policies may settle an answer; unlinked templates do not count."""
-        return len(self.bundle.policies)
+        """How many policies may settle an answer; unlinked templates do not count, a package of Rego counts as one."""
+        rego = self.bundle.rego
+        return len(self.bundle.policies) + (len(rego.packages) if rego is not None else 0)
+
+    @property
+    def is_repeatable(self) -> bool:
+        """Whether the same request gets the same answer as long as this set is in force. Rego may read the clock."""
+        return self.bundle.rego is None
 
     @property
     def reads_path(self) -> bool:
@@ -40,17 +49,29 @@ class PolicySet:
         return self._reads_path
 
     def evaluate(self, request: PolicyRequest) -> PolicyAnswer:
-        """Say what the policies say to a request; synchronous, no input or output."""
-        if not self.bundle.policies:
+        """Say what the policies say to a request; synchronous, no input or output, but for Rego's own process."""
+        rego = self.bundle.rego
+        if not self.bundle.policies and rego is None:
             # Prevents: an empty set that lets everybody pass, as in authentik's empty policy lists.
             return PolicyAnswer(Effect.ERROR, (), ("policy_missing: no policy is in force",), self.version)
         try:
-            return self._engine.evaluate(request)
+            answer = self._engine.evaluate(request)
+            if rego is None or is_settled(answer):
+                return answer
+            return join(answer, rego.say(document_of(request)))
         except Exception as error:  # noqa: BLE001 (whatever fails while deciding denies)
             return PolicyAnswer(Effect.ERROR, (), (f"policy_error: {type(error).__name__}",), self.version)
 
     def explain(self, request: PolicyRequest) -> Explanation:
         """Say why the policies say it: candidates clause by clause, and what came nearest. Slow, for people."""
-        if not self.bundle.policies:
-            return Explanation(self.evaluate(request), (), ())
-        return explain(self.bundle, self._engine, request)
+        answer, rego = self.evaluate(request), self.bundle.rego
+        if answer.code == "policy_missing":
+            return Explanation(answer, (), ())
+        found = replace(explain(self.bundle, self._engine, request), answer=answer)
+        if rego is None:
+            return found
+        document = document_of(request)
+        said = traces(rego, rego.say(document), document)
+        # Whatever permits, nobody is near to being permitted any more.
+        nearest = () if answer.effect is Effect.PERMIT else found.nearest
+        return replace(found, candidates=(*found.candidates, *said), nearest=nearest)

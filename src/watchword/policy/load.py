@@ -21,6 +21,7 @@ from watchword.policy.obligations import (
     attached_names,
     read_obligations,
 )
+from watchword.policy.rego import RegoPolicies, SourceError, load_rego
 
 DEFAULT_DIRECTORY = Path(__file__).parent / "default"
 DEFAULT_SCHEMA = DEFAULT_DIRECTORY / "watchword.cedarschema"
@@ -53,8 +54,10 @@ class Bundle:
         policies: static policies and linked templates, in the order of ids; ready to evaluate.
         templates: templates by id; they permit nothing until they are linked.
         schema: Cedar's own rendering of the whole schema.
-        version: SHA-256 in hexadecimal over policies, links, schema and obligations; comments and layout do not count.
+        version: SHA-256 in hexadecimal over policies, links, schema and obligations, where comments and layout do not
+            count, and over Rego as it is written.
         obligations: what the names in `@obligation` annotations mean.
+        rego: policies in Rego, ready to be asked; nothing where there are none.
     """
 
     policies: tuple[WrittenPolicy, ...]
@@ -62,13 +65,14 @@ class Bundle:
     schema: str
     version: str
     obligations: ObligationBook = field(default_factory=ObligationBook)
+    rego: RegoPolicies | None = None
 
 
 EMPTY = Bundle((), (), "", hashlib.sha256(b"").hexdigest())
 
 
 def load_bundle(directory: Path, *, schema: Path | None = DEFAULT_SCHEMA) -> Bundle:
-    """Read `*.cedar`, `*.cedarschema`, `links.json` and `obligations.yaml` of a directory.
+    """Read `*.cedar`, `*.cedarschema`, `links.json`, `obligations.yaml` and `rego/*.rego` of a directory.
 
     Args:
         directory: may be missing or empty; the set is then empty, and an empty set denies.
@@ -90,13 +94,19 @@ def load_bundle(directory: Path, *, schema: Path | None = DEFAULT_SCHEMA) -> Bun
     reader.raise_if_wrong()
     policies = [policy for policy in found if not _is_template(policy.est)] + links
     ordered = tuple(sorted(policies, key=lambda policy: policy.id))
-    return Bundle(ordered, templates, schema_text, _version(ordered, schema_text, obligations), obligations)
+    rego = reader.rego()  # last, because what it starts must be ended if anything after it is wrong
+    reader.raise_if_wrong()
+    return Bundle(ordered, templates, schema_text, _version(ordered, schema_text, obligations, rego), obligations, rego)
 
 
-def _version(policies: tuple[WrittenPolicy, ...], schema: str, obligations: ObligationBook) -> str:
+def _version(
+    policies: tuple[WrittenPolicy, ...], schema: str, obligations: ObligationBook, rego: RegoPolicies | None
+) -> str:
     canonical: dict[str, Any] = {"policies": {policy.id: policy.est for policy in policies}, "schema": schema}
     if len(obligations):
         canonical["obligations"] = obligations.fingerprint()
+    if rego is not None:
+        canonical["rego"] = rego.version
     return hashlib.sha256(json.dumps(canonical, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
@@ -207,6 +217,14 @@ class _Reader:
                     )
                     self._problems.append(Problem(policy.path, policy.line, 0, words, nearest=near, policy=policy.id))
         return book
+
+    def rego(self) -> RegoPolicies | None:
+        """Read the policies in Rego."""
+        try:
+            return load_rego(self._directory)
+        except SourceError as error:
+            self._problems += error.problems
+            return None
 
     def links(self, templates: dict[str, WrittenPolicy], taken: set[str]) -> list[WrittenPolicy]:
         """Read `links.json`: `[{"template": ID, "id": ID, "values": {"?principal": {"type": T, "id": I}}}]`."""

@@ -108,7 +108,8 @@ class PolicyAnswer:
     Attributes:
         determining: the satisfied forbids if there is one, else the satisfied permits; in the order of ids.
         errors: `code: what happened`; with effect `ERROR` the first one is why. The codes are `policy_missing`,
-            `policy_error`, `schema_misfit` and `budget_spent`. A permit that failed is listed too and permits nothing.
+            `policy_error`, `schema_misfit`, `budget_spent`, and those of Rego, which begin with `rego_`. A permit that
+            failed is listed too and permits nothing.
         version: which policies answered.
     """
 

@@ -20,7 +20,14 @@ _SPAN: Final = re.compile(r"(\d{1,5})([smh])")
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3600}
 _STEP_UP_ACR: Final = {"mfa": Acr.MULTI_FACTOR, "phishing_resistant": Acr.PHISHING_RESISTANT}
 _LONGEST_AGE_S: Final = 24 * 3600
-_FAILURES: Final = {"policy_missing": Reason.POLICY_MISSING, "schema_misfit": Reason.SCHEMA_MISFIT}
+_FAILURES: Final = {
+    "policy_missing": Reason.POLICY_MISSING,
+    "schema_misfit": Reason.SCHEMA_MISFIT,
+    "rego_unavailable": Reason.REGO_UNREACHABLE,
+    "rego_timeout": Reason.REGO_UNREACHABLE,
+    "rego_unasked": Reason.REGO_UNREACHABLE,
+}
+_REGO: Final = "rego_"
 
 
 class Verdict(NamedTuple):
@@ -55,7 +62,8 @@ def verdict_of(answer: PolicyAnswer, book: ObligationBook, is_known: IsKnown | N
         return _forbidden(answer.determining)
     if answer.effect is Effect.SILENT:
         return _SILENT
-    return Verdict(Answer.DENY, _FAILURES.get(answer.code, Reason.POLICY_ERROR))
+    other = Reason.REGO_FAILED if answer.code.startswith(_REGO) else Reason.POLICY_ERROR
+    return Verdict(Answer.DENY, _FAILURES.get(answer.code, other))
 
 
 def _permitted(determining: Sequence[PolicyRef], book: ObligationBook, is_known: IsKnown | None) -> Verdict:
