@@ -34,7 +34,7 @@ _LINK = re.compile(r"https://[^\s\"'<]+/invite/[A-Za-z0-9_-]+")
 ALWAYS_WORKING = {
     "WATCHWORD_TRUST__WORKING_DAYS": "[1,2,3,4,5,6,7]",
     "WATCHWORD_TRUST__WORKING_FROM": "00:00",
-    "WATCHWORD_TRUST__WORKING_UNTIL": "23:59:59.999999",
+    "WATCHWORD_TRUST__WORKING_UNTIL": "00:00",
 }
 
 
