@@ -67,6 +67,13 @@ async def test_without_rules_an_answer_passes_untouched_and_the_service_is_not_a
     assert (reply.status, reply.body, reply.get("etag")) == (200, BODY, '"abc"')
 
 
+async def test_a_denial_needs_no_filter(edge: Edge) -> None:
+    edge.answer = lambda _: Answer(403, [(FILTER_HEADER, filter_header(RULES).decode())], b"no")
+    edge.files.bodies_socket.unlink()
+    reply = await edge.get("/customers")
+    assert (reply.status, reply.body) == (403, b"no")
+
+
 async def test_without_the_service_nothing_is_shown(edge: Edge) -> None:
     edge.answer = orders(edge)
     answers(edge, BODY)

@@ -185,7 +185,11 @@ def _bodies() -> Json:
 
 
 def _only_with_rules(filter_config: Json) -> Json:
-    """Pass a filter over when the authorizer's header is not there. Clients cannot send it: hygiene came before."""
+    """Put a filter in place when the authorizer's header is there. Clients cannot send it: hygiene came before.
+
+    A filter that is merely skipped still sees the answer to a request that ended before its turn, such as a denial of
+    the authorizer (seen with Envoy 1.40); one that was never put in place does not.
+    """
     named = {
         "input": {
             "name": "rules",
@@ -193,14 +197,20 @@ def _only_with_rules(filter_config: Json) -> Json:
         },
         "value_match": {"safe_regex": {"google_re2": {}, "regex": ".*"}},
     }
-    skip = extension("extensions.filters.common.matcher.action.v3.SkipFilter")
+    composite = "extensions.filters.http.composite.v3"
+    execute = extension(
+        f"{composite}.ExecuteFilterAction", typed_config={"name": EXT_PROC, "typed_config": filter_config}
+    )
     matcher = {
-        "predicate": {"not_matcher": {"single_predicate": named}},
-        "on_match": {"action": {"name": "skip", "typed_config": skip}},
+        "predicate": {"single_predicate": named},
+        "on_match": {"action": {"name": "reduce", "typed_config": execute}},
     }
     return extension(
         "extensions.common.matching.v3.ExtensionWithMatcher",
-        extension_config={"name": EXT_PROC, "typed_config": filter_config},
+        extension_config={
+            "name": "envoy.filters.http.composite",
+            "typed_config": extension(f"{composite}.Composite"),
+        },
         xds_matcher={"matcher_list": {"matchers": [matcher]}},
     )
 
