@@ -31,6 +31,7 @@ CONFIG_VARIABLE = "WATCHWORD_CONFIG"
 DATA_VARIABLE = "WATCHWORD_DATA"
 NODE_KEY = "node"
 _SHORTEST_POLL_S, _LONGEST_POLL_S = 0.05, 86_400.0
+_WHOLE = 100
 _KEY_SOURCES = ("file", "environment", "prompt")
 _LONGEST_ROTATION_DAYS = 3650
 
@@ -107,6 +108,15 @@ class PolicySettings:
         "Seconds between two looks for a newer bundle, 0.05 to 86400; 0 means 0.2 on this machine, 30 elsewhere.",
         default=0.0,
     )
+    min_coverage: int = setting(
+        "Percentage of the clauses of policies that their tests must reach before they are published, 0 to 100; a file "
+        "in `tests` may ask for more.",
+        default=0,
+    )
+    min_branch_coverage: int = setting(
+        "Percentage of the values of clauses that tests must have seen before policies are published, 0 to 100.",
+        default=0,
+    )
     when_expired: WhenExpired = setting(
         "`deny` everything once the bundle in force has expired, or `keep` it and only tell.",
         default=WhenExpired.DENY,
@@ -126,6 +136,8 @@ class PolicySettings:
         if self.keys and not 1 <= self.threshold <= len(set(self.keys)):
             raise ValueError("`policy.threshold` must lie between 1 and the number of different keys")
         _check_public_keys(key for key in self.keys if key != NODE_KEY)
+        if not 0 <= self.min_coverage <= _WHOLE or not 0 <= self.min_branch_coverage <= _WHOLE:
+            raise ValueError("`policy.min_coverage` and `policy.min_branch_coverage` must lie between 0 and 100")
         if self.poll_s != 0 and not _SHORTEST_POLL_S <= self.poll_s <= _LONGEST_POLL_S:
             raise ValueError("`policy.poll_s` must be 0, or lie between 0.05 and 86400")
         if self.source is PolicyOrigin.URL:

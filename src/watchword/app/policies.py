@@ -27,6 +27,7 @@ from watchword.policy.bundles import (
     VerifiedBundle,
     verify,
 )
+from watchword.policy.trials import TrialGate
 from watchword.settings import NODE_KEY, PolicyOrigin, Settings, WhenExpired
 
 PURPOSE: Final = "bundle"
@@ -127,9 +128,13 @@ def last_in_force(settings: Settings, keys: KeyRing) -> VerifiedBundle | None:
     )
 
 
-def publish_gates(_settings: Settings) -> Sequence[Gate]:
+def publish_gates(settings: Settings) -> Sequence[Gate]:
     """Return what must hold before policies are signed, in this order."""
-    return (RightPolicies(),)
+    policy = settings.policy
+    return (
+        RightPolicies(),
+        TrialGate({"clauses": policy.min_coverage, "branches": policy.min_branch_coverage}),
+    )
 
 
 def bundle_status(source: AnyPolicySource) -> dict[str, Any] | None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from watchword.policy.engine import PolicySet
 from watchword.policy.model import Effect, PolicyAnswer
+from watchword.policy.obligations import ANNOTATION, attached_names
 from watchword.policy.trials.tables import Trial, Verdict
 
 
@@ -53,7 +54,8 @@ def obligations_of(answer: PolicyAnswer) -> frozenset[str]:
     """Return the names of the obligations that ride on a permit."""
     if answer.effect is not Effect.PERMIT:
         return frozenset()
-    return frozenset(ref.annotations["obligation"] for ref in answer.determining if "obligation" in ref.annotations)
+    written = (ref.annotations[ANNOTATION] for ref in answer.determining if ANNOTATION in ref.annotations)
+    return frozenset(name for text in written for name in attached_names(text))
 
 
 def reasons_of(answer: PolicyAnswer) -> frozenset[str]:
