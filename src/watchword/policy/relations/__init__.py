@@ -1,0 +1,63 @@
+"""Own relations: the OpenFGA modelling language, tuples in SQL and in memory, checks that end.
+
+Publishes the model, the view that answers, the service that writes, and the lazy set that Cedar policies ask.
+Refuses to answer what it could not look at: a spent budget, a failed condition and a circle of exclusions are errors.
+"""
+
+from watchword.policy.relations.check import DEFAULT_BUDGET, Budget
+from watchword.policy.relations.errors import (
+    RelationBudgetError,
+    RelationConditionError,
+    RelationCycleError,
+    RelationError,
+    RelationMalformedError,
+    RelationStaleError,
+    RelationUnknownError,
+)
+from watchword.policy.relations.graph import Graph
+from watchword.policy.relations.model import (
+    Computed,
+    Condition,
+    Direct,
+    Exclusion,
+    FromTupleset,
+    Intersection,
+    RelationModel,
+    Restriction,
+    Rewrite,
+    Union,
+)
+from watchword.policy.relations.parse import MODEL_FILE, parse_model
+from watchword.policy.relations.tuples import RelationTuple, name_in, permitted, read_tuple
+from watchword.policy.relations.view import Question, RelationView
+
+__all__ = [
+    "DEFAULT_BUDGET",
+    "MODEL_FILE",
+    "Budget",
+    "Computed",
+    "Condition",
+    "Direct",
+    "Exclusion",
+    "FromTupleset",
+    "Graph",
+    "Intersection",
+    "Question",
+    "RelationBudgetError",
+    "RelationConditionError",
+    "RelationCycleError",
+    "RelationError",
+    "RelationMalformedError",
+    "RelationModel",
+    "RelationStaleError",
+    "RelationTuple",
+    "RelationUnknownError",
+    "RelationView",
+    "Restriction",
+    "Rewrite",
+    "Union",
+    "name_in",
+    "parse_model",
+    "permitted",
+    "read_tuple",
+]
