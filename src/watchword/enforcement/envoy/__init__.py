@@ -23,7 +23,14 @@ from watchword.enforcement.envoy.filters import (
     STREAM_HEADER,
 )
 from watchword.enforcement.envoy.guard import OpenStream, StreamGuard
-from watchword.enforcement.envoy.model import EdgeFiles, EdgeSettings, PublishedApplication, TcpAddress, Upstream
+from watchword.enforcement.envoy.model import (
+    EdgeFiles,
+    EdgeSettings,
+    PublishedApi,
+    PublishedApplication,
+    TcpAddress,
+    Upstream,
+)
 from watchword.enforcement.envoy.process import (
     EnvoyProcess,
     check_addresses,
@@ -53,6 +60,7 @@ __all__ = [
     "EnvoyProcess",
     "EnvoyStartError",
     "OpenStream",
+    "PublishedApi",
     "PublishedApplication",
     "StreamGuard",
     "TcpAddress",

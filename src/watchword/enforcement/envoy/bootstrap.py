@@ -39,7 +39,13 @@ from typing import Any, Final
 from watchword.enforcement.envoy.clusters import clusters
 from watchword.enforcement.envoy.filters import extension
 from watchword.enforcement.envoy.listeners import listeners
-from watchword.enforcement.envoy.model import EdgeFiles, EdgeSettings, PublishedApplication, check_applications
+from watchword.enforcement.envoy.model import (
+    EdgeFiles,
+    EdgeSettings,
+    PublishedApi,
+    PublishedApplication,
+    check_applications,
+)
 
 Json = dict[str, Any]
 
@@ -47,7 +53,12 @@ _MODE_OWNER_ONLY: Final = 0o600
 _MONITORS: Final = "extensions.resource_monitors"
 
 
-def bootstrap(edge: EdgeSettings, applications: Sequence[PublishedApplication], files: EdgeFiles) -> Json:
+def bootstrap(
+    edge: EdgeSettings,
+    applications: Sequence[PublishedApplication],
+    files: EdgeFiles,
+    apis: Sequence[PublishedApi] = (),
+) -> Json:
     """Return the static bootstrap, ready to be written as JSON.
 
     Raises:
@@ -58,8 +69,8 @@ def bootstrap(edge: EdgeSettings, applications: Sequence[PublishedApplication], 
         "node": {"id": "watchword-edge", "cluster": "watchword"},
         "admin": {"address": {"pipe": {"path": str(files.admin_socket), "mode": _MODE_OWNER_ONLY}}},
         "static_resources": {
-            "listeners": listeners(edge, applications, files),
-            "clusters": clusters(files, applications),
+            "listeners": listeners(edge, applications, files, apis),
+            "clusters": clusters(files, applications, apis),
         },
         "overload_manager": _overload(edge),
         # The hygiene expression is one program for all names; Envoy's own bound is meant for untrusted expressions.

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from watchword.enforcement.envoy.filters import AUTHZ_CLUSTER, BODIES_CLUSTER, GUARD_CLUSTER, WEB_CLUSTER, extension
-from watchword.enforcement.envoy.model import EdgeFiles, PublishedApplication, TcpAddress, Upstream
-from watchword.enforcement.envoy.virtual_hosts import cluster_of
+from watchword.enforcement.envoy.model import EdgeFiles, PublishedApi, PublishedApplication, TcpAddress, Upstream
+from watchword.enforcement.envoy.virtual_hosts import api_cluster, cluster_of
 
 Json = dict[str, Any]
 
@@ -25,7 +25,9 @@ _GUARD_KEEPALIVE: Final[Json] = {"interval": "2s", "timeout": "3s"}
 _BODIES_KEEPALIVE: Final[Json] = {"interval": "5s", "timeout": "5s"}
 
 
-def clusters(files: EdgeFiles, applications: Sequence[PublishedApplication]) -> list[Json]:
+def clusters(
+    files: EdgeFiles, applications: Sequence[PublishedApplication], apis: Sequence[PublishedApi] = ()
+) -> list[Json]:
     """Return every cluster; an application's circuit breaker keeps a slow one from eating the others' connections."""
     return [
         _cluster(AUTHZ_CLUSTER, _pipe(files.authz_socket), connections=_AUTHZ_CONNECTIONS, requests=_PENDING),
@@ -43,6 +45,10 @@ def clusters(files: EdgeFiles, applications: Sequence[PublishedApplication]) -> 
             connections=_AUTHZ_CONNECTIONS,
             requests=_PENDING,
             http2={"connection_keepalive": _BODIES_KEEPALIVE},
+        ),
+        *(
+            _cluster(api_cluster(api), _pipe(api.socket), connections=_AUTHZ_CONNECTIONS, requests=_PENDING)
+            for api in apis
         ),
         *(
             _cluster(

@@ -54,6 +54,12 @@ def extension(message: str, **fields: Any) -> Json:
     return {"@type": f"type.googleapis.com/envoy.{message}", **fields}
 
 
+ROUTER: Final[Json] = {
+    "name": "envoy.filters.http.router",
+    "typed_config": extension("extensions.filters.http.router.v3.Router", suppress_envoy_headers=True),
+}
+
+
 def http_filters(edge: EdgeSettings, applications: Sequence[PublishedApplication]) -> list[Json]:
     """Return the chain.
 
@@ -66,11 +72,14 @@ def http_filters(edge: EdgeSettings, applications: Sequence[PublishedApplication
         {"name": BODIES, "typed_config": _only_with_rules(_bodies())},
         {"name": EXT_PROC, "disabled": True, "typed_config": _ext_proc()},
         {"name": BUFFER, "disabled": True, "typed_config": extension(_BUFFER, max_request_bytes=1)},
-        {
-            "name": "envoy.filters.http.router",
-            "typed_config": extension("extensions.filters.http.router.v3.Router", suppress_envoy_headers=True),
-        },
+        ROUTER,
     ]
+
+
+def api_filters() -> list[Json]:
+    """Return the chain of an API's own listener: its callers are nobody's session, so no authorizer is asked."""
+    chain = {"name": BUFFER, "disabled": True, "typed_config": extension(_BUFFER, max_request_bytes=1)}
+    return [chain, ROUTER]
 
 
 _BUFFER: Final = "extensions.filters.http.buffer.v3.Buffer"

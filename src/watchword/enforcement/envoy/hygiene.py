@@ -13,6 +13,7 @@ from typing import Any, Final
 
 Json = dict[str, Any]
 
+_REQUEST_ID: Final = "x-request-id"
 # Families: everything that begins so.
 _PREFIXES: Final = (
     "x-watchword-",  # our own vocabulary, towards the authorizer and the application
@@ -44,7 +45,7 @@ _NAMES: Final = (
     "fastly-client-ip",
     "x-azure-clientip",
     "x-host",
-    "x-request-id",  # ours is written to logs; a client does not choose it
+    _REQUEST_ID,  # ours is written to logs; a client does not choose it
     "x-http-method",  # the decision is about the method on the request line
     "x-http-method-override",
     "x-method-override",
@@ -66,15 +67,19 @@ _REFUSED_ESCAPES: Final = (
 _PARAMETERS: Final = "|;|%3[Bb]"
 
 
-def removed_headers(identity_headers: Iterable[str], *, keep_forwarded_for: bool = False) -> str:
+def removed_headers(
+    identity_headers: Iterable[str], *, keep_forwarded_for: bool = False, keep_request_id: bool = False
+) -> str:
     """Return one regular expression (RE2, whole lower-case name) for every header a client may not send.
 
     Args:
         identity_headers: names that applications believe; configured ones are never taken from a client.
         keep_forwarded_for: leave X-Forwarded-For for the detection of trusted hops, which reads it once; it is
             overwritten afterwards.
+        keep_request_id: leave X-Request-ID, for APIs whose callers choose it and get it back.
     """
-    names = sorted({*_NAMES, *identity_headers} - {_FORWARDED_FOR})
+    kept = {_FORWARDED_FOR, *([_REQUEST_ID] if keep_request_id else [])}
+    names = sorted({*_NAMES, *identity_headers} - kept)
     prefixes = [p for p in _PREFIXES if not (keep_forwarded_for and p == "x-forwarded-")]
     forwarded = [_FORWARDED_OTHERS] if keep_forwarded_for else []
     return "|".join([f"(?:{'|'.join(map(re.escape, prefixes))}).*", *map(re.escape, names), *forwarded])

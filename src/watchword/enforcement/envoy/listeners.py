@@ -6,10 +6,10 @@ import ipaddress
 from collections.abc import Sequence
 from typing import Any, Final
 
-from watchword.enforcement.envoy.filters import extension, http_filters
+from watchword.enforcement.envoy.filters import ROUTER, api_filters, extension, http_filters
 from watchword.enforcement.envoy.hygiene import remove_on_match, removed_headers
-from watchword.enforcement.envoy.model import EdgeFiles, EdgeSettings, PublishedApplication, TcpAddress
-from watchword.enforcement.envoy.virtual_hosts import redirecting_hosts, virtual_hosts
+from watchword.enforcement.envoy.model import EdgeFiles, EdgeSettings, PublishedApi, PublishedApplication, TcpAddress
+from watchword.enforcement.envoy.virtual_hosts import api_hosts, redirecting_hosts, virtual_hosts
 
 Json = dict[str, Any]
 
@@ -41,14 +41,19 @@ _HTML: Final = (
 )
 
 
-def listeners(edge: EdgeSettings, applications: Sequence[PublishedApplication], files: EdgeFiles) -> list[Json]:
-    """Return the TLS listener, the one behind load balancers and the one that redirects, as far as configured."""
+def listeners(
+    edge: EdgeSettings,
+    applications: Sequence[PublishedApplication],
+    files: EdgeFiles,
+    apis: Sequence[PublishedApi] = (),
+) -> list[Json]:
+    """Return the TLS listener, the one behind load balancers, the one that redirects, those of APIs; as configured."""
     result = [_direct_listener(edge, applications, files)]
     if edge.proxy_protocol_address is not None:
         result.append(_proxied_listener(edge.proxy_protocol_address, edge, applications, files))
     if edge.redirect_address is not None:
         result.append(_redirect_listener(edge.redirect_address, edge, applications))
-    return result
+    return [*result, *(_api_listener(api, edge, files) for api in apis)]
 
 
 def _direct_listener(edge: EdgeSettings, applications: Sequence[PublishedApplication], files: EdgeFiles) -> Json:
@@ -92,12 +97,31 @@ def _tls_chain(
 
 
 def _redirect_listener(address: TcpAddress, edge: EdgeSettings, applications: Sequence[PublishedApplication]) -> Json:
-    router = {
-        "name": "envoy.filters.http.router",
-        "typed_config": extension("extensions.filters.http.router.v3.Router", suppress_envoy_headers=True),
-    }
-    manager = _manager("redirect", redirecting_hosts(edge, applications)) | {"http_filters": [router]}
+    manager = _manager("redirect", redirecting_hosts(edge, applications)) | {"http_filters": [ROUTER]}
     return _listener("redirect", address, {"filters": [_network_filter(manager)]})
+
+
+def _api_listener(api: PublishedApi, edge: EdgeSettings, files: EdgeFiles) -> Json:
+    """Return a listener for programs; what they call their request by is theirs and comes back as they sent it."""
+    removed = remove_on_match(removed_headers((), keep_request_id=True))
+    manager = _manager(api.name, api_hosts(edge, api)) | {
+        "http_filters": api_filters(),
+        "early_header_mutation_extensions": [_mutation(removed)],
+        "local_reply_config": _local_replies(),
+        "preserve_external_request_id": True,
+        "always_set_request_id_in_response": True,  # on Envoy's own answers as well
+        # Envoy would write into identifiers that happen to be UUIDs.
+        "request_id_extension": {
+            "typed_config": extension("extensions.request_id.uuid.v3.UuidRequestIdConfig", pack_trace_reason=False)
+        },
+        **({"access_log": _access_log(files)} if edge.access_log else {}),
+    }
+    chain = {
+        "filters": [_network_filter(manager)],
+        "transport_socket": _tls(files),
+        "transport_socket_connect_timeout": "10s",
+    }
+    return _listener(api.name, api.address, chain)
 
 
 def _listener(name: str, address: TcpAddress, chain: Json) -> Json:
@@ -173,12 +197,14 @@ def _client_address(trusted: Sequence[str]) -> Json:
 
 def _early_mutation(applications: Sequence[PublishedApplication], *, keep_forwarded_for: bool) -> Json:
     identity = [header for application in applications for header in application.identity_headers]
-    expression = removed_headers(identity, keep_forwarded_for=keep_forwarded_for)
+    return _mutation(remove_on_match(removed_headers(identity, keep_forwarded_for=keep_forwarded_for)))
+
+
+def _mutation(*mutations: Json) -> Json:
     return {
         "name": "envoy.http.early_header_mutation.header_mutation",
         "typed_config": extension(
-            "extensions.http.early_header_mutation.header_mutation.v3.HeaderMutation",
-            mutations=[remove_on_match(expression)],
+            "extensions.http.early_header_mutation.header_mutation.v3.HeaderMutation", mutations=list(mutations)
         ),
     }
 

@@ -229,6 +229,29 @@ class EdgeSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class PublishedApi:
+    """An API for programs, on a TLS listener of its own: no sign-in, no application, callers prove themselves to it.
+
+    Attributes:
+        socket: where it answers on this machine.
+        max_body_bytes: longest request body.
+        response_timeout_s: a call with its answer ends after this long at the latest.
+    """
+
+    name: str
+    address: TcpAddress
+    socket: Path
+    max_body_bytes: int
+    response_timeout_s: float = 30.0
+
+    def __post_init__(self) -> None:
+        if not _NAME.fullmatch(self.name):
+            raise EnvoyConfigurationError(f"`{self.name}` is not the name of an API", hint="use a-z, 0-9 and -")
+        _check_listener(self.address)
+        socket_path(self.socket)
+
+
+@dataclass(frozen=True, slots=True)
 class EdgeFiles:
     """Where things lie on this machine.
 

@@ -24,7 +24,7 @@ from watchword.enforcement.envoy.errors import (
     EnvoyMissingError,
     EnvoyStartError,
 )
-from watchword.enforcement.envoy.model import EdgeFiles, EdgeSettings, PublishedApplication, TcpAddress
+from watchword.enforcement.envoy.model import EdgeFiles, EdgeSettings, PublishedApi, PublishedApplication, TcpAddress
 
 _GLIBC_NEEDED: Final = (2, 31)
 _ADMIN_READY: Final = b"GET /ready HTTP/1.1\r\nhost: admin\r\nconnection: close\r\n\r\n"
@@ -93,7 +93,12 @@ def _taken(address: TcpAddress, error: OSError) -> AddressTakenError:
     return AddressTakenError(f"cannot listen on `{address}`: {os.strerror(error.errno or 0).lower()}")
 
 
-def prepare(edge: EdgeSettings, applications: Sequence[PublishedApplication], files: EdgeFiles) -> list[str]:
+def prepare(
+    edge: EdgeSettings,
+    applications: Sequence[PublishedApplication],
+    files: EdgeFiles,
+    apis: Sequence[PublishedApi] = (),
+) -> list[str]:
     """Write what Envoy reads and return the command that starts it.
 
     Raises:
@@ -103,7 +108,7 @@ def prepare(edge: EdgeSettings, applications: Sequence[PublishedApplication], fi
     program = find_envoy()
     check_certificate(files)
     write_certificate_secret(files)
-    _write(files.bootstrap_file, bootstrap(edge, applications, files))
+    _write(files.bootstrap_file, bootstrap(edge, applications, files, apis))
     files.log_directory.mkdir(parents=True, exist_ok=True)
     return [
         str(program),

@@ -21,6 +21,7 @@ from typing import Any, Final
 
 from watchword.enforcement.envoy.filters import (
     APPLICATION_HEADER,
+    BUFFER,
     STREAM_HEADER,
     WEB_CLUSTER,
     mutations_per_route,
@@ -29,7 +30,7 @@ from watchword.enforcement.envoy.filters import (
     without_authorization,
 )
 from watchword.enforcement.envoy.hygiene import overwrite, refused_path
-from watchword.enforcement.envoy.model import EdgeSettings, PublishedApplication
+from watchword.enforcement.envoy.model import EdgeSettings, PublishedApi, PublishedApplication
 
 Json = dict[str, Any]
 
@@ -61,6 +62,22 @@ def virtual_hosts(edge: EdgeSettings, applications: Sequence[PublishedApplicatio
     ]
 
 
+def api_hosts(edge: EdgeSettings, api: PublishedApi) -> list[Json]:
+    """Return what an API's own listener does: pass bounded calls on under the portal's host, refuse every other."""
+    routes = [
+        *_refusals(allows_parameters=False),
+        _too_long("/", api.max_body_bytes),
+        *_bounded("/", api_cluster(api), api.response_timeout_s, api.max_body_bytes),
+    ]
+    hosts = [{"name": api.name, "domains": [edge.host], "routes": routes}, _unknown()]
+    return [_without_filters(host, keep=(BUFFER,)) for host in hosts]
+
+
+def api_cluster(api: PublishedApi) -> str:
+    """Return the name of an API's cluster."""
+    return f"api_{api.name}"
+
+
 def redirecting_hosts(edge: EdgeSettings, applications: Sequence[PublishedApplication]) -> list[Json]:
     """Return what the plain listener does: send known hosts to HTTPS, refuse the others."""
     hosts = [edge.host, *(host for application in applications for host in application.hosts)]
@@ -73,11 +90,16 @@ def redirecting_hosts(edge: EdgeSettings, applications: Sequence[PublishedApplic
     return [_without_filters(host) for host in ({"name": "redirect", "domains": hosts, "routes": routes}, _unknown())]
 
 
-def _without_filters(host: Json) -> Json:
-    """Drop the settings of filters that the redirecting listener does not have."""
+def _without_filters(host: Json, *, keep: Sequence[str] = ()) -> Json:
+    """Drop the settings of filters that a listener does not have."""
     setting = "typed_per_filter_config"
-    routes = [{key: value for key, value in route.items() if key != setting} for route in host["routes"]]
-    return {key: value for key, value in host.items() if key != setting} | {"routes": routes}
+
+    def without(part: Json) -> Json:
+        kept = {name: value for name, value in part.get(setting, {}).items() if name in keep}
+        rest = {key: value for key, value in part.items() if key != setting}
+        return rest | ({setting: kept} if kept else {})
+
+    return without(host) | {"routes": [without(route) for route in host["routes"]]}
 
 
 def cluster_of(application: PublishedApplication) -> str:
