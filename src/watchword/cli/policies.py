@@ -8,13 +8,14 @@ from typing import Annotated, Any
 
 import typer
 
-from watchword.cli import policies_analyse, policies_publish, policies_test
+from watchword.cli import policies_analyse, policies_explain, policies_publish, policies_test
 from watchword.cli.force import ask_node
 from watchword.cli.shell import EXIT_FOUND_WRONG, printable, shell_of
 
 app = typer.Typer(help="List and check policies.", no_args_is_help=True)
 app.command("test")(policies_test.run_tests)
 app.command("coverage")(policies_test.coverage)
+app.command("explain")(policies_explain.explain)
 app.command("analyse")(policies_analyse.analyse)
 app.command("keygen")(policies_publish.keygen)
 app.command("publish")(policies_publish.publish)

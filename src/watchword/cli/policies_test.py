@@ -8,23 +8,28 @@ from typing import Annotated, Any
 
 import typer
 
-from watchword.cli.shell import EXIT_FOUND_WRONG, Shell, one_line, printable, shell_of
+from watchword.cli.policies_explain import in_force, show_problems
+from watchword.cli.shell import EXIT_FOUND_WRONG, Shell, one_line, shell_of
+
+_MOST_EXPLAINED = 25
 
 _Directory = Annotated[Path | None, typer.Argument(help="A policy directory; else the one in force.")]
 
 
-def run_tests(context: typer.Context, directory: _Directory = None) -> None:
+def run_tests(context: typer.Context, directory: _MOST_EXPLAINED = 25
+
+_Directory = None) -> None:
     """Run the tests of a policy directory; exit code 4 when one fails."""
     shell = shell_of(context)
-    policies, suite = _load(shell, directory or shell.settings().policy_directory)
+    policies, suite = _load(shell, directory or in_force(shell))
     outcomes = _run(shell, policies, suite)
     failed = [outcome for outcome in outcomes if not outcome.is_as_expected]
     if shell.is_json:
-        rows = [_row(outcome) for outcome in failed]
+        rows = [_row(policies, outcome) for outcome in failed]
         shell.say("policy tests", tests=len(outcomes), failed=len(failed), failures=rows)
     else:
-        for outcome in failed:
-            _print_failure(outcome)
+        for number, outcome in enumerate(failed):
+            _print_failure(policies, outcome, is_explained=number < _MOST_EXPLAINED)
         what = "test" if len(outcomes) == 1 else "tests"
         print(f"{len(outcomes)} {what} in {suite.files} files: {len(failed) or 'none'} failed")
         if not outcomes:
@@ -35,7 +40,9 @@ def run_tests(context: typer.Context, directory: _Directory = None) -> None:
 
 def coverage(
     context: typer.Context,
-    directory: _Directory = None,
+    directory: _MOST_EXPLAINED = 25
+
+_Directory = None,
     minimum: Annotated[int, typer.Option(min=0, max=100, help="Least percentage of clauses.")] = 0,
     branches: Annotated[int, typer.Option("--minimum-branches", min=0, max=100, help="And of branches.")] = 0,
     text: Annotated[
@@ -46,7 +53,7 @@ def coverage(
     from watchword.policy.trials import cover, joined, percent, shortfalls  # noqa: PLC0415  # quick help
 
     shell = shell_of(context)
-    policies, suite = _load(shell, directory or shell.settings().policy_directory)
+    policies, suite = _load(shell, directory or in_force(shell))
     requests = (trial.request for trial in suite.trials)
     found = cover(policies.bundle, _with_progress(shell, requests, len(suite.trials), "covering"))
     wanted = joined(suite.minimum, {"clauses": minimum, "branches": branches})
@@ -114,11 +121,7 @@ def _load(shell: Shell, directory: Path) -> tuple[Any, Any]:
         policies = PolicySet.load(directory)
         return policies, read_suite(directory, policies.bundle)
     except PolicyLoadError as error:
-        if shell.is_json:
-            shell.show([{"place": problem.place, "problem": str(problem)} for problem in error.problems])
-        else:
-            for problem in error.problems:
-                print(printable(str(problem)))
+        show_problems(shell, error.problems)
         raise typer.Exit(EXIT_FOUND_WRONG) from None
 
 
@@ -138,18 +141,33 @@ def _with_progress(shell: Shell, running: Iterable[Any], total: int, what: str) 
     return track(running, what, total=total, console=console, transient=True)
 
 
-def _row(outcome: Any) -> dict[str, Any]:
+def _row(policies: Any, outcome: Any) -> dict[str, Any]:
     return {
         "test": outcome.trial.name,
         "place": f"{outcome.trial.place.path}:{outcome.trial.place.line}",
         "expected": outcome.trial.expected.verdict.value,
         "got": outcome.verdict.value,
         "differences": list(outcome.differences),
+        "why": list(_why(policies, outcome)),
     }
 
 
-def _print_failure(outcome: Any) -> None:
+def _why(policies: Any, outcome: Any) -> Iterable[str]:
+    """Say where policies stop that should have held, and which ones held."""
+    from watchword.policy.telling import briefly  # noqa: PLC0415  # as above
+
+    expected, said = outcome.trial.expected, policies.explain(outcome.trial.request)
+    effect = "permit" if expected.verdict.value == "permit" else "forbid"
+    names = {ref.id for ref in outcome.answer.determining} | (expected.reasons or frozenset())
+    if not expected.reasons:
+        names |= {trace.id for trace in (*said.candidates, *said.nearest) if trace.effect == effect}
+    return briefly(said, frozenset(names))
+
+
+def _print_failure(policies: Any, outcome: Any, *, is_explained: bool) -> None:
     place = outcome.trial.place
     print(one_line(f"{place.path}:{place.line}: {outcome.trial.name}"))
     for words in outcome.differences:
         print(one_line(f"  {words}"))
+    for words in _why(policies, outcome) if is_explained else ():
+        print(one_line(f"    {words}"))

@@ -141,6 +141,69 @@ def _lines_of_clause(clause: Clause, indent: int, *, is_first: bool = False, joi
         yield from _lines_of_clause(part, indent + 4, joined="  " if is_chain and not number else part.kind)
 
 
+def briefly(said: Explanation, names: frozenset[str] = frozenset()) -> Iterator[str]:
+    """Yield a line for each policy: that it holds, or the first clause that keeps it from applying.
+
+    Args:
+        names: only these policies; nothing for all that were asked or nearly were.
+    """
+    for trace in (*said.candidates, *_others(said)):
+        if names and trace.id not in names:
+            continue
+        stop = _stop(trace.first_failed) if trace.first_failed else None
+        where = f"{trace.effect} `{trace.id}` ({trace.path}:{trace.line})"
+        if stop is None:
+            yield f"{where} holds"
+            continue
+        facts = ", ".join(f"{name} is {value}" for name, value in stop.reads.items())
+        text = f"{stop.kind} {stop.text}" if stop.kind in {"when", "unless"} else stop.text
+        yield f"{where} stops at `{text}`, which is {stop.value}" + (f" ({facts})" if facts else "")
+
+
+def _stop(clause: Clause) -> Clause:
+    """Return the innermost part that settled a run of `&&`; any other clause settled itself as a whole."""
+    first = next((part for part in clause.parts if part.kind == "&&" and part.value != "true"), None)
+    return _stop(first) if first is not None and clause.kind != "unless" else clause
+
+
+def as_json(said: Explanation) -> dict[str, Any]:
+    """Return everything, for programs."""
+    return {
+        "effect": said.answer.effect.value,
+        "determining": [ref.id for ref in said.answer.determining],
+        "errors": list(said.answer.errors),
+        "version": said.answer.version,
+        "ways": [
+            {"is_certain": way.is_certain, "conditions": conditions_of(way), "policies": list(way.policies)}
+            for way in said.ways
+        ],
+        "candidates": [_trace_json(trace) for trace in said.candidates],
+        "nearest": [_trace_json(trace) for trace in said.nearest],
+    }
+
+
+def _trace_json(trace: Trace) -> dict[str, Any]:
+    return {
+        "policy": trace.id,
+        "effect": trace.effect,
+        "file": trace.path,
+        "line": trace.line,
+        "holds": trace.is_satisfied,
+        "clauses": [_clause_json(clause) for clause in trace.clauses],
+    }
+
+
+def _clause_json(clause: Clause) -> dict[str, Any]:
+    return {
+        "kind": clause.kind,
+        "text": clause.text,
+        "value": clause.value,
+        "holds": clause.holds,
+        "reads": dict(clause.reads),
+        "parts": [_clause_json(part) for part in clause.parts],
+    }
+
+
 # ---- for the person refused ------------------------------------------------------------------------------------------
 
 

@@ -5,6 +5,7 @@ Publishes `read_suite`, `run_trials`, `cover`, `gate`. Refuses to count a clause
 
 from watchword.policy.trials.coverage import ClauseCover, Coverage, Covering, PolicyCover, annotated, cover, lacking
 from watchword.policy.trials.gate import TrialGate, failures, gate, joined, percent, shortfalls
+from watchword.policy.trials.questions import read_question
 from watchword.policy.trials.running import Outcome, run_trials, verdict_of
 from watchword.policy.trials.tables import Suite, Trial, Verdict, read_suite
 
@@ -25,6 +26,7 @@ __all__ = [
     "joined",
     "lacking",
     "percent",
+    "read_question",
     "read_suite",
     "run_trials",
     "shortfalls",

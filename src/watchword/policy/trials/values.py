@@ -49,13 +49,15 @@ class Values:
             PolicyLoadError: it is neither.
         """
         if isinstance(node.value, dict):
+            if "__entity" in node.value:  # as Cedar's own JSON writes it
+                return self.uid(node.value["__entity"])
             parts = node.mapping(required=("type", "id"), known=("type", "id"))
             return EntityUid(parts["type"].text(), parts["id"].text())
         word = node.text()
         found = self._names.get(word) or parse_uid(word)
         if found is None:
             near = nearest(word, frozenset(self._names))
-            wanted = 'a fixture or `Type::"id"`'
+            wanted = '`Type::"id"`, or a name that is described here'
             raise node.refuse(f"no entity `{word[:_LONGEST_SHOWN]}` is described", expected=wanted, nearest=near)
         return found
 
@@ -82,18 +84,31 @@ class Values:
         Raises:
             PolicyLoadError: a name of an entity that cannot be read.
         """
-        if type_ is None:
-            return loose(node)
-        if isinstance(type_, Record):
-            return self.record(node, type_) if isinstance(node.value, dict) else self._misfit(node, "a mapping")
-        if isinstance(type_, SetOf):
-            if not isinstance(node.value, tuple):
-                return self._misfit(node, "a list")
-            return set_of(self.value(element, type_.element) for element in node.value)
-        if isinstance(type_, Reference):
-            uid = self.uid(node)
-            return uid if uid.type == type_.entity else self._misfit(node, f"an entity of type `{type_.entity}`")
+        if isinstance(node.value, dict) and node.value.keys() & {"__entity", "__extn"}:
+            return self._escaped(node)
+        match type_:
+            case None:
+                return loose(node)
+            case Record() if isinstance(node.value, dict):
+                return self.record(node, type_)
+            case SetOf(element=inner) if isinstance(node.value, tuple):
+                return set_of(self.value(element, inner) for element in node.value)
+            case Record() | SetOf():
+                return self._misfit(node, "a mapping" if isinstance(type_, Record) else "a list")
+            case Reference(entity=wanted):
+                uid = self.uid(node)
+                return uid if uid.type == wanted else self._misfit(node, f"an entity of type `{wanted}`")
         return self._scalar(node, type_.kind)
+
+    def _escaped(self, node: Node) -> Value:
+        """Read `{__entity: ...}` or `{__extn: {fn: ip, arg: 10.0.0.1}}`, as Cedar's own JSON writes them."""
+        parts = node.mapping(("__entity", "__extn"))
+        if "__entity" in parts:
+            return self.uid(parts["__entity"])
+        call = parts["__extn"].mapping(("fn", "arg"), required=("fn", "arg"))
+        if call["fn"].text() not in _EXTENSIONS:
+            raise call["fn"].refuse("no such function", expected=", ".join(f"`{name}`" for name in _EXTENSIONS))
+        return self._scalar(call["arg"], call["fn"].text())
 
     def _scalar(self, node: Node, kind: str) -> Value:
         value = node.value

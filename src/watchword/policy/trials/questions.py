@@ -1,0 +1,63 @@
+"""Read one request that somebody wrote down, to ask what policies would say: YAML, or JSON as Cedar writes it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from watchword.policy.documents import Node
+from watchword.policy.errors import PolicyLoadError
+from watchword.policy.model import PolicyRequest
+from watchword.policy.schema import Schema
+from watchword.policy.text import nearest
+from watchword.policy.trials.fixtures import context_value, read_fixtures
+from watchword.policy.trials.values import Values
+
+_KEYS: Final = ("principal", "action", "resource", "context", "entities")
+_ENTITY_KEYS: Final = {"uid": "uid", "attrs": "attributes", "attributes": "attributes", "parents": "parents"}
+
+
+def read_question(document: Node, schema: Schema) -> PolicyRequest:
+    """Read `principal`, `action`, `resource`, `context` and `entities`.
+
+    The entities are fixtures by name, as in policy tests, or a list of `{uid, attrs, parents, tags}`, as in Cedar's
+    JSON. An action may be named by its id alone where only one has it.
+
+    Raises:
+        PolicyLoadError: malformed, or it does not fit the schema; with every place.
+    """
+    parts = document.mapping(_KEYS, required=("principal", "action", "resource"))
+    described = parts.get("entities")
+    fixtures = read_fixtures([{"entities": _named(described)}] if described is not None else [], schema)
+    values = Values(fixtures.uids)
+    who, what = values.uid(parts["principal"]), values.uid(parts["resource"])
+    action = values.uid(_whole_action(parts["action"], schema))
+    known = schema.actions.get(action)
+    if known is None and schema.actions:
+        near = nearest(action.id, frozenset(uid.id for uid in schema.actions))
+        raise parts["action"].refuse("no action of that name", expected="an action of the schema", nearest=near)
+    given = parts.get("context", Node({}, document.path, document.line, document.column, {}))
+    context = context_value(given, known.context if known else None, values)
+    if values.problems:
+        raise PolicyLoadError(values.problems)
+    return PolicyRequest(who, action, what, context, fixtures.known_to())
+
+
+def _whole_action(node: Node, schema: Schema) -> Node:
+    same = [uid for uid in schema.actions if uid.id == node.value]
+    return Node(str(same[0]), node.path, node.line, node.column) if len(same) == 1 else node
+
+
+def _named(node: Node) -> Node:
+    """Turn a list of entities into fixtures, named by what they are."""
+    if not isinstance(node.value, tuple):
+        return node
+    found: dict[str, Node] = {}
+    for entity in node.value:
+        parts = entity.mapping((*_ENTITY_KEYS, "tags"), required=("uid",))
+        uid = Values({}).uid(parts["uid"])
+        if str(uid) in found:
+            raise entity.refuse(f"the entity `{uid}` is described twice", expected="one description")
+        renamed = {_ENTITY_KEYS.get(name, name): inner for name, inner in parts.items()}
+        renamed["uid"] = Node(str(uid), entity.path, entity.line, entity.column)
+        found[str(uid)] = Node(renamed, entity.path, entity.line, entity.column, entity.keys)
+    return Node(found, node.path, node.line, node.column, {})
