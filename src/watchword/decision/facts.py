@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Protocol
@@ -102,6 +102,10 @@ class FactBase:
     def user(self, user_id: UserId) -> UserFacts | None:
         """Return a user."""
         return self._users.get(user_id)
+
+    def users(self) -> Iterable[UserFacts]:
+        """Return every user, for searches; take them all before anything else may run."""
+        return self._users.values()
 
     def device(self, device_id: DeviceId) -> DeviceFacts | None:
         """Return a device."""
