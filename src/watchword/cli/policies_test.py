@@ -12,13 +12,10 @@ from watchword.cli.policies_explain import in_force, show_problems
 from watchword.cli.shell import EXIT_FOUND_WRONG, Shell, one_line, shell_of
 
 _MOST_EXPLAINED = 25
-
 _Directory = Annotated[Path | None, typer.Argument(help="A policy directory; else the one in force.")]
 
 
-def run_tests(context: typer.Context, directory: _MOST_EXPLAINED = 25
-
-_Directory = None) -> None:
+def run_tests(context: typer.Context, directory: _Directory = None) -> None:
     """Run the tests of a policy directory; exit code 4 when one fails."""
     shell = shell_of(context)
     policies, suite = _load(shell, directory or in_force(shell))
@@ -40,9 +37,7 @@ _Directory = None) -> None:
 
 def coverage(
     context: typer.Context,
-    directory: _MOST_EXPLAINED = 25
-
-_Directory = None,
+    directory: _Directory = None,
     minimum: Annotated[int, typer.Option(min=0, max=100, help="Least percentage of clauses.")] = 0,
     branches: Annotated[int, typer.Option("--minimum-branches", min=0, max=100, help="And of branches.")] = 0,
     text: Annotated[

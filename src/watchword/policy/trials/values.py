@@ -84,21 +84,27 @@ class Values:
         Raises:
             PolicyLoadError: a name of an entity that cannot be read.
         """
-        if isinstance(node.value, dict) and node.value.keys() & {"__entity", "__extn"}:
-            return self._escaped(node)
+        found: Value
         match type_:
+            case _ if isinstance(node.value, dict) and node.value.keys() & {"__entity", "__extn"}:
+                found = self._escaped(node)
             case None:
-                return loose(node)
+                found = loose(node)
             case Record() if isinstance(node.value, dict):
-                return self.record(node, type_)
+                found = self.record(node, type_)
             case SetOf(element=inner) if isinstance(node.value, tuple):
-                return set_of(self.value(element, inner) for element in node.value)
+                found = set_of(self.value(element, inner) for element in node.value)
             case Record() | SetOf():
-                return self._misfit(node, "a mapping" if isinstance(type_, Record) else "a list")
+                found = self._misfit(node, "a mapping" if isinstance(type_, Record) else "a list")
             case Reference(entity=wanted):
-                uid = self.uid(node)
-                return uid if uid.type == wanted else self._misfit(node, f"an entity of type `{wanted}`")
-        return self._scalar(node, type_.kind)
+                found = self._entity(node, wanted)
+            case _:
+                found = self._scalar(node, type_.kind)
+        return found
+
+    def _entity(self, node: Node, wanted: str) -> Value:
+        uid = self.uid(node)
+        return uid if uid.type == wanted else self._misfit(node, f"an entity of type `{wanted}`")
 
     def _escaped(self, node: Node) -> Value:
         """Read `{__entity: ...}` or `{__extn: {fn: ip, arg: 10.0.0.1}}`, as Cedar's own JSON writes them."""
