@@ -10,6 +10,7 @@ import os
 import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -20,7 +21,7 @@ from typing import Any, Final
 from watchword.audit import Record, last, read
 from watchword.decision import Decision
 from watchword.kernel import Answer, Reason
-from watchword.policy import PolicyLoadError, PolicySet, Problem
+from watchword.policy import PolicyError, PolicyLoadError, PolicySet, Problem
 from watchword.policy.replay import Outcome, Recorded, Rehearsal, Report
 
 DEFAULT_LIMIT: Final = 100_000
@@ -32,19 +33,10 @@ _SLACK: Final = timedelta(minutes=10)
 _REASONS: Final[Mapping[str, Reason]] = {reason.code: reason for reason in Reason}
 # What only the policies, or a step after them, can have said; everything else was settled before they were asked.
 _AFTER_POLICY: Final = frozenset(
-    {
-        Reason.POLICY_PERMITS,
-        Reason.POLICY_FORBIDS,
-        Reason.POLICY_SILENT,
-        Reason.POLICY_ASKS_STEP_UP,
-        Reason.POLICY_ASKS_APPROVAL,
-        Reason.OBLIGATION_UNKNOWN,
-        Reason.POLICY_MISSING,
-        Reason.POLICY_ERROR,
-        Reason.SCHEMA_MISFIT,
-        Reason.RISK_MEDIUM,
-        Reason.TRUST_TOO_LOW,
-    }
+    reason
+    for reason in Reason
+    if reason in {Reason.SCHEMA_MISFIT, Reason.OBLIGATION_UNKNOWN, Reason.RISK_MEDIUM, Reason.TRUST_TOO_LOW}
+    or reason.code.startswith(("policy_", "rego_"))
 )
 
 
@@ -134,6 +126,7 @@ def rehearse(
 
     Raises:
         PolicyLoadError: the draft is wrong, or changed meanwhile.
+        PolicyError: a process was ended from outside.
     """
     total, done = span.until - span.after, 0
     pieces = span.pieces()
@@ -161,6 +154,10 @@ def rehearse(
             done += waiting[future].until - waiting[future].after
             if tell:
                 tell(done, total)
+    except BrokenProcessPool as error:
+        raise PolicyError(
+            "a process that replayed decisions was ended", hint="is there memory enough? --processes 1 needs least"
+        ) from error
     finally:
         pool.shutdown(cancel_futures=True)
     return report

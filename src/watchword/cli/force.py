@@ -29,7 +29,7 @@ async def in_force(services: Any) -> str:
     return f"in force after {(monotonic() - begun) * 1000:.0f} ms"
 
 
-async def ask_node(data: Any) -> dict[str, Any] | None:
+async def ask_node(data: Any, *, path: str = "/status") -> dict[str, Any] | None:
     """Ask the node of a data directory how it is; nothing when none answers in good time."""
     from watchword.app import control_socket  # noqa: PLC0415  # quick help
 
@@ -37,7 +37,7 @@ async def ask_node(data: Any) -> dict[str, Any] | None:
         async with asyncio.timeout(_ANSWERS_WITHIN_S):
             reader, writer = await asyncio.open_unix_connection(str(control_socket(data)))
             try:
-                writer.write(b"GET /status HTTP/1.1\r\nHost: node\r\nConnection: close\r\n\r\n")
+                writer.write(f"GET {path} HTTP/1.1\r\nHost: node\r\nConnection: close\r\n\r\n".encode())
                 answer = await reader.read(-1)
             finally:
                 writer.close()

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import replace
 from pathlib import Path
 
 from watchword.policy.evaluator import Evaluator
 from watchword.policy.explain import Explanation, explain
 from watchword.policy.joining import is_settled, join, traces
-from watchword.policy.load import DEFAULT_SCHEMA, Bundle, load_bundle
+from watchword.policy.load import DEFAULT_SCHEMA, Bundle, load_bundle, rehearsed
 from watchword.policy.model import Effect, PolicyAnswer, PolicyRequest
 from watchword.policy.reads import context_reads
-from watchword.policy.rego import document_of
+from watchword.policy.rego import RemoteOpa, document_of
 
 
 class PolicySet:
@@ -21,6 +22,7 @@ class PolicySet:
         self.bundle = bundle
         self.version = bundle.version
         self._engine = Evaluator(bundle)
+        self._remote: RemoteOpa | None = None
         read = context_reads(policy.est for policy in bundle.policies)
         self._reads_path = not read.isdisjoint({(), ("http",), ("http", "path")})
 
@@ -41,12 +43,29 @@ class PolicySet:
     @property
     def is_repeatable(self) -> bool:
         """Whether the same request gets the same answer as long as this set is in force. Rego may read the clock."""
-        return self.bundle.rego is None
+        return self.bundle.rego is None and self._remote is None
+
+    def joined_with(self, remote: RemoteOpa) -> PolicySet:
+        """Return these policies with a policy server that has to agree. It never permits where the directory is empty.
+
+        # Prevents: a directory that vanishes, its forbids with it, while a server elsewhere goes on permitting.
+        """
+        joined = copy(self)
+        joined._remote = remote  # noqa: SLF001 (our own twin, which nobody else has seen yet)
+        return joined
 
     @property
     def reads_path(self) -> bool:
         """Whether an answer may depend on `context.http.path`, beyond the resource that the path means."""
         return self._reads_path
+
+    def rehearsed(self) -> PolicySet | None:
+        """Return a set in which the policies that only report decide as well; nothing where there is nothing to try.
+
+        Beside Rego there is nothing either: half of the answer would be missing.
+        """
+        bundle = rehearsed(self.bundle) if self.bundle.rego is None else None
+        return PolicySet(bundle) if bundle is not None else None
 
     def evaluate(self, request: PolicyRequest) -> PolicyAnswer:
         """Say what the policies say to a request; synchronous, no input or output, but for Rego's own process."""
@@ -56,9 +75,10 @@ class PolicySet:
             return PolicyAnswer(Effect.ERROR, (), ("policy_missing: no policy is in force",), self.version)
         try:
             answer = self._engine.evaluate(request)
-            if rego is None or is_settled(answer):
+            if (rego is None and self._remote is None) or is_settled(answer):
                 return answer
-            return join(answer, rego.say(document_of(request)))
+            document = document_of(request)
+            return join(answer, [said for source in (rego, self._remote) if source for said in source.say(document)])
         except Exception as error:  # noqa: BLE001 (whatever fails while deciding denies)
             return PolicyAnswer(Effect.ERROR, (), (f"policy_error: {type(error).__name__}",), self.version)
 

@@ -26,6 +26,8 @@ from watchword.policy.rego import RegoPolicies, SourceError, load_rego
 DEFAULT_DIRECTORY = Path(__file__).parent / "default"
 DEFAULT_SCHEMA = DEFAULT_DIRECTORY / "watchword.cedarschema"
 LINKS_FILE = "links.json"
+MODE_ANNOTATION = "mode"
+_ENFORCE, _REPORT_ONLY = "enforce", "report_only"
 _MAX_FILE_BYTES = 8 * 1024 * 1024
 _POSITION = re.compile(r"^for policy `policy\d+`, ")
 _CONSEQUENCE = "unable to find an applicable action"
@@ -58,6 +60,8 @@ class Bundle:
             count, and over Rego as it is written.
         obligations: what the names in `@obligation` annotations mean.
         rego: policies in Rego, ready to be asked; nothing where there are none.
+        reported: policies with `@mode("report_only")`, in the order of ids: they never decide, and what they would
+            have done is reported.
     """
 
     policies: tuple[WrittenPolicy, ...]
@@ -66,6 +70,7 @@ class Bundle:
     version: str
     obligations: ObligationBook = field(default_factory=ObligationBook)
     rego: RegoPolicies | None = None
+    reported: tuple[WrittenPolicy, ...] = ()
 
 
 EMPTY = Bundle((), (), "", hashlib.sha256(b"").hexdigest())
@@ -86,6 +91,7 @@ def load_bundle(directory: Path, *, schema: Path | None = DEFAULT_SCHEMA) -> Bun
     found = [policy for path in reader.paths("*.cedar") for policy in reader.policies(path, schema_text, known)]
     reader.refuse_twins(found)
     obligations = reader.obligations(found)
+    reader.check_modes(found)
     reader.raise_if_wrong()
     templates = tuple(policy for policy in found if _is_template(policy.est))
     links = reader.links({template.id: template for template in templates}, {policy.id for policy in found})
@@ -96,7 +102,21 @@ def load_bundle(directory: Path, *, schema: Path | None = DEFAULT_SCHEMA) -> Bun
     ordered = tuple(sorted(policies, key=lambda policy: policy.id))
     rego = reader.rego()  # last, because what it starts must be ended if anything after it is wrong
     reader.raise_if_wrong()
-    return Bundle(ordered, templates, schema_text, _version(ordered, schema_text, obligations, rego), obligations, rego)
+    version = _version(ordered, schema_text, obligations, rego)
+    deciding = tuple(policy for policy in ordered if _mode(policy.est) != _REPORT_ONLY)
+    reported = tuple(policy for policy in ordered if _mode(policy.est) == _REPORT_ONLY)
+    return Bundle(deciding, templates, schema_text, version, obligations, rego, reported)
+
+
+def rehearsed(bundle: Bundle) -> Bundle | None:
+    """Return a bundle in which the policies that only report decide as well; nothing where there are none.
+
+    Rego is left out of it: its process answers for the set in force alone.
+    """
+    if not bundle.reported:
+        return None
+    policies = sorted((*bundle.policies, *bundle.reported), key=lambda policy: policy.id)
+    return replace(bundle, policies=tuple(policies), reported=(), rego=None)
 
 
 def _version(
@@ -108,6 +128,10 @@ def _version(
     if rego is not None:
         canonical["rego"] = rego.version
     return hashlib.sha256(json.dumps(canonical, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def _mode(est: Est) -> str:
+    return str(est.get("annotations", {}).get(MODE_ANNOTATION, _ENFORCE))
 
 
 def _is_template(est: Est) -> bool:
@@ -195,6 +219,15 @@ class _Reader:
                 self._problems.append(
                     Problem(policy.path, policy.line, 1, message, expected="an id of its own", policy=policy.id)
                 )
+
+    def check_modes(self, found: list[WrittenPolicy]) -> None:
+        """Refuse a mode that is none. Prevents: `@mode("report-only")` on a policy that everybody believes to watch."""
+        for policy in found:
+            mode = _mode(policy.est)
+            if mode not in {_ENFORCE, _REPORT_ONLY}:
+                near = text.nearest(mode, frozenset({_ENFORCE, _REPORT_ONLY}))
+                wrong = Problem(policy.path, policy.line, policy.column, f"no mode `{mode[:40]}`", nearest=near)
+                self._problems.append(replace(wrong, expected=f"{_ENFORCE} or {_REPORT_ONLY}", policy=policy.id))
 
     def obligations(self, found: list[WrittenPolicy]) -> ObligationBook:
         """Read `obligations.yaml`; where there is one, each name that a policy attaches must be in it.

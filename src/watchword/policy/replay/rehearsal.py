@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from dataclasses import replace
+from typing import Any, Final, NamedTuple
 
 import orjson
 
@@ -18,6 +19,18 @@ _REMEMBERED: Final = 50_000
 _NO_PATH: Final = "/"
 
 
+class Judged(NamedTuple):
+    """What asking again came to.
+
+    Attributes:
+        now: by the draft; nothing when what was recorded cannot be read.
+        before: by what the draft is compared with; nothing for what was decided then.
+    """
+
+    now: Outcome | None
+    before: Outcome | None
+
+
 class Rehearsal:
     """One draft before a stretch of recorded decisions.
 
@@ -26,6 +39,9 @@ class Rehearsal:
         is_known: tells what every door can do; nothing counts every obligation as known.
         base: compare with what these policies say now, instead of with what was decided then.
         report: where to count; a fresh one by default.
+
+    Attributes:
+        evaluated: questions that were put to the draft; the others were identical to one of these.
     """
 
     def __init__(
@@ -39,8 +55,11 @@ class Rehearsal:
         self._draft = draft
         self._base = base
         self._is_known = is_known
-        self._reads_path = draft.reads_path or (base is not None and base.reads_path)
-        self._answers: dict[bytes, tuple[Outcome, Outcome | None]] = {}
+        sets = [draft] if base is None else [draft, base]
+        self._reads_path = any(each.reads_path for each in sets)
+        self._is_repeatable = all(each.is_repeatable for each in sets)
+        self._judged: dict[bytes, Judged] = {}
+        self.evaluated = 0
         self.report = report or Report()
         self.report.draft = draft.version
 
@@ -52,45 +71,53 @@ class Rehearsal:
 
     def look_at(self, decision: Recorded) -> None:
         """Count a decision, and ask again what it asked."""
+        self.count(decision, self.judge(decision))
+
+    def judge(self, decision: Recorded) -> Judged | None:
+        """Ask again what a decision asked; nothing when there is nothing to ask. Counts nothing, for another thread."""
+        if not decision.is_reached or decision.asked is None:
+            return None
+        try:
+            return self._ask(decision.asked)
+        except MalformedRecordError:
+            return Judged(None, None)
+
+    def count(self, decision: Recorded, judged: Judged | None) -> None:
+        """Enter a decision into the report."""
         report = self.report
         report.see(decision)
         if not decision.is_reached:
             report.not_reached[decision.outcome.reason.code] += 1
-            return
-        if decision.asked is None:
+        elif judged is None:
             report.not_recorded += 1
-            return
-        try:
-            now, before = self._ask(decision.asked)
-        except MalformedRecordError:
+        elif judged.now is None:
             report.malformed += 1
-            return
         # What nobody can say is neither the same nor a flip.
-        if now.is_unknown or (before is not None and before.is_unknown):
+        elif judged.now.is_unknown or (judged.before is not None and judged.before.is_unknown):
             report.unknown += 1
-            return
-        if before is not None:
-            decision = _with_outcome(decision, before)
-        report.compare(decision, now, changes(decision.outcome, now))
+        else:
+            if judged.before is not None:
+                decision = replace(decision, outcome=judged.before)
+            report.compare(decision, judged.now, changes(decision.outcome, judged.now))
 
-    def _ask(self, asked: Question | Mapping[str, Any]) -> tuple[Outcome, Outcome | None]:
+    def _ask(self, asked: Question | Mapping[str, Any]) -> Judged:
         if isinstance(asked, Question):
             return self._evaluate(asked)
+        if not self._is_repeatable:  # Rego may look at more than it is asked
+            return self._evaluate(question_of(asked))
         key = canonical(asked, with_path=self._reads_path)
-        known = self._answers.get(key)
+        known = self._judged.get(key)
         if known is None:
             known = self._evaluate(question_of(asked))
-            if len(self._answers) >= _REMEMBERED:
-                self._answers.clear()
-            self._answers[key] = known
+            if len(self._judged) >= _REMEMBERED:
+                self._judged.clear()
+            self._judged[key] = known
         return known
 
-    def _evaluate(self, question: Question) -> tuple[Outcome, Outcome | None]:
-        self.report.evaluated += 1
+    def _evaluate(self, question: Question) -> Judged:
+        self.evaluated += 1
         now = outcome_of(question, self._draft, self._is_known)
-        if self._base is None:
-            return now, None
-        return now, outcome_of(question, self._base, self._is_known)
+        return Judged(now, outcome_of(question, self._base, self._is_known) if self._base is not None else None)
 
 
 def canonical(asked: Mapping[str, Any], *, with_path: bool) -> bytes:
@@ -117,18 +144,3 @@ def _without_path(asked: Mapping[str, Any]) -> Mapping[str, Any]:
     if not isinstance(http, dict) or not isinstance(http.get("path"), str):
         return asked
     return {**asked, "request": {**request, "context": {**context, "http": {**http, "path": _NO_PATH}}}}
-
-
-def _with_outcome(decision: Recorded, outcome: Outcome) -> Recorded:
-    return Recorded(
-        decision.id,
-        decision.seq,
-        decision.at,
-        decision.subject,
-        decision.target,
-        decision.action,
-        decision.version,
-        outcome,
-        decision.asked,
-        decision.is_reached,
-    )

@@ -90,7 +90,6 @@ class Report:
         malformed: what was written down cannot be read.
         unknown: the draft asks for something that was not recorded.
         other_policies: the same outcome, given by other policies than before.
-        evaluated: questions that were put to the draft; the others were identical to one of these.
         added, removed: obligations by name, over allows that stay allows.
         cells: every flip, by what can be expected of it.
         steps: from what to what, with reasons: `(was, reason, now, reason)`.
@@ -105,7 +104,6 @@ class Report:
     malformed: int = 0
     unknown: int = 0
     compared: int = 0
-    evaluated: int = 0
     other_policies: int = 0
     total: Group = field(default_factory=Group)
     versions: Counter[str] = field(default_factory=Counter)
@@ -168,7 +166,7 @@ class Report:
 
     def join(self, other: Report) -> None:
         """Take the report of another part of the same journal in."""
-        for name in ("decisions", "not_recorded", "malformed", "unknown", "compared", "evaluated", "other_policies"):
+        for name in ("decisions", "not_recorded", "malformed", "unknown", "compared", "other_policies"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         for name in ("not_reached", "versions", "steps", "added", "removed"):
             getattr(self, name).update(getattr(other, name))
