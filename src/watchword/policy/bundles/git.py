@@ -36,7 +36,7 @@ _INCOMING: Final = "refs/watchword/incoming"
 _REF = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,199}", re.ASCII)
 _FOLDER = re.compile(r"(?:[A-Za-z0-9_][A-Za-z0-9._-]*(?:/[A-Za-z0-9_][A-Za-z0-9._-]*)*)?", re.ASCII)
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}", re.ASCII)
-_SCP_FORM = re.compile(r"[A-Za-z0-9._-]+@[A-Za-z0-9.-]+:[A-Za-z0-9._~/-]+", re.ASCII)
+_SCP_FORM = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*@[A-Za-z0-9][A-Za-z0-9.-]*:[A-Za-z0-9._~/-]+", re.ASCII)
 _PLAIN_FILES: Final = frozenset({"100644", "100755"})
 _FORBIDDEN: Final[Mapping[str, str]] = {"120000": "a symbolic link", "160000": "a submodule"}
 _SETTINGS: Final[Mapping[str, str]] = {
@@ -79,8 +79,9 @@ def protocol_of(location: str) -> str:
     parts = urlsplit(location)
     if parts.password is not None or (parts.scheme == "https" and parts.username is not None):
         raise ValueError("the address of a repository must not hold a password or token")
-    # Prevents: an ssh host that ssh would take for an option.
-    if parts.scheme in {"https", "ssh"} and parts.hostname and not parts.netloc.rpartition("@")[2].startswith("-"):
+    # Prevents: a user or host that ssh would take for an option.
+    is_plain = not any(part.startswith("-") for part in parts.netloc.split("@"))
+    if parts.scheme in {"https", "ssh"} and parts.hostname and is_plain:
         return parts.scheme
     if parts.scheme == "file" and not parts.netloc and parts.path.startswith("/"):
         return "file"

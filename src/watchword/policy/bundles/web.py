@@ -7,7 +7,7 @@ import ipaddress
 import re
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -127,7 +127,8 @@ class UrlCarrier:
             raise BundleUnreachableError(f"the bundle server took longer than {self._whole_s:.0f} s")
         connection = self._connection(parts, min(left, _SILENCE_S))
         # Prevents: a server that sends a byte now and then, for ever.
-        watch = Timer(left, _cut, (connection,))
+        held: list[socket.socket] = []
+        watch = Timer(left, _cut, (connection, held))
         watch.daemon = True
         watch.start()
         try:
@@ -135,13 +136,20 @@ class UrlCarrier:
             if self._tag:
                 headers["If-None-Match"] = self._tag
             target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+            connection.connect()
+            # A connection forgets its socket when the answer is to end with it; the watch must not.
+            held.append(connection.sock)
             connection.request("GET", target, headers=headers)
-            return self._read(connection.getresponse())
+            answer = self._read(connection.getresponse())
+            if self._clock() >= deadline:
+                raise TimeoutError  # told below, like every other way to be late
         except (OSError, http.client.HTTPException, ValueError) as error:
             words = f"the bundle server cannot be asked ({_reason(error)})"
             if self._clock() >= deadline:
                 words = f"the bundle server took longer than {self._whole_s:.0f} s"
             raise BundleUnreachableError(words, hint="look at `policy.location`, the network and the server") from error
+        else:
+            return answer
         finally:
             watch.cancel()
             connection.close()
@@ -182,7 +190,7 @@ class UrlCarrier:
                 raise BundleMalformedError("the bundle server sends more than any bundle holds")
             pieces.append(piece)
         if wanted is not None and total != wanted:
-            raise BundleUnreachableError("the bundle server ended in the middle of its answer")
+            raise http.client.IncompleteRead(b"", wanted - total)
         return b"".join(pieces)
 
 
@@ -199,9 +207,12 @@ def _redirected(url: str, location: str) -> str:
     return target
 
 
-def _cut(connection: http.client.HTTPConnection) -> None:
-    with suppress(OSError, AttributeError):
-        connection.sock.shutdown(socket.SHUT_RDWR)
+def _cut(connection: http.client.HTTPConnection, held: Sequence[socket.socket]) -> None:
+    for line in (*held, connection.sock):
+        with suppress(OSError):
+            if line is not None:
+                # Not the TLS socket's own way, which would let the reader go on in the clear.
+                socket.socket.shutdown(line, socket.SHUT_RDWR)
 
 
 def _is_this_machine(host: str) -> bool:
@@ -214,6 +225,8 @@ def _is_this_machine(host: str) -> bool:
 def _reason(error: Exception) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"certificate: {error.verify_message}"
+    if isinstance(error, http.client.IncompleteRead):
+        return "it ended in the middle of its answer"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     return type(error).__name__
