@@ -8,13 +8,15 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
 from watchword.audit.chain import seq_of
 from watchword.audit.files import Segment, lines, segments
 from watchword.audit.model import Record, parse
-from watchword.kernel import DecisionId, NotFoundError
+from watchword.kernel import DecisionId, NotFoundError, WatchwordError
 
 _PIECE = 1 << 20
 _POLL_S = 0.2
@@ -69,13 +71,29 @@ async def tail(directory: Path, *, after: int | None = None, poll_s: float = _PO
 
 
 def find_decision(directory: Path, decision_id: DecisionId) -> Record:
-    """Return the record of a decision.
+    """Return the whole record of a decision.
 
-    The identifier's own time says in which file to look first; because clocks step, the others follow. The bytes are
-    searched, and only lines that hold the identifier are parsed.
+    That of a repetition holds what is its own; the rest is filled in from the decision that it repeats.
 
     Raises:
         NotFoundError: the journal holds no such decision.
+    """
+    found = _find_decision(directory, decision_id)
+    repeated = found.fields.get("repeats")
+    if not isinstance(repeated, str) or repeated == decision_id:
+        return found
+    with suppress(WatchwordError):  # what is its own stands for itself
+        first = _find_decision(directory, DecisionId(repeated)).fields
+        personal = {**(first.get("personal") or {}), **(found.fields.get("personal") or {})}
+        return replace(found, fields={**first, **found.fields, "personal": personal})
+    return found
+
+
+def _find_decision(directory: Path, decision_id: DecisionId) -> Record:
+    """Return the record as it stands.
+
+    The identifier's own time says in which file to look first; because clocks step, the others follow. The bytes are
+    searched, and only lines that hold the identifier are parsed.
     """
     needle = f'"{decision_id}"'.encode()
     for segment in _nearest_first(segments(directory), decision_id.created_at):

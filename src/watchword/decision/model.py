@@ -32,6 +32,27 @@ _STREAM_ACTION = "connect"
 _PUBLIC_FACTS: Final = frozenset(
     {"snapshot", "session", "user", "device", "device.posture", "baseline", "failed_attempts"}
 )
+# What stands in the record of every repetition, so that it can be read and searched by itself; the rest, which is what
+# the answer was read from, stands once, in the record of the decision that it repeats.
+_REPEATED: Final = (
+    "repeats",
+    "answer",
+    "reasons",
+    "application",
+    "resource",
+    "action",
+    "method",
+    "host",
+    "user",
+    "session",
+    "device",
+    "risk",
+    "trust",
+    "level",
+    "policy_version",
+    "obligations",
+)
+_REPEATED_PERSONAL: Final = ("ip", "user_agent")
 # What a stranger can make the journal keep of one request; anything longer is cut there, never in the decision.
 _LONGEST_METHOD, _LONGEST_HOST, _LONGEST_PATH, _LONGEST_AGENT = 32, 255, 2048, 256
 
@@ -173,7 +194,7 @@ class Decision:
         cost_us: time the decision took, in microseconds, journal excluded.
         repeats: the earlier decision whose facts all still held, so that they were not gathered again; the ages in
             `facts` are those of that moment.
-        tail: what the records of all repetitions have in common, encoded; empty for a decision of its own.
+        tail: what the records of all repetitions share, encoded; empty for a decision of its own.
     """
 
     id: DecisionId
@@ -210,37 +231,14 @@ class Decision:
         There too: the words of each indicator, and the value of every fact that is not known to be public; in `facts`
         such a value is null.
         """
-        head = {
+        request, user, assessment = self.request, self.user, self.assessment
+        return {
             "type": "decision",
             "id": self.id,
             "at": self.at.isoformat(),
             "cost_us": self.cost_us,
             "snapshot": self.snapshot_version,
-            "path": self.request.path[:_LONGEST_PATH],
-        }
-        return head | self._common()
-
-    def encoded(self) -> bytes:
-        """Return `record()` as JSON; of a repetition only what is its own is encoded.
-
-        Raises:
-            TypeError: something in it has no JSON form.
-        """
-        if not self.tail:
-            return orjson.dumps(self.record())
-        return b'{"type":"decision","id":"%b","at":"%b","cost_us":%d,"snapshot":%d,"path":%b,%b' % (
-            self.id.encode(),
-            self.at.isoformat().encode(),
-            self.cost_us,
-            self.snapshot_version,
-            orjson.dumps(self.request.path[:_LONGEST_PATH]),
-            self.tail,
-        )
-
-    def _common(self) -> dict[str, Any]:
-        """Return the part of the record that is the same for every repetition."""
-        request, user, assessment = self.request, self.user, self.assessment
-        return {
+            "path": request.path[:_LONGEST_PATH],
             "repeats": self.repeats,
             "answer": self.answer.value,
             "reasons": [reason.code for reason in self.reasons],
@@ -274,6 +272,23 @@ class Decision:
                 "details": _details(assessment) if assessment else {},
             },
         }
+
+    def encoded(self) -> bytes:
+        """Return what the journal keeps, as JSON: `record()`, or of a repetition what is not in the one it repeats.
+
+        Raises:
+            TypeError: something in it has no JSON form.
+        """
+        if not self.tail:
+            return orjson.dumps(self.record())
+        return b'{"type":"decision","id":"%b","at":"%b","cost_us":%d,"snapshot":%d,"path":%b,%b' % (
+            self.id.encode(),
+            self.at.isoformat().encode(),
+            self.cost_us,
+            self.snapshot_version,
+            orjson.dumps(self.request.path[:_LONGEST_PATH]),
+            self.tail,
+        )
 
 
 def _details(assessment: Assessment) -> dict[str, str]:
@@ -344,4 +359,8 @@ def repeat(
 def repeatable(decision: Decision) -> Decision:
     """Prepare a decision for being given again: encode once what its repetitions have in common."""
     first = replace(decision, repeats=decision.id)
-    return replace(first, tail=orjson.dumps(first._common())[1:])  # noqa: SLF001  # of this very file
+    common = first.record()
+    kept = {name: common[name] for name in _REPEATED} | {
+        "personal": {name: common["personal"][name] for name in _REPEATED_PERSONAL}
+    }
+    return replace(first, tail=orjson.dumps(kept)[1:])
