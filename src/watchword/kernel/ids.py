@@ -8,6 +8,7 @@ Source: the ULID specification, section "Encoding".
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import ClassVar, Self
 
 from watchword.kernel.entropy import Entropy
@@ -18,9 +19,16 @@ _LETTERS = frozenset(_ALPHABET)
 _PAIRS = tuple(high + low for high in _ALPHABET for low in _ALPHABET)
 _BODY_LENGTH = 26
 _RANDOM_BYTES = 10
+_SHIFTS = tuple(range(70, -1, -10))
 # Whole numbers throughout: seconds as a float lose the millisecond within this millennium.
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
+
+
+@lru_cache(maxsize=64)
+def _written(milliseconds: int) -> str:
+    """Write the time of an identifier; many are made within one millisecond."""
+    return "".join([_PAIRS[(milliseconds >> shift) & 1023] for shift in (40, 30, 20, 10, 0)])
 
 
 class MalformedIdError(WatchwordError):
@@ -54,9 +62,9 @@ class Id(str):
     @classmethod
     def new(cls, now: datetime, entropy: Entropy) -> Self:
         """Make a fresh identifier; `now` is timezone-aware."""
-        number = ((now - _EPOCH) // _MILLISECOND << 80) | int.from_bytes(entropy.token_bytes(_RANDOM_BYTES))
-        pairs = [_PAIRS[(number >> shift) & 1023] for shift in range(120, -1, -10)]
-        return str.__new__(cls, f"{cls.prefix}_{''.join(pairs)}")
+        number = int.from_bytes(entropy.token_bytes(_RANDOM_BYTES))
+        pairs = [_PAIRS[(number >> shift) & 1023] for shift in _SHIFTS]
+        return str.__new__(cls, f"{cls.prefix}_{_written((now - _EPOCH) // _MILLISECOND)}{''.join(pairs)}")
 
     @property
     def created_at(self) -> datetime:

@@ -17,6 +17,7 @@ _BROADEST = {4: 8, 6: 19}
 _LONGEST = 64
 _MAX_FILE_BYTES = 64 << 20
 _LONGEST_LINE = 400
+_UNLISTED = Standing()
 
 Network = IPv4Network | IPv6Network
 
@@ -152,6 +153,8 @@ class NetworkTables:
         allowed = self._find(NetworkList.ALLOW, address.bits, address.number, now)
         blocked = self._find(NetworkList.BLOCK, address.bits, address.number, now)
         doubted = self._find(NetworkList.SUSPICIOUS, address.bits, address.number, now)
+        if allowed is None and blocked is None and doubted is None and address.embedded is None:
+            return _UNLISTED
         is_allowed = allowed is not None and (blocked is None or allowed[0] > blocked[0])
         is_blocked = blocked is not None and not is_allowed
         is_doubted = doubted is not None and (allowed is None or doubted[0] >= allowed[0])
