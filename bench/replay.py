@@ -35,7 +35,7 @@ class Listening:
 
     def __init__(self, policies: PolicySet) -> None:
         self._policies = policies
-        self.version, self.reads_path = policies.version, policies.reads_path
+        self.version, self.reads_path, self.is_repeatable = policies.version, policies.reads_path, True
         self.asked: PolicyRequest | None = None
         self.by_decision: dict[str, PolicyRequest] = {}
 

@@ -45,6 +45,10 @@ class Listening:
     def reads_path(self) -> bool:
         return self._policies.reads_path
 
+    @property
+    def is_repeatable(self) -> bool:
+        return self._policies.is_repeatable
+
     def evaluate(self, request: PolicyRequest) -> PolicyAnswer:
         self.asked.append(request)
         return self._policies.evaluate(request)

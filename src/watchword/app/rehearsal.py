@@ -5,6 +5,7 @@ The policy room knows neither the journal nor what a decision is; here the one i
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import signal
@@ -174,6 +175,9 @@ def _start(trial: Trial, version: str) -> None:
     with suppress(PolicyLoadError):
         rehearsal = trial.begin()
         _rehearsal = rehearsal if rehearsal.report.draft == version else None
+    # What was loaded stays, and what comes after it holds no cycles: looking for them took a third of the time.
+    gc.freeze()
+    gc.disable()
 
 
 def _look(piece: Span) -> Report | None:

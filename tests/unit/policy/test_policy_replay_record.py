@@ -95,6 +95,17 @@ def test_every_value_of_cedar_comes_back_as_it_was(value: Value) -> None:
     assert shape(found) == shape(value)
 
 
+class Ident(str):
+    __slots__ = ()
+
+
+def test_a_record_can_be_read_before_it_was_written_too() -> None:
+    who = EntityUid("User", Ident("alice"))
+    asked = PolicyRequest(who, READ, FILES, {"name": Ident("x")}, {who: Entity(who, {"id": Ident("y")})})
+    assert request_of(record_of(asked)).entities[who].attributes == {"id": "y"}
+    assert over_the_wire(asked).principal == ("User", "alice")
+
+
 def test_a_one_in_a_set_is_not_taken_for_true() -> None:
     found = over_the_wire(request(it=set_of([True, 1, False, {"a": True}, {"a": 1}]))).context["it"]
     assert found == frozenset(

@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 from watchword.kernel import Acr, Reason
 from watchword.policy.model import EntityUid, PolicyRequest, Value
 from watchword.policy.replay.errors import MalformedRecordError
-from watchword.policy.replay.record import Recorder, request_of
+from watchword.policy.replay.record import RecordedEntities, Recorder, request_of
 from watchword.policy.replay.values import read_record, read_uid, written
 
 _KEYS: Final = frozenset({"request", "before", "grants", "then"})
@@ -81,8 +81,11 @@ class Question:
         return found
 
 
-def question_of(found: Any) -> Question:
+def question_of(found: Any, *, entities: RecordedEntities | None = None) -> Question:
     """Make the question that was recorded.
+
+    Args:
+        entities: those of its record, if they were read before.
 
     Raises:
         MalformedRecordError: it is none, or not of a form that this version writes.
@@ -90,7 +93,7 @@ def question_of(found: Any) -> Question:
     if not isinstance(found, dict) or "request" not in found or not found.keys() <= _KEYS:
         raise MalformedRecordError("a recorded question is of an unknown form")
     return Question(
-        request_of(found["request"]),
+        request_of(found["request"], entities=entities),
         tuple(read_uid(action, "before") for action in _list(found, "before")),
         tuple(_grant(grant) for grant in _list(found, "grants")),
         _then(found["then"]) if "then" in found else None,

@@ -106,8 +106,11 @@ def record_of(request: PolicyRequest, *, also: tuple[EntityUid, ...] = ()) -> di
     return Recorder().record_of(request, also=also)
 
 
-def request_of(record: Any) -> PolicyRequest:
+def request_of(record: Any, *, entities: RecordedEntities | None = None) -> PolicyRequest:
     """Make the request that was recorded; its entities are `RecordedEntities`.
+
+    Args:
+        entities: those of the record, if they were read before.
 
     Raises:
         MalformedRecordError: it is no record, or not of a form that this version writes.
@@ -124,7 +127,7 @@ def request_of(record: Any) -> PolicyRequest:
         read_uid(record["action"], "action"),
         read_uid(record["resource"], "resource"),
         read_record(record["context"], "context"),
-        read_entities(record["entities"]),
+        read_entities(record["entities"]) if entities is None else entities,
     )
 
 
@@ -174,7 +177,7 @@ def read_entities(found: Any) -> RecordedEntities:
         place = f"entities[{number}]"
         if not isinstance(row, list) or len(row) not in {_ABSENT, _DESCRIBED, _TAGGED}:
             raise MalformedRecordError(f"`{place}` is no entity")
-        uid = read_uid(row[0], f"{place}[0]")
+        uid = read_uid(row[0], place)
         # Prevents: a second description of the same entity, which another reader might take for the right one.
         if uid in described or uid in absent:
             raise MalformedRecordError(f"`{place}` is described twice")
@@ -188,7 +191,8 @@ def read_entities(found: Any) -> RecordedEntities:
 def _entity(uid: EntityUid, row: Row, place: str) -> Entity:
     if not isinstance(row[2], list):
         raise MalformedRecordError(f"`{place}[2]` is no list of parents")
-    parents = tuple(read_uid(parent, f"{place}[2]") for parent in row[2])
+    where = f"{place}[2]"
+    parents = tuple([read_uid(parent, where) for parent in row[2]])
     tags = read_record(row[3], f"{place}[3]") if len(row) == _TAGGED else {}
     return Entity(uid, read_record(row[1], f"{place}[1]"), parents, tags)
 

@@ -12,10 +12,12 @@ from watchword.policy.engine import PolicySet
 from watchword.policy.replay.errors import MalformedRecordError
 from watchword.policy.replay.model import Outcome, Recorded, changes, outcome_of
 from watchword.policy.replay.question import Question, question_of
+from watchword.policy.replay.record import RecordedEntities, read_entities
 from watchword.policy.replay.report import Report
 from watchword.policy.verdict import IsKnown
 
 _REMEMBERED: Final = 50_000
+_REMEMBERED_ENTITIES: Final = 20_000
 _NO_PATH: Final = "/"
 
 
@@ -59,6 +61,7 @@ class Rehearsal:
         self._reads_path = any(each.reads_path for each in sets)
         self._is_repeatable = all(each.is_repeatable for each in sets)
         self._judged: dict[bytes, Judged] = {}
+        self._entities: dict[bytes, RecordedEntities] = {}
         self.evaluated = 0
         self.report = report or Report()
         self.report.draft = draft.version
@@ -108,10 +111,25 @@ class Rehearsal:
         key = canonical(asked, with_path=self._reads_path)
         known = self._judged.get(key)
         if known is None:
-            known = self._evaluate(question_of(asked))
+            known = self._evaluate(question_of(asked, entities=self._entities_of(asked)))
             if len(self._judged) >= _REMEMBERED:
                 self._judged.clear()
             self._judged[key] = known
+        return known
+
+    def _entities_of(self, asked: Mapping[str, Any]) -> RecordedEntities:
+        """Read entities once: those of a user and a part of an application come again and again."""
+        request = asked.get("request")
+        if not isinstance(request, dict):
+            raise MalformedRecordError("a recorded question is of an unknown form")
+        found = request.get("entities")
+        key = orjson.dumps(found)
+        known = self._entities.get(key)
+        if known is None:
+            known = read_entities(found)
+            if len(self._entities) >= _REMEMBERED_ENTITIES:
+                self._entities.clear()
+            self._entities[key] = known
         return known
 
     def _evaluate(self, question: Question) -> Judged:

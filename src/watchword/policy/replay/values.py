@@ -123,9 +123,19 @@ def read_record(found: Any, place: str, *, depth: int = _DEEPEST) -> dict[str, V
     Raises:
         MalformedRecordError: they are none.
     """
-    if not isinstance(found, dict) or not all(isinstance(name, str) for name in found):
+    if not isinstance(found, dict):
         raise MalformedRecordError(f"`{place}` is no record")
-    return {name: read_value(inner, f"{place}.{name}", depth=depth - 1) for name, inner in found.items()}
+    made: dict[str, Value] = {}
+    for name, inner in found.items():
+        if not isinstance(name, str):
+            raise MalformedRecordError(f"`{place}` is no record")
+        # Nearly everything is one of these; a replay reads millions of them.
+        kind = inner.__class__
+        if kind is str or kind is bool or (kind is int and LONG_MIN <= inner <= LONG_MAX):
+            made[name] = inner
+        else:
+            made[name] = read_value(inner, f"{place}.{name}", depth=depth - 1)
+    return made
 
 
 def read_uid(found: Any, place: str) -> EntityUid:
@@ -134,8 +144,10 @@ def read_uid(found: Any, place: str) -> EntityUid:
     Raises:
         MalformedRecordError: it is none.
     """
-    if isinstance(found, list) and len(found) == _PAIR and all(isinstance(part, str) for part in found):
-        return EntityUid(found[0], found[1])
+    if found.__class__ is list and len(found) == _PAIR:
+        type_, id_ = found
+        if isinstance(type_, str) and isinstance(id_, str):
+            return EntityUid(type_, id_)
     raise MalformedRecordError(f"`{place}` is no name of an entity")
 
 
