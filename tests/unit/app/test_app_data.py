@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import stat
 import subprocess
 import sys
@@ -53,11 +54,12 @@ def test_a_file_is_no_data_directory(tmp_path: Path) -> None:
             prepare(data)
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 def test_a_directory_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
+    # Root may write everywhere but where the kernel itself is the directory.
+    refused = tmp_path if os.geteuid() else Path("/proc/self/fdinfo")
     with pytest.raises(DataDirectoryError, match="cannot be written"):
-        prepare(tmp_path)
+        prepare(refused)
     tmp_path.chmod(0o700)
 
 
@@ -180,8 +182,8 @@ def test_default_policies_are_planted_once_and_are_then_the_operators(tmp_path: 
     directory = tmp_path / "policies"
     assert plant_default_policies(directory)
     assert PolicySet.load(directory).version == PolicySet.load(DEFAULT_DIRECTORY / "policies").version
-    for path in directory.iterdir():
-        path.unlink()
+    shutil.rmtree(directory)
+    directory.mkdir()
     assert not plant_default_policies(directory)
     assert list(directory.iterdir()) == []
     assert len(PolicySet.load(directory)) == 0
