@@ -221,6 +221,7 @@ def to_wire(rules: BodyRules) -> dict[str, Any]:
     return wire
 
 
+@lru_cache(maxsize=1024)
 def wire_bytes(rules: BodyRules) -> bytes:
     """Return the compact form as JSON.
 

@@ -4,7 +4,15 @@ Publishes `BodyFilter`, `ValueKeys`, `judge` and the words about headers that bo
 Refuses what it cannot read, and imports nothing of Watchword above `kernel`, because it runs in other applications.
 """
 
-from watchword.enforcement.bodies.claims import Duties, merged_rules, obligations_claim, read_claim
+from watchword.enforcement.bodies.claims import (
+    FILTER_HEADER,
+    Duties,
+    filter_header,
+    merged_rules,
+    obligations_claim,
+    read_claim,
+    read_filter_header,
+)
 from watchword.enforcement.bodies.errors import BodyRefusedError
 from watchword.enforcement.bodies.filtering import BodyFilter, filter_for
 from watchword.enforcement.bodies.responses import (
@@ -23,6 +31,7 @@ from watchword.enforcement.bodies.values import ValueKeys
 
 __all__ = [
     "ASKED",
+    "FILTER_HEADER",
     "MOST_BODY_BYTES",
     "NOT_ASKED",
     "NOT_TOLD",
@@ -34,10 +43,12 @@ __all__ = [
     "Verdict",
     "asking_headers",
     "filter_for",
+    "filter_header",
     "judge",
     "merged_rules",
     "obligations_claim",
     "read_claim",
+    "read_filter_header",
     "reduced_headers",
     "withheld",
 ]

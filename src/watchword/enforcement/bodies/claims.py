@@ -1,12 +1,18 @@
-"""The claim `obligations` of an assertion: names for people, compact rules for the door that applies them."""
+"""How rules travel: in the claim `obligations` of an assertion, and in a header from the authorizer to Envoy."""
 
 from __future__ import annotations
 
+import json
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import lru_cache
+from typing import Any, Final
 
-from watchword.kernel import BodyRules, Obligation, from_wire, merge, to_wire
+from watchword.enforcement.bodies.errors import BodyRefusedError
+from watchword.kernel import BodyRules, Obligation, from_wire, merge, to_wire, wire_bytes
+
+FILTER_HEADER: Final = "x-watchword-filter"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +33,29 @@ def merged_rules(obligations: Sequence[Obligation]) -> BodyRules | None:
     """Return what all obligations together say about the answer; nothing when none says anything."""
     found = frozenset(obligation.rules for obligation in obligations if obligation.rules is not None)
     return merge(found) if found else None
+
+
+@lru_cache(maxsize=1024)
+def filter_header(rules: BodyRules) -> bytes:
+    """Return the value of `x-watchword-filter` that makes Envoy send an answer through the filter.
+
+    Raises:
+        ValueError: the rules are longer than a header may carry; deny.
+    """
+    return urlsafe_b64encode(wire_bytes(rules))
+
+
+@lru_cache(maxsize=1024)
+def read_filter_header(value: bytes) -> BodyRules:
+    """Read the header.
+
+    Raises:
+        BodyRefusedError: anything in it that is not known here.
+    """
+    try:
+        return from_wire(json.loads(urlsafe_b64decode(value)))
+    except (ValueError, RecursionError) as error:
+        raise BodyRefusedError("the rules cannot be read") from error
 
 
 def obligations_claim(obligations: Sequence[Obligation], *, is_edge: bool) -> dict[str, Any]:

@@ -4,7 +4,7 @@ Publishes `bootstrap` and what it reads, `EnvoyProcess`, `StreamGuard`, `BodySer
 Refuses to write an identity header, trust an address or open a route that nobody configured.
 """
 
-from watchword.enforcement.envoy.bodies import BodyService, filter_header
+from watchword.enforcement.envoy.bodies import BodyService
 from watchword.enforcement.envoy.bootstrap import bootstrap, certificate_secret
 from watchword.enforcement.envoy.errors import (
     AddressTakenError,
@@ -18,7 +18,6 @@ from watchword.enforcement.envoy.filters import (
     AUTHZ_PREFIX,
     CLIENT_IP_HEADER,
     DECISION_HEADER,
-    FILTER_HEADER,
     SESSION_HEADER,
     STREAM_HEADER,
 )
@@ -47,7 +46,6 @@ __all__ = [
     "AUTHZ_PREFIX",
     "CLIENT_IP_HEADER",
     "DECISION_HEADER",
-    "FILTER_HEADER",
     "SESSION_HEADER",
     "STREAM_HEADER",
     "AddressTakenError",
@@ -68,7 +66,6 @@ __all__ = [
     "bootstrap",
     "certificate_secret",
     "check_addresses",
-    "filter_header",
     "find_envoy",
     "prepare",
     "resident_bytes",

@@ -8,11 +8,7 @@ Whatever fails here fails the request: Envoy passes nothing that this service di
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
-from base64 import urlsafe_b64decode, urlsafe_b64encode
-from binascii import Error as NotBase64
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,6 +18,7 @@ from grpclib.server import Server
 
 from watchword.enforcement.bodies import (
     ASKED,
+    FILTER_HEADER,
     NOT_ASKED,
     NOT_TOLD,
     TOLD,
@@ -31,6 +28,7 @@ from watchword.enforcement.bodies import (
     Verdict,
     filter_for,
     judge,
+    read_filter_header,
     withheld,
 )
 from watchword.enforcement.envoy.body_messages import (
@@ -43,10 +41,9 @@ from watchword.enforcement.envoy.body_messages import (
     instead,
     without_trailers,
 )
-from watchword.enforcement.envoy.filters import DECISION_HEADER, FILTER_HEADER
+from watchword.enforcement.envoy.filters import DECISION_HEADER
 from watchword.enforcement.envoy.guard_messages import METHOD
 from watchword.enforcement.envoy.model import socket_path
-from watchword.kernel import BodyRules, from_wire, wire_bytes
 
 _SOCKET_MODE: Final = 0o600
 _FILTER: Final = FILTER_HEADER.encode()
@@ -55,24 +52,6 @@ _DECISION: Final = DECISION_HEADER.encode()
 _AT_ONCE: Final = 16 * 1024
 _THREADS: Final = 2
 _log: Final = logging.getLogger("watchword.bodies")
-
-
-@lru_cache(maxsize=1024)
-def filter_header(rules: BodyRules) -> bytes:
-    """Return the value of `x-watchword-filter` that makes Envoy send an answer through this service.
-
-    Raises:
-        ValueError: the rules are longer than a header may carry; deny.
-    """
-    return urlsafe_b64encode(wire_bytes(rules))
-
-
-@lru_cache(maxsize=1024)
-def _rules_of(value: bytes) -> BodyRules:
-    try:
-        return from_wire(json.loads(urlsafe_b64decode(value)))
-    except (ValueError, NotBase64, RecursionError) as error:
-        raise BodyRefusedError("the rules cannot be read") from error
 
 
 class BodyService:
@@ -156,7 +135,7 @@ class _Exchange:
         # Prevents: a connection that leaves HTTP and with it every filter.
         if b"upgrade" in found or found.get(b":method") == b"CONNECT":
             raise BodyRefusedError("the request asks for another protocol")
-        self._filter = filter_for(_rules_of(found[_FILTER]), self._keys)
+        self._filter = filter_for(read_filter_header(found[_FILTER]), self._keys)
         return changed_headers("request_headers", [ASKED], (NOT_ASKED - {ASKED[0]}) | {_FILTER})
 
     def _judge(self, headers: list[Header], *, ends_here: bool) -> Any:

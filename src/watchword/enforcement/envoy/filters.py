@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Any, Final
 
-from watchword.enforcement.bodies import NOT_ASKED, NOT_TOLD
+from watchword.enforcement.bodies import FILTER_HEADER, NOT_ASKED, NOT_TOLD
 from watchword.enforcement.envoy.hygiene import overwrite, remove_on_match
 from watchword.enforcement.envoy.model import EdgeSettings, PublishedApplication
 
@@ -29,7 +29,6 @@ SESSION_HEADER: Final = "x-watchword-session"
 CLIENT_IP_HEADER: Final = "x-watchword-client-ip"
 APPLICATION_HEADER: Final = "x-watchword-application"
 STREAM_HEADER: Final = "x-watchword-stream"
-FILTER_HEADER: Final = "x-watchword-filter"
 
 _CLIENT_IP: Final = "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%"
 _TO_AUTHORIZER: Final = (
