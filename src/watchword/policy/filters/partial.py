@@ -459,6 +459,8 @@ class Partial:
         if not isinstance(left, Cell) or left.type.kind != "string":
             return left if isinstance(left, Failed | Gap) else Gap("`like` on this")
         text = "".join(part or "" for part in pattern)
+        if None not in pattern:
+            return self._equals(left, text)
         if len(text) > _LONGEST_PATTERN or pattern.count(None) > _MOST_STARS or _is_unheld(text):
             return Gap("a pattern that a database may not hold")
         # Prevents: text that goes on behind a zero character, where the database's pattern stops.

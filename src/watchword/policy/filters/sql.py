@@ -67,6 +67,14 @@ class Matches(FunctionElement[bool]):
     name = "matches"
 
 
+class Whole(FunctionElement[bool]):
+    """A run of conditions that stays together; the library would take its brackets away."""
+
+    inherit_cache = True
+    type = Boolean()
+    name = "whole"
+
+
 _PIECES = (ExactText, HoldsText, HoldsNumber, HoldsTruth, HasNoZero, Matches)
 
 
@@ -116,6 +124,11 @@ def _holds_truth(element: Any, compiler: Any, **options: Any) -> str:
 @compiles(HoldsTruth, "postgresql")
 def _holds(element: Any, compiler: Any, **options: Any) -> str:
     return f"({_arguments(element, compiler, options)[0]} IS NOT NULL)"
+
+
+@compiles(Whole)
+def _whole(element: Any, compiler: Any, **options: Any) -> str:
+    return f"({_arguments(element, compiler, options)[0]})"
 
 
 @compiles(HasNoZero, "sqlite")
@@ -175,6 +188,6 @@ def _joined(join: Any, nothing: Expression, expressions: list[Expression]) -> Ex
     """Join as a shallow tree: SQLite counts a run of operators as that many levels, and takes a thousand."""
     while len(expressions) > _MOST_IN_A_RUN:
         runs = (expressions[at : at + _MOST_IN_A_RUN] for at in range(0, len(expressions), _MOST_IN_A_RUN))
-        expressions = [join(nothing, *run).self_group() for run in runs]
+        expressions = [Whole(join(nothing, *run)) for run in runs]
     joined: Expression = join(nothing, *expressions)
     return joined
