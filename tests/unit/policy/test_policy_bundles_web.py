@@ -100,13 +100,18 @@ def test_an_answer_larger_than_any_bundle_is_cut_off_endless_data() -> None:
         assert sent < 50_000_000
 
 
-@pytest.mark.parametrize("is_encrypted", [False, True])
 @pytest.mark.parametrize(
-    "head", [b"HTTP/1.0 200 OK\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n", b"HT"]
+    ("head", "piece", "is_encrypted"),
+    [
+        (b"HTTP/1.0 200 OK\r\n\r\n", b"x", False),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n", b"x", False),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n", b"", False),
+        (b"HTTP/1.0 200 OK\r\n\r\n", b"x", True),
+        (b"HT", b"x", False),
+    ],
 )
-@pytest.mark.parametrize("piece", [b"", b"x"])
 def test_a_server_that_trickles_or_falls_silent_is_left_in_time_slow_retrieval(
-    piece: bytes, head: bytes, tmp_path: Path, *, is_encrypted: bool
+    tmp_path: Path, head: bytes, piece: bytes, *, is_encrypted: bool
 ) -> None:
     done = threading.Event()
 

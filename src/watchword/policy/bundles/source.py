@@ -37,7 +37,7 @@ from watchword.policy.bundles.parcel import Parcel, VerifiedBundle
 from watchword.policy.bundles.verification import Memory, check_time, verify
 from watchword.policy.engine import PolicySet
 from watchword.policy.errors import PolicyLoadError, Problem
-from watchword.policy.load import DEFAULT_SCHEMA, EMPTY
+from watchword.policy.load import EMPTY
 
 _POLL_S: Final = 30.0
 _TELL_AFTER_FAILURES: Final = 3
@@ -86,6 +86,7 @@ class BundleSource:
         carrier: brings what is on offer, unverified.
         kept: what was in force before, and must not be gone back behind.
         alarm: is told of what was taken and what was refused, each once.
+        load: reads and checks a directory; raises `PolicyLoadError`.
         poll_s: seconds between two looks.
     """
 
@@ -97,7 +98,7 @@ class BundleSource:
         clock: Clock,
         *,
         alarm: Alarm,
-        schema: Path | None = DEFAULT_SCHEMA,
+        load: Callable[[Path], PolicySet] = PolicySet.load,
         poll_s: float = _POLL_S,
     ) -> None:
         self._carrier = carrier
@@ -105,7 +106,7 @@ class BundleSource:
         self._rules = rules
         self._clock = clock
         self._alarm = alarm
-        self._schema = schema
+        self._load = load
         self._poll_s = poll_s
         self._in_force = _NOTHING
         self._good: _InForce = _NOTHING
@@ -196,7 +197,7 @@ class BundleSource:
             manifest = Manifest.from_bytes(parcel.envelope.payload)
             memory, now = replace(memory, is_expired=False), max(manifest.created, min(now, manifest.expires - _MOMENT))
         bundle = self._verified(parcel, memory, now)
-        return _InForce(PolicySet.load(directory, schema=self._schema), bundle.manifest, directory)
+        return _InForce(self._load(directory), bundle.manifest, directory)
 
     async def _look(self) -> None:
         parcel: Parcel | None = None
@@ -229,7 +230,7 @@ class BundleSource:
             found.append(bundle.manifest)
             return bundle
 
-        policies, directory = self._kept.admit(decide, lambda folder: PolicySet.load(folder, schema=self._schema))
+        policies, directory = self._kept.admit(decide, self._load)
         return _InForce(policies, found[0], directory)
 
     def _verified(self, parcel: Parcel, memory: Memory, now: datetime) -> VerifiedBundle:

@@ -46,13 +46,13 @@ def check_url(url: str) -> SplitResult:
     Raises:
         ValueError: not https (or http to this machine itself), or it carries a user, a password or a fragment.
     """
-    if not _PLAIN.fullmatch(url):
+    if url and not _PLAIN.fullmatch(url):
         raise ValueError("an address holds a space, a control character or a letter outside ASCII")
     parts = urlsplit(url)
     host = parts.hostname or ""
     _ = parts.port  # raises ValueError where it is no port
     # Prevents: a password in the configuration's listing, in logs and in alerts.
-    if not host or parts.username is not None or parts.password is not None or parts.fragment:
+    if (url and not host) or parts.username is not None or parts.password is not None or parts.fragment:
         raise ValueError("an address needs a host, and no user, password or fragment")
     # Prevents: somebody on the way reading, delaying or replaying what the server says.
     if parts.scheme != "https" and not (parts.scheme == "http" and _is_this_machine(host)):
