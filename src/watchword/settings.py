@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Any
 
 from watchword.decision import Application, ApplicationSettings, DecisionSettings, applications
+from watchword.enforcement.authzen import AuthzenSettings
 from watchword.enforcement.envoy import EdgeSettings, TcpAddress
 from watchword.kernel import ConfigurationError
 from watchword.kernel.settings import check_environment, convert, read_slice, setting, unknown_key
@@ -190,6 +191,7 @@ SLICES: Mapping[str, type] = MappingProxyType(
         "trust": TrustSettings,
         "policy": PolicySettings,
         "forward_auth": ForwardAuthSettings,
+        "authzen": AuthzenSettings,
     }
 )
 
@@ -206,6 +208,7 @@ class Settings:
     trust: TrustSettings
     policy: PolicySettings
     forward_auth: ForwardAuthSettings
+    authzen: AuthzenSettings
     applications: tuple[Application, ...]
 
     def slices(self) -> Mapping[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from watchword import __version__
 from watchword.app import adapters
+from watchword.app.authzen import AuthzenPart
 from watchword.app.policies import PURPOSE, bundle_status, plant_default_policies, policy_source
 from watchword.app.services import Services, device_key
 from watchword.audit import Journal
@@ -62,6 +63,7 @@ class Deciding:
             services.entropy,
         )
         self.point = DecisionPoint(self._procedure, journal)
+        self._authzen: AuthzenPart | None = None
         self.streams = Streams(self.point.evaluate, self._note_cut)
 
     async def open(self) -> None:
@@ -93,6 +95,15 @@ class Deciding:
     def subscribe(self, observer: Observer) -> None:
         """Let something else of the node follow committed events, after the facts did."""
         self._bus.subscribe(observer)
+
+    def authzen(self) -> AuthzenPart:
+        """Make the API for enforcement points that are not ours; it follows the same facts."""
+        made = AuthzenPart(
+            self._services, self._applications, self._facts, lambda: self.policies.current, self._journal
+        )
+        self.subscribe(made.observe)
+        self._authzen = made
+        return made
 
     def background(self) -> Sequence[Coroutine[Any, Any, None]]:
         """Return the work that must go on while the node runs."""
@@ -139,6 +150,7 @@ class Deciding:
             "policies": len(current),
             "policy_problem": self.policies.problem,
             "policy_bundle": bundle_status(self.policies),
+            "entities_problem": self._authzen.filed.problem if self._authzen else None,
             "place_problems": list(self._places.problems),
             "decisions": {f"{answer.value}/{reason.code}": n for (answer, reason), n in self.point.counts.items()},
             **self._facts.counts(),

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from watchword import __version__
 from watchword.app import adapters
+from watchword.app.authzen import origin, published_apis
 from watchword.app.control import ControlApp
 from watchword.app.data import hold, prepare, run_directory
 from watchword.app.deciding import Deciding
@@ -81,7 +82,7 @@ class Node:
         self._run = run_directory(settings.data)
         # Of a control plane that comes back, Envoy itself holds the addresses.
         if AGAIN_VARIABLE not in os.environ:
-            check_addresses(settings.edge.listeners)
+            check_addresses([*settings.edge.listeners, *(api.address for api in published_apis(settings, self._run))])
         applications = self._published()
         services = await self._stack.enter_async_context(open_services(settings))
         _ready("database", "sqlite" if services.database.is_sqlite else "postgresql")
@@ -133,7 +134,8 @@ class Node:
     def _start_programs(self, applications: Sequence[Application], files: EdgeFiles) -> None:
         """Let the supervisor start Envoy and the sample now; Envoy denies until this process answers."""
         published = [_edge_view(app) for app in applications]
-        report(kind="program", name="envoy", argv=prepare_envoy(self._settings.edge, published, files))
+        apis = published_apis(self._settings, self._run)
+        report(kind="program", name="envoy", argv=prepare_envoy(self._settings.edge, published, files, apis))
         if self._with_sample:
             report(kind="program", name="notes", argv=sample_command(self._run, self._settings.edge.origin()))
 
@@ -190,6 +192,11 @@ class Node:
         decides.streams.guarded_by(guard)
         await guard.start(files.guard_socket)
         self._stack.push_async_callback(guard.close)
+        for api in published_apis(self._settings, self._run):
+            authzen = decides.authzen()
+            self._keep(authzen.background())
+            await self._listen(Listener(authzen.app, on_unix_socket(api.socket)))
+            _ready("authzen", origin(self._settings))
         forward = self._settings.forward_auth
         if forward.listen:
             address = TcpAddress.parse(forward.listen)

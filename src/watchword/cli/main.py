@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from watchword import __version__
-from watchword.cli import audit, decisions, groups, keys, networks, node, policies, sessions, users
+from watchword.cli import audit, authzen, decisions, groups, keys, networks, node, policies, sessions, users
 from watchword.cli.shell import Output, Shell, fail, shell_of
 from watchword.kernel import WatchwordError
 
@@ -28,6 +28,7 @@ app.add_typer(networks.app, name="networks")
 app.add_typer(policies.app, name="policies")
 app.add_typer(decisions.app, name="decisions")
 app.add_typer(audit.app, name="audit")
+app.add_typer(authzen.app, name="authzen")
 app.add_typer(keys.app, name="keys")
 app.add_typer(node.config, name="config")
 app.add_typer(node.ca, name="ca")

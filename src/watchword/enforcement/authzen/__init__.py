@@ -11,11 +11,12 @@ from watchword.enforcement.authzen.known import Knowledge
 from watchword.enforcement.authzen.openapi import openapi
 from watchword.enforcement.authzen.paging import Pages
 from watchword.enforcement.authzen.ports import Duties, People, Relations
-from watchword.enforcement.authzen.routes import AuthzenApp
+from watchword.enforcement.authzen.routes import SLACK, AuthzenApp
 from watchword.enforcement.authzen.service import Authzen, Sources
 from watchword.enforcement.authzen.settings import AuthzenSettings, CallerSettings, Told
 
 __all__ = [
+    "SLACK",
     "Authzen",
     "AuthzenApp",
     "AuthzenError",

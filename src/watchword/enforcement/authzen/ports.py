@@ -14,7 +14,12 @@ class People(Protocol):
 
     @property
     def version(self) -> int:
-        """Count changes."""
+        """Count changes of users and groups."""
+        ...
+
+    @property
+    def snapshot(self) -> int:
+        """Return the version of the whole picture, for records."""
         ...
 
     def age_s(self) -> float:

@@ -7,6 +7,7 @@ Source: Authorization API 1.0, "Transport".
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final
@@ -42,6 +43,8 @@ from watchword.kernel import WatchwordError
 
 _JSON: Final = b"application/json"
 _PROBLEM: Final = b"application/problem+json"
+# A body may be so much too long and still be read to its end, so that its caller hears why it is refused.
+SLACK: Final = 64 * 1024
 _PUBLIC: Final = (b"cache-control", b"public, max-age=300")
 _PRIVATE: Final = (b"cache-control", b"no-store")
 
@@ -58,6 +61,47 @@ class _Reply:
     body: bytes
     kind: bytes = _JSON
     headers: tuple[Header, ...] = (_PRIVATE,)
+
+
+class _Body:
+    """A request's body, read once and within bounds."""
+
+    def __init__(self, receive: Receive, longest: int) -> None:
+        self._receive = receive
+        self._longest = longest
+        self._seen = 0
+        self._ended = False
+
+    async def read(self) -> bytes:
+        """Return all of it.
+
+        Raises:
+            BodyTooLongError: it is longer than it may be; no more than that was kept.
+            MalformedQuestionError: the caller went away.
+        """
+        found = bytearray()
+        while not self._ended:
+            found += await self._next()
+            # Prevents: a body of undeclared length that fills the memory.
+            if self._seen > self._longest:
+                raise BodyTooLongError(f"the body is longer than {self._longest} bytes", hint="send several calls")
+        return bytes(found)
+
+    async def drain(self) -> None:
+        """Read what is left and drop it; of a body that is far too long, no more than it may have over."""
+        while not self._ended and self._seen <= self._longest + SLACK:
+            with suppress(MalformedQuestionError):
+                await self._next()
+
+    async def _next(self) -> bytes:
+        message = await self._receive()
+        if message["type"] == "http.disconnect":
+            self._ended = True
+            raise MalformedQuestionError("the body ended early")
+        piece: bytes = message.get("body", b"")
+        self._seen += len(piece)
+        self._ended = not message.get("more_body", False)
+        return piece
 
 
 class AuthzenApp:
@@ -90,7 +134,10 @@ class AuthzenApp:
             raise RuntimeError("this door speaks HTTP only")
         headers = _joined(scope["headers"])
         request_id = headers.get(b"x-request-id")
-        reply = await self._answer(scope, headers, receive)
+        body = _Body(receive, self._settings.max_body_kb * 1024)
+        reply = await self._answer(scope, headers, body)
+        # Answered before the body was read, many a client would see a broken connection instead of the answer.
+        await body.drain()
         sent = [(b"content-type", reply.kind), (b"content-length", b"%d" % len(reply.body)), *reply.headers]
         sent.append((b"x-content-type-options", b"nosniff"))
         if request_id is not None and _is_plain(request_id):
@@ -98,7 +145,7 @@ class AuthzenApp:
         await send({"type": "http.response.start", "status": reply.status, "headers": sent})
         await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else reply.body})
 
-    async def _answer(self, scope: Scope, headers: Mapping[bytes, bytes], receive: Receive) -> _Reply:
+    async def _answer(self, scope: Scope, headers: Mapping[bytes, bytes], body: _Body) -> _Reply:
         path, method = scope["path"], scope["method"]
         handler = self._asked.get(path)
         if handler is None and path not in self._open:
@@ -109,7 +156,7 @@ class AuthzenApp:
         if handler is None:
             return _Reply(200, self._open[path], headers=(_PUBLIC,))
         try:
-            return _Reply(200, orjson.dumps(await self._asked_for(handler, headers, receive)))
+            return _Reply(200, orjson.dumps(await self._asked_for(handler, headers, body)))
         except WatchwordError as error:
             about = {"code": error.code} | ({"hint": error.hint} if error.hint else {})
             return _problem(error.status, error.message, about, more=self._more(error))
@@ -122,32 +169,14 @@ class AuthzenApp:
         # What is left of a long body is not read; the connection cannot carry another call.
         return ((b"connection", b"close"),) if isinstance(error, BodyTooLongError) else ()
 
-    async def _asked_for(self, handler: Handler, headers: Mapping[bytes, bytes], receive: Receive) -> Json:
-        # Before a byte of the body is read, and before anything is said about it.
+    async def _asked_for(self, handler: Handler, headers: Mapping[bytes, bytes], body: _Body) -> Json:
+        # Before the body is kept or looked at, and before anything is said about it.
         caller = self._callers.recognise(_text(headers.get(b"authorization")))
         request_id = headers.get(b"x-request-id", b"")
         if not _is_plain(request_id):
             raise MalformedQuestionError("`X-Request-ID` cannot be returned as it is")
         _check_kind(headers)
-        return await handler(read_document(await self._body(headers, receive)), caller, request_id.decode("latin-1"))
-
-    async def _body(self, headers: Mapping[bytes, bytes], receive: Receive) -> bytes:
-        longest = self._settings.max_body_kb * 1024
-        declared = headers.get(b"content-length", b"0")
-        too_long = BodyTooLongError(f"the body is longer than {longest} bytes", hint="send several calls")
-        if declared.isdigit() and int(declared[:20]) > longest:
-            raise too_long
-        body = bytearray()
-        while True:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                raise MalformedQuestionError("the body ended early")
-            body += message.get("body", b"")
-            # Prevents: a body of undeclared length that fills the memory.
-            if len(body) > longest:
-                raise too_long
-            if not message.get("more_body", False):
-                return bytes(body)
+        return await handler(read_document(await body.read()), caller, request_id.decode("latin-1"))
 
     async def _evaluation(self, document: Json, caller: Caller, request_id: str) -> Json:
         verdict = await self._service.evaluate(read_question(document), caller, request_id)

@@ -126,7 +126,7 @@ class Authzen:
         head = {
             "id": self._new_id(),
             "at": now.isoformat(),
-            "snapshot": self._sources.people.version,
+            "snapshot": self._sources.people.snapshot,
             "policy_version": bench.policies.version,
             "tried": found.tried,
             "cost_us": int((self._clock.monotonic() - started) * 1_000_000),
@@ -163,7 +163,7 @@ class Authzen:
     async def _release(
         self, verdict: Verdict, question: Question | None, caller: Caller, request_id: str, siblings: int = 1
     ) -> Verdict:
-        snapshot, now = self._sources.people.version, self._clock.now()
+        snapshot, now = self._sources.people.snapshot, self._clock.now()
         record = decision_record(verdict, question, caller, request_id, now, snapshot=snapshot, siblings=siblings)
         try:
             await self._journal.append(record)
