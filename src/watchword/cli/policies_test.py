@@ -15,10 +15,22 @@ _MOST_EXPLAINED = 25
 _Directory = Annotated[Path | None, typer.Argument(help="A policy directory; else the one in force.")]
 
 
-def run_tests(context: typer.Context, directory: _Directory = None) -> None:
+def run_tests(
+    context: typer.Context,
+    directory: _Directory = None,
+    boundaries: Annotated[
+        bool, typer.Option("--boundaries", help="List cases made from the constants of the policies instead.")
+    ] = False,
+    write: Annotated[
+        Path | None, typer.Option("--write", help="With --boundaries: write them as a new file of tests.")
+    ] = None,
+) -> None:
     """Run the tests of a policy directory; exit code 4 when one fails."""
     shell = shell_of(context)
     policies, suite = _load(shell, directory or in_force(shell))
+    if boundaries or write is not None:
+        _show_boundaries(shell, policies, suite, write)
+        return
     outcomes = _run(shell, policies, suite)
     failed = [outcome for outcome in outcomes if not outcome.is_as_expected]
     if shell.is_json:
@@ -33,6 +45,36 @@ def run_tests(context: typer.Context, directory: _Directory = None) -> None:
             print("write some: docs/how-to/test-policies.md shows how")
     if failed:
         raise typer.Exit(EXIT_FOUND_WRONG)
+
+
+def _show_boundaries(shell: Shell, policies: Any, suite: Any, write: Path | None) -> None:
+    from watchword.kernel import ConfigurationError  # noqa: PLC0415  # quick help
+    from watchword.policy.trials import BoundaryMaker, written  # noqa: PLC0415  # as above
+
+    if write is not None and write.exists():
+        raise ConfigurationError(f"`{write}` exists already", hint="name a new file, such as tests/boundaries.yaml")
+    maker = BoundaryMaker(policies, [(trial.name, trial.request) for trial in suite.trials])
+    every = _with_progress(shell, policies.bundle.policies, len(policies.bundle.policies), "looking for boundaries")
+    cases = [case for policy in every for case in maker.of_policy(policy)]
+    says = {True: "true", False: "false", None: "fails"}
+    rows = [
+        {
+            "policy": case.policy.id,
+            "clause": case.clause,
+            "with": case.fact,
+            "clause_is": says[case.says],
+            "decision": case.verdict.value,
+            "varied_from": case.base,
+        }
+        for case in cases
+    ]
+    if write is None:
+        shell.show(rows, *rows[0] if rows else (), empty="no policy holds a constant")
+        return
+    write.write_text(written(cases), encoding="utf-8")
+    shell.say(
+        f"{len(cases)} cases are in {write}; read them before you rely on them", cases=len(cases), file=str(write)
+    )
 
 
 def coverage(

@@ -131,6 +131,8 @@ def changed(request: PolicyRequest, act: Act) -> PolicyRequest:
     if isinstance(act, Join | Leave):
         return _moved(request, act)
     steps = act.path.steps
+    if not steps and isinstance(act, Put):
+        return _swapped(request, act)
     if act.path.root == "context":
         return replace(request, context=_laid(request.context, steps, act))
     uid = request.principal if act.path.root == "principal" else request.resource
@@ -169,10 +171,24 @@ def _with_attributes(request: PolicyRequest, uid: EntityUid, steps: tuple[str, .
     return _with_entity(request, replace(entity, attributes=_laid(entity.attributes, steps, act)))
 
 
+def _swapped(request: PolicyRequest, act: Put) -> PolicyRequest:
+    """Ask about another entity, which is as the first one was unless it is described itself."""
+    uid, is_principal = act.value, act.path.root == "principal"
+    before = request.principal if is_principal else request.resource
+    if not isinstance(uid, EntityUid) or act.path.root == "context":
+        raise UnreachableError
+    known = request.entities.get(uid) or request.entities.get(before)
+    other = replace(request, principal=uid) if is_principal else replace(request, resource=uid)
+    same_type = known is not None and known.uid.type == uid.type
+    return _with_entity(other, replace(known, uid=uid)) if known is not None and same_type else other
+
+
 def _moved(request: PolicyRequest, act: Join | Leave) -> PolicyRequest:
     uid = request.principal if act.root == "principal" else request.resource
     entity = request.entities.get(uid) or Entity(uid)
     if isinstance(act, Join):
+        if act.above in up(uid, request.entities):
+            return request
         return _with_entity(request, replace(entity, parents=(*entity.parents, act.above)))
     kept = tuple(parent for parent in entity.parents if act.above not in up(parent, request.entities))
     return _with_entity(request, replace(entity, parents=kept))

@@ -110,7 +110,15 @@ def _piece(tokens: Sequence[Token]) -> _Piece:
             return _Piece(span, sign, _flat(sign, [_piece(part) for part in parts]))
     if bare[0].text == "!" and len(_split(bare[1:], *_RELATIONS)) == 1:
         return _Piece(span, "!", (_piece(bare[1:]),))
-    return _Piece(span)
+    steps = _has_steps(bare)
+    return _Piece(span, "&&", (_Piece(span),) * steps) if steps > 1 else _Piece(span)
+
+
+def _has_steps(tokens: Sequence[Token]) -> int:
+    """Count what `x has a.b.c` asks: it stands for one `has` for each name."""
+    last = _split(tokens, "has")[-1]
+    is_path = all((token.text == ".") == (at % 2 == 1) for at, token in enumerate(last))
+    return len(last) // 2 + 1 if is_path and len(last) < len(tokens) else 0
 
 
 def _branches(tokens: Sequence[Token]) -> list[Sequence[Token]]:

@@ -82,6 +82,8 @@ class Clause:
             values = [] if field is None else list(self._values(path, field, request))
             acts: list[Act] = [Put(path, value) for value in values[:_MOST_VALUES]]
             if field is not None and not field.is_required:
+                now = value_at(path, request)
+                acts += [Put(path, now)] if now is not None and "has" in self.node else []
                 acts.append(Drop(path))
             yield from self._tried(acts, request, done)
         yield from self._tried(list(self._moves()), request, done)
@@ -104,6 +106,9 @@ class Clause:
                 for uid in (one for one in constants_in(right) if isinstance(one, EntityUid)):
                     yield Join(root, uid)
                     yield Leave(root, uid)
+            case {"==": sides} | {"!=": sides}:
+                yield from _swaps(sides["left"], sides["right"])
+                yield from _swaps(sides["right"], sides["left"])
 
     # ---- values --------------------------------------------------------------------------------------------------
 
@@ -158,6 +163,15 @@ class Clause:
             found += 1
             yield low
             yield high
+
+
+def _swaps(variable: Any, constant: Any) -> Iterator[Act]:
+    """Ask about the entity that is named, and about another one of its type."""
+    match variable, constant:
+        case {"Var": "principal" | "resource" as root}, {"Value": {"__entity": body}}:
+            uid = uid_of(body)
+            yield Put(Path(root, ()), uid)
+            yield Put(Path(root, ()), EntityUid(uid.type, f"{uid.id}-other"))
 
 
 def constants_in(node: Any) -> Iterator[Value]:

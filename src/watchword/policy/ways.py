@@ -75,7 +75,7 @@ def ways_to_permit(
         forbids: those that hold or fail; each must cease to.
         permits: the nearest of those that do not hold; empty when one holds already.
     """
-    seeker = _Seeker(evaluator, schema, request)
+    seeker = Seeker(evaluator, schema, request)
     lifts = [[(policy.id, option) for option in seeker.conditions(policy, holds=False)] for policy in forbids]
     opens = [(policy.id, option) for policy in permits for option in seeker.opening(policy)] if permits else []
     if not all(lifts) or (permits and not opens):
@@ -87,7 +87,7 @@ def ways_to_permit(
     return tuple(way for way in ordered if way in unique.values())[:_MOST_WAYS]
 
 
-class _Seeker:
+class Seeker:
     """Looks for changes of one request."""
 
     def __init__(self, evaluator: Evaluator, schema: Schema, request: PolicyRequest) -> None:
@@ -100,13 +100,8 @@ class _Seeker:
         """Join what each policy needs, and ask again."""
         pairs = list(chosen)
         changes = _joined(change for _, option in pairs for change in option)
-        if not changes:
-            return None
-        request = self._request
-        try:
-            for change in changes:
-                request = changed(request, change.act)
-        except UnreachableError:
+        request = with_changes(self._request, changes)
+        if not changes or request is None:
             return None
         is_certain = self._evaluator.evaluate(request).effect is Effect.PERMIT
         return Way(changes, tuple(dict.fromkeys(name for name, _ in pairs)), is_certain)
@@ -156,8 +151,9 @@ class _Seeker:
     def _single(self, clause: Clause, *, wanted: bool) -> _Options:
         fitting: dict[str, list[Variant]] = {}
         for variant in clause.variants(self._request):
-            if variant.says is wanted:
-                act = variant.act
+            act = variant.act
+            is_other_question = isinstance(act, Put) and not act.path.steps
+            if variant.says is wanted and not is_other_question:
                 fitting.setdefault(str(act.path if isinstance(act, Put | Drop) else act.root), []).append(variant)
         options: _Options = []
         for variants in fitting.values():
@@ -188,6 +184,16 @@ class _Seeker:
         _, asked = self._evaluator.prepare(self._request)
         found: set[EntityUid] = asked[7] if uid == self._request.principal else asked[8]
         return found
+
+
+def with_changes(request: PolicyRequest, changes: Iterable[Change]) -> PolicyRequest | None:
+    """Return the request with all of them; nothing when one cannot be made."""
+    try:
+        for change in changes:
+            request = changed(request, change.act)
+    except UnreachableError:
+        return None
+    return request
 
 
 def _all_of(parts: Iterable[_Options]) -> _Options:

@@ -27,7 +27,7 @@ _MOST_TRIALS: Final = 20_000
 _MOST_FILES: Final = 1_000
 _FILE_KEYS: Final = ("entities", "contexts", "tests", "minimum")
 _ROW_KEYS: Final = (
-    *("name", "principal", "action", "resource", "context", "with"),
+    *("name", "principal", "action", "resource", "context", "with", "also"),
     *("expect", "reasons", "obligations"),
 )
 _ASKED: Final = ("principal", "action", "resource")
@@ -155,19 +155,24 @@ class _Rows:
         title = parts["name"].text() if "name" in parts else ""
         for asked in (dict(zip(lists, one, strict=True)) for one in product(*lists.values())):
             values = Values(self._fixtures.uids)
-            request = self._request(values, row, asked, parts.get("with"))
+            request = self._request(values, row, asked, parts)
             if expected.verdict is not Verdict.ERROR:
                 self.problems += [found for found in values.problems if found not in self.problems]
             words = [_called(node) for name, node in asked.items() if not title or len(lists[name]) > 1]
             yield Trial(": ".join(filter(None, (title, " ".join(words)))), row, request, expected)
 
-    def _request(self, values: Values, row: Node, asked: Mapping[str, Node], more: Node | None) -> PolicyRequest:
+    def _request(
+        self, values: Values, row: Node, asked: Mapping[str, Node], parts: Mapping[str, Node]
+    ) -> PolicyRequest:
         who, what, act = values.uid(asked["principal"]), values.uid(asked["resource"]), self._action(asked["action"])
         facts = self._context(asked["context"]) if "context" in asked else Node({}, row.path, row.line, row.column, {})
-        if more is not None:
-            facts = merged(facts, more)
+        if "with" in parts:
+            facts = merged(facts, parts["with"])
         known = self._schema.actions.get(act)
-        named = (asked[name].value for name in ("principal", "resource"))
+        also = parts["also"].items() if "also" in parts else ()
+        for node in also:
+            values.uid(node)
+        named = (node.value for node in (*also, asked["principal"], asked["resource"]))
         entities = self._fixtures.known_to(*(name for name in named if isinstance(name, str)))
         return PolicyRequest(who, act, what, context_value(facts, known.context if known else None, values), entities)
 
