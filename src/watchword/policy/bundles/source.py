@@ -71,6 +71,7 @@ class _InForce:
     policies: PolicySet
     manifest: Manifest | None = None
     directory: Path | None = None
+    signers: tuple[str, ...] = ()
 
 
 _NOTHING: Final = _InForce(PolicySet(EMPTY))
@@ -223,15 +224,15 @@ class BundleSource:
         return self._waiting if is_due else None
 
     def _admitted(self, parcel: Parcel) -> _InForce:
-        found: list[Manifest] = []
+        found: list[VerifiedBundle] = []
 
         def decide(memory: Memory) -> VerifiedBundle:
             bundle = self._verified(parcel, memory, self._clock.now())
-            found.append(bundle.manifest)
+            found.append(bundle)
             return bundle
 
         policies, directory = self._kept.admit(decide, self._load)
-        return _InForce(policies, found[0], directory)
+        return _InForce(policies, found[0].manifest, directory, found[0].signers)
 
     def _verified(self, parcel: Parcel, memory: Memory, now: datetime) -> VerifiedBundle:
         return verify(parcel, trusted=self._rules.trusted(), memory=memory, name=self._rules.name, now=now)
@@ -251,7 +252,7 @@ class BundleSource:
                     {
                         "version": fresh.manifest.version,
                         "digest": fresh.manifest.digest,
-                        "keys": list(fresh.manifest.key_ids),
+                        "keys": list(fresh.signers),
                         "expires_at": fresh.manifest.expires.isoformat(),
                         "former_version": former.manifest.version if former.manifest else None,
                     },
