@@ -2,53 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 from watchword.policy import Entity, EntityUid, PolicyRequest, ip, set_of
 
-EXAMPLE = """package blossom.authz
-
-default allow = false
-
-# Allow if user has required role and conditions are met
-allow {
-    input.user.roles[_] == required_roles[_]
-    verify_time_window
-    verify_location
-    verify_device_compliance
-}
-
-required_roles[role] {
-    input.resource == "financial_data"
-    role := "finance_admin"
-}
-
-verify_time_window {
-    current_time := time.now_ns()
-    start_time := time.parse_rfc3339_ns("09:00:00")
-    end_time := time.parse_rfc3339_ns("18:00:00")
-    current_time >= start_time
-    current_time <= end_time
-}
-
-verify_location {
-    input.request.geo_location.country == "US"
-    input.request.geo_location.risk_score < 50
-}
-
-verify_device_compliance {
-    input.device.os_updated == true
-    input.device.antivirus_active == true
-    input.device.disk_encrypted == true
-}
-"""
-EXAMPLE_INPUT: dict[str, Any] = {
-    "user": {"roles": ["finance_admin"]},
-    "resource": "financial_data",
-    "request": {"geo_location": {"country": "US", "risk_score": 3}},
-    "device": {"os_updated": True, "antivirus_active": True, "disk_encrypted": True},
-}
+_EXAMPLE = Path(__file__).parent / "rego"
+EXAMPLE = (_EXAMPLE / "policy.rego").read_text()
+EXAMPLE_INPUT: dict[str, Any] = json.loads((_EXAMPLE / "input.json").read_text())
 HEAD = "package x.authz\nimport rego.v1\ndefault allow := false\n"
 MEMBERS = 'permit (principal in Watchword::Group::"members", action, resource);\n'
 BANNED = 'forbid (principal in Watchword::Group::"banned", action, resource);\n'

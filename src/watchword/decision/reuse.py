@@ -94,7 +94,9 @@ class Reuse:
         """Remember a decision that may be given again; any other is left alone."""
         rule, policies = case.rule, self._sources.policies()
         until = self._lasts(case, decision)
-        if until is None or rule is None or case.policy is None or case.policy.version != policies.version:
+        if until is None or rule is None or not policies.is_repeatable:
+            return
+        if case.policy is None or case.policy.version != policies.version:
             return
         assert case.baseline is not None
         assert case.standing is not None

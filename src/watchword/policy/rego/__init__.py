@@ -5,15 +5,19 @@ Publishes `load_rego`, `RegoPolicies`, `document_of` and what a package says. Re
 
 from watchword.policy.rego.document import document_of
 from watchword.policy.rego.model import Limits, Module, Outcome, Package, Rule, Said, Stand
+from watchword.policy.rego.remote import RemoteOpa
+from watchword.policy.rego.settings import OpaSettings
 from watchword.policy.rego.source import PATTERNS, RegoPolicies, SourceError, load_rego
 
 __all__ = [
     "PATTERNS",
     "Limits",
     "Module",
+    "OpaSettings",
     "Outcome",
     "Package",
     "RegoPolicies",
+    "RemoteOpa",
     "Rule",
     "Said",
     "SourceError",

@@ -62,6 +62,7 @@ class Module:
         package: without `data`.
         dialect: `v0` or `v1`, as it was understood.
         rules: those with a value of their own, so no functions; in the order of the file.
+        runs: the source as it is evaluated; `negation` says why that is not always the source as it is written.
     """
 
     path: str
@@ -69,6 +70,7 @@ class Module:
     package: str = ""
     dialect: str = ""
     rules: tuple[Rule, ...] = ()
+    runs: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -104,7 +104,7 @@ class Evaluation:
     """Modules that were found right, in a process that is replaced whenever a policy brings it to its end.
 
     Args:
-        worker: one that has the modules already.
+        worker: one that is only just started, or done with something else.
         rules: what every question asks for, as `data.package.rule`.
     """
 
@@ -116,7 +116,7 @@ class Evaluation:
         self._worker: Worker | None = worker
         self._is_starting = False
         self._is_closed = False
-        worker.call("R", json.dumps(self._rules), limits.load_s)
+        prepare(worker, self._modules, self._rules, limits)
 
     def ask(self, document: str) -> list[Outcome]:
         """Evaluate every rule on an input, within the budget.
@@ -165,10 +165,7 @@ class Evaluation:
         worker: Worker | None = None
         try:
             worker = Worker(self._site, self._limits)
-            for module in self._modules:
-                worker.call("M", json.dumps([module.path, module.source]), self._limits.load_s)
-            worker.call("S", "", self._limits.load_s)
-            worker.call("R", json.dumps(self._rules), self._limits.load_s)
+            prepare(worker, self._modules, self._rules, self._limits)
         except (StoppedError, OSError):  # no process can be had now; the next question tries again
             worker = None
         with self._turn:
@@ -177,6 +174,21 @@ class Evaluation:
                 self._worker = worker
             elif worker is not None:
                 worker.close()
+
+
+def prepare(worker: Worker, modules: Sequence[Module], rules: Sequence[str], limits: Limits) -> None:
+    """Give a process the modules as they run, in place of whatever it had, and what each question asks for.
+
+    Raises:
+        StoppedError: it did not take them.
+    """
+    worker.call("N", "", limits.load_s)
+    for module in modules:
+        if "problem" in worker.call("M", json.dumps([module.path, module.runs]), limits.load_s):
+            raise StoppedError(f"`{module.path}` cannot be prepared", "rego_unavailable")
+    if "problem" in worker.call("S", "", limits.load_s):
+        raise StoppedError("the files cannot be put together as they run", "rego_unavailable")
+    worker.call("R", json.dumps(list(rules)), limits.load_s)
 
 
 def _restart(reference: weakref.ref[Evaluation]) -> None:

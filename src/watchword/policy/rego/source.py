@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,6 +22,7 @@ from watchword.policy.rego.model import (
     read,
     words_of,
 )
+from watchword.policy.rego.negation import guarded
 from watchword.policy.rego.process import Evaluation, StoppedError, Worker, site_of_regorus
 
 FOLDER: Final = "rego"
@@ -140,6 +142,9 @@ def load_rego(directory: Path, *, limits: Limits | None = None) -> RegoPolicies 
         return RegoPolicies(
             understood, packages, Evaluation(worker, understood, rules, site=site, limits=limits), limits
         )
+    except StoppedError as error:
+        worker.close()
+        raise SourceError(Problem(FOLDER, 0, 0, f"the policies cannot be prepared: {error}")) from None
     except BaseException:
         worker.close()
         raise
@@ -196,12 +201,28 @@ def _understand(worker: Worker, modules: tuple[Module, ...], limits: Limits) -> 
             message = "the name of the package is not one of plain words"
             problems.append(Problem(module.path, tree["package"]["span"]["line"], 1, message, expected="`package a.b`"))
             continue
-        understood.append(
-            Module(module.path, module.source, package, dialects[module.path], tuple(_rules(tree["rules"])))
-        )
+        understood.append(replace(module, package=package, rules=tuple(_rules(tree["rules"]))))
     if problems:
         raise SourceError(*problems)
-    return tuple(understood)
+    return tuple(
+        replace(
+            module, dialect=dialects[module.path], runs=guarded(module.source, tree, _words(module, tree, understood))
+        )
+        for module, tree in zip(understood, sealed["trees"], strict=True)
+    )
+
+
+def _words(module: Module, tree: Mapping[str, Any], modules: list[Module]) -> frozenset[str]:
+    """Return what a bare word may stand for in a module: a rule of its package, or what it imports."""
+    rules = {rule.name for other in modules if other.package == module.package for rule in other.rules}
+    paths = [(each, _dotted(each["refr"]) or "") for each in tree["imports"]]
+    given = {_alias(module.source, each) or path.rpartition(".")[2] for each, path in paths}
+    return frozenset(rules | given)
+
+
+def _alias(source: str, node: Mapping[str, Any]) -> str:
+    span = node.get("as")
+    return source.encode()[span["start"] : span["end"]].decode() if span else ""
 
 
 def _packages(modules: tuple[Module, ...]) -> tuple[Package, ...]:

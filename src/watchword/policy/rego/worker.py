@@ -91,6 +91,8 @@ def _how_far(said: str) -> tuple[int, int]:
 def answer(engine: Engine, letter: bytes, body: str) -> Any:
     """Do what a frame asks."""
     match letter:
+        case b"N":
+            return None
         case b"M":
             return engine.add(*json.loads(body))
         case b"S":
@@ -123,6 +125,8 @@ def main() -> None:
             body = frames.read(_HEAD.unpack(head)[0])
             letter = body[:1]
             signal.setitimer(signal.ITIMER_REAL, quick_s if letter == b"Q" else slow_s)
+            if letter == b"N":
+                engine = Engine(regorus)
             said = json.dumps(answer(engine, letter, body[1:].decode())).encode()
             if len(said) > _LONGEST_ANSWER and letter != b"S":
                 said = b'"too long"'
