@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
 from watchword.decision.case import Case
@@ -11,6 +12,7 @@ from watchword.decision.model import Application, StepUp
 from watchword.decision.vocabulary import ACTIONS, Vocabulary, permission_uid, resource_uid
 from watchword.kernel import Acr, Answer, Obligation, Reason
 from watchword.policy import Effect, PolicyAnswer, PolicyRequest, PolicySet, Value
+from watchword.policy.replay import Grant, Question, Then
 
 _SPAN: Final = re.compile(r"(\d{1,5})([smh])")
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3600}
@@ -35,28 +37,35 @@ class PolicyGate:
         self._vocabulary = Vocabulary(applications)
         self._policies = policies
         self._known_obligations = known_obligations
+        self._grants = {
+            app.name: tuple(_grant(app, permission) for permission in app.permissions) for app in applications
+        }
 
-    def ask(self, case: Case, context: Mapping[str, Value]) -> None:
+    def ask(self, case: Case, context: Mapping[str, Value], then: Then | None = None) -> None:
         """Ask about the action; a request that opens a WebSocket is a GET as well and must be allowed as both.
+
+        Args:
+            then: what will become of an allow; kept with the question, for those who ask it again.
 
         # Prevents: `Upgrade: websocket` turning a read that is forbidden into a `connect` that is not, before an
         # upstream that knows no WebSockets and answers with the page.
         """
-        assert case.action is not None
-        asked = ("read", case.action) if case.request.is_upgrade else (case.action,)
-        for action in asked:
-            self._ask_about(case, action, context)
-            if case.answer is not Answer.ALLOW:
-                return
-
-    def _ask_about(self, case: Case, action: str, context: Mapping[str, Value]) -> None:
         assert case.app is not None
         assert case.rule is not None
         assert case.user is not None
+        assert case.action is not None
         principal, entities = self._vocabulary.principal(case.user)
-        answer = self._policies().evaluate(
-            PolicyRequest(principal, ACTIONS[action], resource_uid(case.app, case.rule), context, entities)
-        )
+        request = PolicyRequest(principal, ACTIONS[case.action], resource_uid(case.app, case.rule), context, entities)
+        before = (ACTIONS["read"],) if case.request.is_upgrade else ()
+        case.asked = Question(request, before, self._grants[case.app.name], then)
+        for action in before:
+            self._ask_about(case, replace(request, action=action))
+            if case.answer is not Answer.ALLOW:
+                return
+        self._ask_about(case, request)
+
+    def _ask_about(self, case: Case, request: PolicyRequest) -> None:
+        answer = self._policies().evaluate(request)
         effect, case.policy = answer.effect, answer
         if effect is Effect.PERMIT:
             case.obligations += tuple(found for found in _obligations(answer) if found not in case.obligations)
@@ -89,13 +98,16 @@ class PolicyGate:
         principal, entities = self._vocabulary.principal(case.user)
         policies = self._policies()
         granted = []
-        for permission in case.app.permissions:
-            asked = {**context, "permission": permission}
-            uid = permission_uid(case.app, permission)
-            answer = policies.evaluate(PolicyRequest(principal, ACTIONS["use"], uid, asked, entities))
+        for grant in self._grants[case.app.name]:
+            asked = {**context, **grant.extra}
+            answer = policies.evaluate(PolicyRequest(principal, grant.action, grant.resource, asked, entities))
             if answer.effect is Effect.PERMIT and not _obligations(answer):
-                granted.append(permission)
+                granted.append(grant.name)
         case.permissions = tuple(granted)
+
+
+def _grant(app: Application, permission: str) -> Grant:
+    return Grant(permission, ACTIONS["use"], permission_uid(app, permission), {"permission": permission})
 
 
 def _obligations(answer: PolicyAnswer) -> tuple[Obligation, ...]:

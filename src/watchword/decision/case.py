@@ -10,6 +10,7 @@ from watchword.devices import DeviceFacts
 from watchword.identity import SessionFacts, UserFacts
 from watchword.kernel import Answer, DecisionId, Obligation, Reason, RiskLevel
 from watchword.policy import PolicyAnswer
+from watchword.policy.replay import Question
 from watchword.trust import Assessment, Baseline, Place, Standing
 
 
@@ -23,6 +24,7 @@ class Case:
         "action",
         "answer",
         "app",
+        "asked",
         "assessment",
         "baseline",
         "device",
@@ -79,6 +81,7 @@ class Case:
         self.baseline: Baseline | None = None
         self.assessment: Assessment | None = None
         self.level: RiskLevel | None = None
+        self.asked: Question | None = None
         self.policy: PolicyAnswer | None = None
         self.obligations: tuple[Obligation, ...] = ()
         self.permissions: tuple[str, ...] = ()
@@ -117,6 +120,7 @@ class Case:
             assessment=self.assessment,
             level=self.level,
             policies=tuple((ref.id, ref.annotations.get("reason", "")) for ref in policy.determining) if policy else (),
+            asked=self.asked,
             policy_version=policy.version if policy else "",
             policy_errors=policy.errors if policy else (),
             obligations=self.obligations,

@@ -14,6 +14,7 @@ from watchword.decision.paths import Readings, careless_prefix, lies_under
 from watchword.devices import DeviceFacts
 from watchword.identity import SessionFacts, UserFacts
 from watchword.kernel import Acr, Answer, DecisionId, Obligation, Reason, RiskLevel, Sensitivity
+from watchword.policy.replay import Question, Recorder
 from watchword.trust import Assessment
 
 _ACTIONS: Final[Mapping[str, str]] = MappingProxyType(
@@ -53,6 +54,8 @@ _REPEATED: Final = (
     "obligations",
 )
 _REPEATED_PERSONAL: Final = ("ip", "user_agent")
+# Writes what a user and a part of an application are described by once, not for each request.
+_RECORDER: Final = Recorder()
 # What a stranger can make the journal keep of one request; anything longer is cut there, never in the decision.
 _LONGEST_METHOD, _LONGEST_HOST, _LONGEST_PATH, _LONGEST_AGENT = 32, 255, 2048, 256
 
@@ -189,6 +192,7 @@ class Decision:
     Attributes:
         reasons: the first is the one that decided.
         facts: the read-set, in the order it was read.
+        asked: what the policies were asked, so that others can be asked the same; nothing where none was.
         policies: identifiers of the determining policies, with their words for people where they have some.
         snapshot_version: outbox position of the facts.
         cost_us: time the decision took, in microseconds, journal excluded.
@@ -223,6 +227,7 @@ class Decision:
     cost_us: int = 0
     permit: Permit | None = None
     repeats: DecisionId | None = None
+    asked: Question | None = field(default=None, repr=False, compare=False)
     tail: bytes = field(default=b"", repr=False, compare=False)
 
     def record(self) -> dict[str, Any]:
@@ -270,6 +275,7 @@ class Decision:
                 "country": self.country,
                 "facts": {name: value for name, value, _ in self.facts if name not in _PUBLIC_FACTS},
                 "details": _details(assessment) if assessment else {},
+                "asked": self.asked.record(_RECORDER) if self.asked is not None else None,
             },
         }
 
@@ -352,6 +358,7 @@ def repeat(
         cost_us=cost_us,
         permit=grant(decision_id, decision.application),
         repeats=decision.repeats or decision.id,
+        asked=decision.asked,
         tail=decision.tail,
     )
 

@@ -22,6 +22,7 @@ from watchword.decision.vocabulary import context_of
 from watchword.identity import SessionFacts, UserFacts, network_of
 from watchword.kernel import Acr, Answer, Clock, DecisionId, DeviceId, Entropy, Reason, RiskLevel, Sensitivity
 from watchword.policy import Value
+from watchword.policy.replay import Then
 from watchword.trust import Evidence, Sighting, Standing, assess
 
 _LONGEST_IP: Final = 45
@@ -179,15 +180,14 @@ class Procedure:
             assert case.app is not None
             return case.settle(case.app.high_risk, self._risk_reason(case))
         # 7. Policy: default deny, a forbid wins, an error denies.
-        context = self._context(case, standing)
-        self._policy.ask(case, context)
+        context, then = self._context(case, standing), self._after_allow(case)
+        self._policy.ask(case, context, then)
         if case.answer is Answer.DENY:
             return None
         # 8. Medium risk asks for a second factor, unless a fresh one was shown from this very network.
-        if case.answer is Answer.ALLOW and case.level is RiskLevel.MEDIUM and not self._stepped_up_here(case):
-            minutes = self._sources.settings.step_up_max_age_min
-            case.step_up = StepUp(Acr.MULTI_FACTOR, minutes * 60)
-            return case.settle(Answer.STEP_UP, self._risk_reason(case))
+        if case.answer is Answer.ALLOW and then is not None:
+            case.step_up = StepUp(then.acr, then.max_age_s)
+            return case.settle(Answer.STEP_UP, then.reason)
         # 9. The grant carries what the application may rely on.
         if case.answer is Answer.ALLOW:
             self._policy.grant(case, context)
@@ -332,6 +332,12 @@ class Procedure:
         assert case.assessment is not None
         longest_min = self._sources.settings.session_lasts_min(case.assessment.risk)
         return case.now - case.session.authenticated_at > timedelta(minutes=longest_min)
+
+    def _after_allow(self, case: Case) -> Then | None:
+        """Return the second factor that stands between an allow and the door at a medium risk."""
+        if case.level is not RiskLevel.MEDIUM or self._stepped_up_here(case):
+            return None
+        return Then(self._risk_reason(case), Acr.MULTI_FACTOR, self._sources.settings.step_up_max_age_min * 60)
 
     def _stepped_up_here(self, case: Case) -> bool:
         age_min = self._mfa_age_min(case)

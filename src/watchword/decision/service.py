@@ -62,6 +62,7 @@ class DecisionPoint:
                 decision,
                 answer=Answer.DENY,
                 reasons=(Reason.JOURNAL_UNWRITABLE,),
+                asked=None,
                 step_up=None,
                 permissions=(),
                 permit=None,
