@@ -341,6 +341,7 @@ EXPLAINED = (
     "both fail",
     "we say True, fga False, slow True",
     "we fail with RelationCycleError, fga False, slow None",
+    "we fail with RelationCycleError, fga False, slow True",
     "we fail with RelationCycleError, fga False, slow False",
     "we fail with RelationCycleError, fga False, slow blind",
     # An error beside a "no": whether fga meets the error or the "no" first is a race of its own.

@@ -7,8 +7,10 @@ from typing import Any, Final
 
 from watchword.policy.codegen import Constants, build
 from watchword.policy.extension import LONG_MAX, LONG_MIN, Datetime, Decimal, Duration, Ip
+from watchword.policy.lazy import LazySet
 from watchword.policy.model import Entity, EntityUid, RecordKey, Truth
 from watchword.policy.schema import EntityType, Record, Reference, Scalar, Schema, SetOf, Type
+from watchword.policy.types import STRING
 
 _EXTENSIONS: Final[Mapping[str, type]] = {"ip": Ip, "decimal": Decimal, "datetime": Datetime, "duration": Duration}
 _WORDS: Final[Mapping[str, str]] = {
@@ -32,6 +34,10 @@ def _is_long(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
+def _is_lazy(value: Any) -> bool:
+    return isinstance(value, LazySet)
+
+
 def _is_mapping(value: Any) -> bool:
     return isinstance(value, Mapping)
 
@@ -45,6 +51,8 @@ def misfit(type_: Type, value: Any, place: str, schema: Schema, *, in_set: bool 
     if isinstance(type_, Record):
         return _record_misfit(type_, value, place, schema, in_set=in_set)
     if isinstance(type_, SetOf):
+        if _is_lazy(value) and type_.element == STRING:
+            return ""
         if value.__class__ is not frozenset:
             return f"{place} is not {_WORDS['set']}"
         found = (misfit(type_.element, element, f"an element of {place}", schema, in_set=True) for element in value)
@@ -118,6 +126,7 @@ VOCABULARY: Final[Mapping[str, Any]] = {
     "frozenset": frozenset,
     "islong": _is_long,
     "ismapping": _is_mapping,
+    "lazy": _is_lazy,
     "uid": EntityUid,
     "least": LONG_MIN,
     "most": LONG_MAX,
@@ -193,9 +202,12 @@ class _Writer:
             self._refuse(indent, self._unfit(value, type_, in_set=False))
 
     def _set(self, value: str, type_: SetOf, indent: str) -> None:
-        self._refuse(indent, f"{value}.__class__ is not frozenset")
+        # The members of a lazy set are strings by its own promise; looking at them would find them all out.
+        may_be_lazy = type_.element == STRING
+        self._refuse(indent, f"{value}.__class__ is not frozenset" + (f" and not lazy({value})" if may_be_lazy else ""))
         element = self._fresh("x")
-        self.lines.append(f"{indent}for {element} in {value}:")
+        looked_at = f"{value} if {value}.__class__ is frozenset else ()" if may_be_lazy else value
+        self.lines.append(f"{indent}for {element} in {looked_at}:")
         self._refuse(indent + "  ", self._unfit(element, type_.element, in_set=True))
 
     def _unfit(self, value: str, type_: Type, *, in_set: bool) -> str:

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 from watchword.policy.checks import MisfitError, entity_misfit, misfit
 from watchword.policy.compiler import Compiler, Environment, Kind
-from watchword.policy.errors import MalformedValueError
+from watchword.policy.errors import PolicyError
 from watchword.policy.index import Bucket, Index, Rule, buckets, index_of
 from watchword.policy.load import Bundle
 from watchword.policy.model import Effect, Entity, EntityUid, PolicyAnswer, PolicyRef, PolicyRequest
@@ -243,7 +243,7 @@ def words_of(error: Exception) -> str:
     match error:
         case KeyError(args=[str(name)]):
             return f"there is no attribute or tag `{name}`"
-        case EvaluationError() | MalformedValueError():
+        case EvaluationError() | PolicyError():
             return str(error)
         case _:
             return f"a value is of another type than the policy expects ({type(error).__name__})"

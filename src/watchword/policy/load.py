@@ -22,6 +22,7 @@ from watchword.policy.obligations import (
     read_obligations,
 )
 from watchword.policy.rego import RegoPolicies, SourceError, load_rego
+from watchword.policy.relations import MODEL_FILE, RelationModel, parse_model, refuse_unknown
 
 DEFAULT_DIRECTORY = Path(__file__).parent / "default"
 DEFAULT_SCHEMA = DEFAULT_DIRECTORY / "watchword.cedarschema"
@@ -57,11 +58,12 @@ class Bundle:
         templates: templates by id; they permit nothing until they are linked.
         schema: Cedar's own rendering of the whole schema.
         version: SHA-256 in hexadecimal over policies, links, schema and obligations, where comments and layout do not
-            count, and over Rego as it is written.
+            count, over the model of relations likewise, and over Rego as it is written.
         obligations: what the names in `@obligation` annotations mean.
         rego: policies in Rego, ready to be asked; nothing where there are none.
         reported: policies with `@mode("report_only")`, in the order of ids: they never decide, and what they would
             have done is reported.
+        relations: the model of relations; nothing where there is none.
     """
 
     policies: tuple[WrittenPolicy, ...]
@@ -71,13 +73,14 @@ class Bundle:
     obligations: ObligationBook = field(default_factory=ObligationBook)
     rego: RegoPolicies | None = None
     reported: tuple[WrittenPolicy, ...] = ()
+    relations: RelationModel | None = None
 
 
 EMPTY = Bundle((), (), "", hashlib.sha256(b"").hexdigest())
 
 
 def load_bundle(directory: Path, *, schema: Path | None = DEFAULT_SCHEMA) -> Bundle:
-    """Read `*.cedar`, `*.cedarschema`, `links.json`, `obligations.yaml` and `rego/*.rego` of a directory.
+    """Read a directory: `*.cedar`, `*.cedarschema`, `links.json`, `obligations.yaml`, `relations.fga`, `rego/*.rego`.
 
     Args:
         directory: may be missing or empty; the set is then empty, and an empty set denies.
@@ -92,6 +95,7 @@ def load_bundle(directory: Path, *, schema: Path | None = DEFAULT_SCHEMA) -> Bun
     reader.refuse_twins(found)
     obligations = reader.obligations(found)
     reader.check_modes(found)
+    relations = reader.relations(found)
     reader.raise_if_wrong()
     templates = tuple(policy for policy in found if _is_template(policy.est))
     links = reader.links({template.id: template for template in templates}, {policy.id for policy in found})
@@ -102,10 +106,10 @@ def load_bundle(directory: Path, *, schema: Path | None = DEFAULT_SCHEMA) -> Bun
     ordered = tuple(sorted(policies, key=lambda policy: policy.id))
     rego = reader.rego()  # last, because what it starts must be ended if anything after it is wrong
     reader.raise_if_wrong()
-    version = _version(ordered, schema_text, obligations, rego)
+    version = _version(ordered, schema_text, obligations, rego, relations)
     deciding = tuple(policy for policy in ordered if _mode(policy.est) != _REPORT_ONLY)
     reported = tuple(policy for policy in ordered if _mode(policy.est) == _REPORT_ONLY)
-    return Bundle(deciding, templates, schema_text, version, obligations, rego, reported)
+    return Bundle(deciding, templates, schema_text, version, obligations, rego, reported, relations)
 
 
 def rehearsed(bundle: Bundle) -> Bundle | None:
@@ -120,13 +124,19 @@ def rehearsed(bundle: Bundle) -> Bundle | None:
 
 
 def _version(
-    policies: tuple[WrittenPolicy, ...], schema: str, obligations: ObligationBook, rego: RegoPolicies | None
+    policies: tuple[WrittenPolicy, ...],
+    schema: str,
+    obligations: ObligationBook,
+    rego: RegoPolicies | None,
+    relations: RelationModel | None,
 ) -> str:
     canonical: dict[str, Any] = {"policies": {policy.id: policy.est for policy in policies}, "schema": schema}
     if len(obligations):
         canonical["obligations"] = obligations.fingerprint()
     if rego is not None:
         canonical["rego"] = rego.version
+    if relations is not None:
+        canonical["relations"] = relations.version
     return hashlib.sha256(json.dumps(canonical, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
@@ -250,6 +260,18 @@ class _Reader:
                     )
                     self._problems.append(Problem(policy.path, policy.line, 0, words, nearest=near, policy=policy.id))
         return book
+
+    def relations(self, found: list[WrittenPolicy]) -> RelationModel | None:
+        """Read `relations.fga`; each relation that a policy names must be in it."""
+        path, model = self._directory / MODEL_FILE, None
+        try:
+            model = parse_model(self._read(path)) if path.exists() else None
+        except PolicyLoadError as error:
+            self._problems += error.problems
+            return None
+        places = [(each.est, Problem(each.path, each.line, each.column, "", policy=each.id)) for each in found]
+        self._problems += refuse_unknown(model, places)
+        return model
 
     def rego(self) -> RegoPolicies | None:
         """Read the policies in Rego."""

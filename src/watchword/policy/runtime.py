@@ -7,13 +7,14 @@ Source: the Cedar Policy Language Reference, "Operators and functions".
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, cast
 
 from watchword.policy.extension import LONG_MAX, LONG_MIN, Datetime, Decimal, Duration, Ip
 from watchword.policy.extension import decimal as parse_decimal
 from watchword.policy.extension import duration as parse_duration
 from watchword.policy.extension import instant as parse_datetime
 from watchword.policy.extension import ip as parse_ip
+from watchword.policy.lazy import LazySet
 from watchword.policy.model import Entity, EntityUid, RecordKey, Truth
 
 
@@ -61,9 +62,8 @@ def text(value: Any) -> str:
 
 def members(value: Any) -> frozenset[Any]:
     """Return a set as it is."""
-    if value.__class__ is frozenset:
-        found: frozenset[Any] = value
-        return found
+    if value.__class__ is frozenset or isinstance(value, LazySet):
+        return cast("frozenset[Any]", value)  # a lazy set answers to the same questions
     raise EvaluationError("a value is not a set")
 
 

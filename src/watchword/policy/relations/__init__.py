@@ -4,6 +4,7 @@ Publishes the model, the view that answers, the service that writes, and the laz
 Refuses to answer what it could not look at: a spent budget, a failed condition and a circle of exclusions are errors.
 """
 
+from watchword.policy.relations.asked import RelationSet, objects_of, refuse_unknown
 from watchword.policy.relations.check import DEFAULT_BUDGET, Budget
 from watchword.policy.relations.errors import (
     RelationBudgetError,
@@ -49,6 +50,7 @@ __all__ = [
     "RelationError",
     "RelationMalformedError",
     "RelationModel",
+    "RelationSet",
     "RelationStaleError",
     "RelationTuple",
     "RelationUnknownError",
@@ -57,7 +59,9 @@ __all__ = [
     "Rewrite",
     "Union",
     "name_in",
+    "objects_of",
     "parse_model",
     "permitted",
     "read_tuple",
+    "refuse_unknown",
 ]

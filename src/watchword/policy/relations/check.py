@@ -299,24 +299,32 @@ class Walk:
         combined: list[tuple[Goal, int]],
         failure: RelationError | None,
     ) -> tuple[bool, RelationError | None]:
-        level = self._level
         for goal, depth in combined:
             way = list(_way_to(goal, came_from))
-            self._assumed.update(dict.fromkeys(way, level))
-            self._level = level + 1
-            for each in goal[0].combined:
-                try:
-                    if self._is_combined(each, goal[1], depth):
-                        return True, None
-                except RelationBudgetError:
-                    raise
-                except RelationError as error:
-                    failure = error
-                finally:
-                    self._level = level + 1
-            self._level = level
-            for step in way:
-                del self._assumed[step]
+            self._assumed.update(dict.fromkeys(way, self._level))
+            self._level += 1
+            try:
+                is_related, failed = self._is_any_combined(goal, depth)
+            finally:
+                # Prevents: an assumption that outlives its operand, so that a "yes" found later counts as "no".
+                self._level -= 1
+                for step in way:
+                    del self._assumed[step]
+            if is_related:
+                return True, None
+            failure = failed or failure
+        return False, failure
+
+    def _is_any_combined(self, goal: Goal, depth: int) -> tuple[bool, RelationError | None]:
+        failure: RelationError | None = None
+        for each in goal[0].combined:
+            try:
+                if self._is_combined(each, goal[1], depth):
+                    return True, None
+            except RelationBudgetError:
+                raise
+            except RelationError as error:
+                failure = error
         return False, failure
 
     def _is_combined(self, combined: Combined, object_id: str, depth: int) -> bool:

@@ -14,8 +14,6 @@ from functools import lru_cache
 from ipaddress import ip_address, ip_network
 from typing import Any, Final
 
-from cel_expr_python import cel  # type: ignore[import-untyped]  # it has stubs and no marker
-
 from watchword.policy.relations.errors import RelationConditionError
 from watchword.policy.relations.model import Condition, Parameter, Place
 
@@ -52,9 +50,11 @@ class CompiledCondition:
         self.parameters = condition.parameters
         if len(condition.expression) > LONGEST_EXPRESSION:
             raise ExpressionProblemError(f"the expression is longer than {LONGEST_EXPRESSION} characters")
-        variables = {name: _cel_type(type_) for name, type_ in condition.parameters.items()}
+        cel = _library()
+        variables = {name: _cel_type(cel.Type, type_) for name, type_ in condition.parameters.items()}
         try:
-            self._expression = cel.NewEnv(variables=variables, functions=_FUNCTIONS).compile(condition.expression)
+            environment = cel.NewEnv(variables=variables, functions=_functions(cel))
+            self._expression = environment.compile(condition.expression)
         except Exception as error:
             raise _translated(str(error)) from error
         result = self._expression.return_type().name()
@@ -109,24 +109,22 @@ def _translated(words: str) -> ExpressionProblemError:
 
 # ---- types ---------------------------------------------------------------------------------------------------------
 
-_SCALARS: Final[Mapping[str, cel.Type]] = {
-    "bool": cel.Type.BOOL,
-    "string": cel.Type.STRING,
-    "int": cel.Type.INT,
-    "uint": cel.Type.UINT,
-    "double": cel.Type.DOUBLE,
-    "duration": cel.Type.DURATION,
-    "timestamp": cel.Type.TIMESTAMP,
-    "ipaddress": cel.Type.STRING,  # the library takes no type of ours; an address is its canonical text
-}
+_CEL_NAMES: Final = {"ipaddress": "STRING"}  # the library takes no type of ours; an address is its canonical text
 
 
-def _cel_type(parameter: Parameter) -> cel.Type:
+def _library() -> Any:
+    """Load the library for the first condition: most models have none, and it takes 16 MB."""
+    from cel_expr_python import cel  # type: ignore[import-untyped]  # noqa: PLC0415 (as said; it has no marker)
+
+    return cel
+
+
+def _cel_type(types: Any, parameter: Parameter) -> Any:
     if parameter.type == "list":
-        return cel.Type.List(_SCALARS[parameter.element])
+        return types.List(_cel_type(types, Parameter(parameter.element)))
     if parameter.type == "map":
-        return cel.Type.Map(cel.Type.STRING, _SCALARS[parameter.element])
-    return _SCALARS[parameter.type]
+        return types.Map(types.STRING, _cel_type(types, Parameter(parameter.element)))
+    return getattr(types, _CEL_NAMES.get(parameter.type, parameter.type.upper()))
 
 
 def _converted(parameter: Parameter, value: Json, what: str) -> Any:
@@ -234,12 +232,8 @@ def _in_cidr(address: str, network: str) -> bool:
     return ip_address(address) in _network(network)
 
 
-_FUNCTIONS: Final = [
-    cel.FunctionDecl(
-        "in_cidr",
-        [cel.Overload("ipaddress_in_cidr", cel.Type.BOOL, [cel.Type.STRING, cel.Type.STRING], True, _in_cidr)],
-    ),
-    cel.FunctionDecl(
-        "ipaddress", [cel.Overload("string_to_ipaddress", cel.Type.STRING, [cel.Type.STRING], False, _address)]
-    ),
-]
+def _functions(cel: Any) -> list[Any]:
+    text, truth = cel.Type.STRING, cel.Type.BOOL
+    in_cidr = cel.Overload("ipaddress_in_cidr", truth, [text, text], True, _in_cidr)
+    address = cel.Overload("string_to_ipaddress", text, [text], False, _address)
+    return [cel.FunctionDecl("in_cidr", [in_cidr]), cel.FunctionDecl("ipaddress", [address])]
