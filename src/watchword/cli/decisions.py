@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -94,6 +94,32 @@ def explain(
         return
     for line in explain_record(record):
         print(one_line(line))
+    for line in _clauses(shell, record):
+        print(one_line(line).rstrip())
+
+
+def _clauses(shell: Shell, record: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what each policy said to what was asked; nothing where the policies were not reached."""
+    from watchword.app import in_force_directory  # noqa: PLC0415  # quick help
+    from watchword.policy import PolicyLoadError, PolicySet  # noqa: PLC0415  # as above
+    from watchword.policy.recorded import recollect  # noqa: PLC0415  # as above
+    from watchword.policy.telling import for_administrators  # noqa: PLC0415  # as above
+
+    if not (record.get("personal") or {}).get("asked"):
+        return
+    yield ""
+    yield "What the policies say"
+    try:
+        found = recollect(PolicySet.load(in_force_directory(shell.settings())), record)
+    except PolicyLoadError:
+        yield "  the policies cannot be read as they stand: watchword policies check says what is wrong"
+        return
+    if found is None:
+        yield "  what was asked is recorded in a form that this version does not read"
+        return
+    if found.reservation:
+        yield f"  {found.reservation}"
+    yield from (f"  {line}" for line in for_administrators(found.said))
 
 
 def _find(shell: Shell, reference: str) -> Mapping[str, Any]:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from watchword.kernel import Answer
 from watchword.policy.engine import PolicySet
 from watchword.policy.model import Effect, PolicyAnswer
-from watchword.policy.obligations import ANNOTATION, attached_names
+from watchword.policy.obligations import ANNOTATION, ObligationBook, attached_names
 from watchword.policy.trials.tables import Trial, Verdict
+from watchword.policy.verdict import verdict_of as meaning_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +44,8 @@ def verdict_of(answer: PolicyAnswer) -> Verdict:
     """Say what an answer comes to: a forbid is softer only if each forbid that held says what would satisfy it."""
     if answer.effect is not Effect.FORBID:
         return Verdict(answer.effect.value)
-    notes = [ref.annotations for ref in answer.determining]
-    if all("step_up" in each for each in notes):
-        return Verdict.STEP_UP
-    if all("step_up" in each or "approval" in each for each in notes):
-        return Verdict.APPROVAL
-    return Verdict.FORBID
+    meant = meaning_of(answer, ObligationBook()).answer
+    return {Answer.STEP_UP: Verdict.STEP_UP, Answer.APPROVAL: Verdict.APPROVAL}.get(meant, Verdict.FORBID)
 
 
 def obligations_of(answer: PolicyAnswer) -> frozenset[str]:
