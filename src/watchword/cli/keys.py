@@ -11,7 +11,7 @@ from watchword.cli.shell import shell_of
 
 app = typer.Typer(help="List and rotate signing keys.", no_args_is_help=True)
 
-_PURPOSES = ("assertion", "journal")
+_PURPOSES = ("assertion", "journal", "bundle")
 
 
 @app.command("list")
@@ -39,7 +39,7 @@ def list_keys(context: typer.Context) -> None:
 @app.command("rotate")
 def rotate(
     context: typer.Context,
-    purpose: Annotated[str, typer.Argument(help="assertion or journal.")] = "assertion",
+    purpose: Annotated[str, typer.Argument(help="assertion, journal or bundle.")] = "assertion",
     compromised: Annotated[
         bool, typer.Option("--compromised", help="Withdraw the former key at once instead of after a day.")
     ] = False,
