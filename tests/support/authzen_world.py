@@ -55,6 +55,7 @@ class Crowd:
         self._clock, self._entropy = clock, entropy
         self.all: dict[UserId, UserFacts] = {}
         self.version = 0
+        self.snapshot = 0
         self.age = 0.0
 
     def age_s(self) -> float:

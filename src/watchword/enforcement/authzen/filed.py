@@ -71,16 +71,22 @@ class EntitiesFile:
         return self._fitted[1]
 
     async def run(self) -> None:
-        """Follow changes of the file for ever; a wrong file changes nothing but `problem`."""
+        """Follow changes of the file for ever."""
         while self._path is not None:
             await asyncio.sleep(_POLL_S)
-            seen = await asyncio.to_thread(_look, self._path)
-            if seen != self._print:
-                self._print = seen
-                try:
-                    self._accept(await asyncio.to_thread(_read, self._path))
-                except EntitiesFileError as error:
-                    self.problem = error.message
+            await self.refresh()
+
+    async def refresh(self) -> None:
+        """Read the file if it changed; a wrong one changes nothing but `problem`."""
+        if self._path is None:
+            return
+        seen = await asyncio.to_thread(_look, self._path)
+        if seen != self._print:
+            self._print = seen
+            try:
+                self._accept(await asyncio.to_thread(_read, self._path))
+            except EntitiesFileError as error:
+                self.problem = error.message
 
 
 def _read(path: Path) -> list[Any]:
