@@ -29,6 +29,7 @@ from watchword.policy.bundles import (
     read_policy_files,
     write,
 )
+from watchword.policy.bundles.folder import footprint
 from watchword.policy.bundles.oci import read_layout, write_layout
 from watchword.policy.bundles.tarball import MOST_ARCHIVE_BYTES, read_tar, write_tar
 
@@ -332,6 +333,15 @@ def test_hidden_files_and_files_of_no_interest_are_passed_over(signed: Path) -> 
     (signed / ".#10-members.cedar").symlink_to("editor@host")
     assert sorted(read_parcel(signed).files) == ["10-members.cedar", "rego/a.rego", "tests/a.yaml"]
     assert read_policy_files(signed)[1] == ("README.md",)
+
+
+def test_hidden_folders_are_not_even_watched(signed: Path) -> None:
+    before = footprint(signed)
+    (signed / ".git").mkdir()
+    (signed / ".git" / "index").write_bytes(b"x")
+    assert [entry for entry in footprint(signed) if entry not in before] == []
+    (signed / "20-others.cedar").write_bytes(OTHER)
+    assert len(footprint(signed)) == len(before) + 1
 
 
 def test_a_policy_file_whose_name_no_bundle_may_hold_is_told_instead_of_left_out(signed: Path) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import threading
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 
@@ -114,6 +115,28 @@ async def test_reading_and_compiling_do_not_run_in_the_event_loops_thread(tmp_pa
     await node.source.reload()
     assert threads != [threading.get_ident()]
     assert len(threads) == 1
+
+
+def test_a_source_that_hangs_does_not_keep_a_node_from_stopping(tmp_path: Path) -> None:
+    hung, begun = threading.Event(), threading.Event()
+
+    class Hanging:
+        def fetch(self) -> None:
+            begun.set()
+            hung.wait(60)
+
+    async def scenario() -> None:
+        source = Node(tmp_path, Hanging()).source
+        looking = asyncio.create_task(source.reload())
+        await asyncio.to_thread(begun.wait, 20)
+        looking.cancel()
+        with suppress(asyncio.CancelledError):
+            await looking
+        await source.stop()
+
+    asyncio.run(scenario())  # waits for every thread of the loop's own
+    assert not hung.is_set()
+    hung.set()
 
 
 # --- what is refused --------------------------------------------------------------------------------------------------

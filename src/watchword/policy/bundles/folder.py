@@ -75,7 +75,8 @@ def footprint(path: Path) -> Print:
         seen = path.stat()
         return (("", seen.st_ino, seen.st_size, seen.st_mtime_ns),)
     found: list[tuple[str, int, int, int]] = []
-    for folder, _, names in os.walk(path):
+    for folder, folders, names in os.walk(path):
+        folders[:] = [name for name in folders if not name.startswith(".")]
         for place in (Path(folder) / name for name in names):
             with suppress(FileNotFoundError):  # gone between listing and looking; the next look tells
                 seen = place.lstat()

@@ -39,6 +39,11 @@ _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}", re.ASCII)
 _SCP_FORM = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*@[A-Za-z0-9][A-Za-z0-9.-]*:[A-Za-z0-9._~/-]+", re.ASCII)
 _PLAIN_FILES: Final = frozenset({"100644", "100755"})
 _FORBIDDEN: Final[Mapping[str, str]] = {"120000": "a symbolic link", "160000": "a submodule"}
+# Never asks, never learns a new host, forwards nothing, and ends by itself when the other side falls silent.
+_SSH: Final = (
+    "ssh -oBatchMode=yes -oStrictHostKeyChecking=yes -oClearAllForwardings=yes "
+    "-oConnectTimeout=10 -oServerAliveInterval=5 -oServerAliveCountMax=3"
+)
 _SETTINGS: Final[Mapping[str, str]] = {
     "core.hooksPath": "/dev/null",
     "core.fsmonitor": "false",
@@ -268,7 +273,7 @@ class GitCarrier:
             "GIT_CONFIG_NOSYSTEM": "1",
             "GIT_NO_LAZY_FETCH": "1",
             "GIT_NO_REPLACE_OBJECTS": "1",
-            "GIT_SSH_COMMAND": "ssh -oBatchMode=yes -oStrictHostKeyChecking=yes -oClearAllForwardings=yes",
+            "GIT_SSH_COMMAND": _SSH,
             "GIT_TERMINAL_PROMPT": "0",
             "LC_ALL": "C",
             **numbered,

@@ -14,6 +14,7 @@ from typing import Final
 from watchword.kernel import Clock, WatchwordError
 from watchword.kernel.events import Json
 from watchword.policy.bundles.alarm import Alarm, Notice
+from watchword.policy.bundles.apart import apart
 from watchword.policy.bundles.carriers import Carrier
 from watchword.policy.bundles.errors import (
     BundleError,
@@ -203,7 +204,7 @@ class BundleSource:
     async def _look(self) -> None:
         parcel: Parcel | None = None
         try:
-            parcel = await asyncio.to_thread(self._carrier.fetch)
+            parcel = await apart(self._carrier.fetch)
             self._failures, self._unreachable = 0, ()
             parcel = parcel or self._due()
             if parcel is not None:
