@@ -12,6 +12,7 @@ from watchword.policy.relations.errors import (
     RelationCycleError,
     RelationError,
     RelationMalformedError,
+    RelationMissingError,
     RelationStaleError,
     RelationUnknownError,
 )
@@ -29,12 +30,14 @@ from watchword.policy.relations.model import (
     Union,
 )
 from watchword.policy.relations.parse import MODEL_FILE, parse_model
+from watchword.policy.relations.service import MOST_AT_ONCE, Relations, RelationTuples
 from watchword.policy.relations.tuples import RelationTuple, name_in, permitted, read_tuple
 from watchword.policy.relations.view import Question, RelationView
 
 __all__ = [
     "DEFAULT_BUDGET",
     "MODEL_FILE",
+    "MOST_AT_ONCE",
     "Budget",
     "Computed",
     "Condition",
@@ -49,12 +52,15 @@ __all__ = [
     "RelationCycleError",
     "RelationError",
     "RelationMalformedError",
+    "RelationMissingError",
     "RelationModel",
     "RelationSet",
     "RelationStaleError",
     "RelationTuple",
+    "RelationTuples",
     "RelationUnknownError",
     "RelationView",
+    "Relations",
     "Restriction",
     "Rewrite",
     "Union",

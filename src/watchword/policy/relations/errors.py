@@ -27,6 +27,13 @@ class RelationMalformedError(RelationError):
     status: ClassVar[int] = 422
 
 
+class RelationMissingError(RelationError):
+    """A tuple that should be deleted is not there."""
+
+    code: ClassVar[str] = "policy.relation_missing"
+    status: ClassVar[int] = 404
+
+
 class RelationConditionError(RelationError):
     """A condition could not be evaluated: a parameter is missing or of another type, or the expression failed."""
 
