@@ -199,6 +199,13 @@ def test_a_column_for_numbers_that_holds_something_else_gives_no_row(connection:
     assert rows(connection, asked, "!(resource.level > 1000)") == []
 
 
+@pytest.mark.parametrize("ident", [None, 7, b"d0"])
+def test_a_row_whose_id_is_no_text_is_given_by_no_filter(connection: Connection, ident: Any) -> None:
+    asked = filled(connection)
+    one_row(connection, LOOSE, {**VALUES, "id": ident})
+    assert rows(connection, asked, "true") == []
+
+
 def test_a_truth_value_that_is_neither_gives_no_row(connection: Connection) -> None:
     asked = filled(connection)
     one_row(connection, LOOSE, {**VALUES, "secret": 2})

@@ -43,12 +43,12 @@ def select_and_ask(connection: Connection, draw: Draw, *, rows: int, rounds: int
     return given_rows
 
 
-def test_two_hundred_filters_of_what_can_be_translated_give_exactly_the_rows_that_the_engine_permits() -> None:
+def test_a_hundred_and_twenty_filters_of_what_can_be_translated_give_exactly_the_rows_that_the_engine_permits() -> None:
     with sqlite(metadata) as connection:
         counts = [
-            count for seed in range(50) for count in select_and_ask(connection, Draw(Seeded(seed)), rows=20, rounds=4)
+            count for seed in range(30) for count in select_and_ask(connection, Draw(Seeded(seed)), rows=20, rounds=4)
         ]
-    assert sum(0 < count < 20 for count in counts) > 50, "hardly any filter tells rows apart"
+    assert sum(0 < count < 20 for count in counts) > 30, "hardly any filter tells rows apart"
 
 
 @given(st.data())
@@ -61,7 +61,7 @@ def test_any_filter_of_what_can_be_translated_gives_exactly_the_rows_that_the_en
 
 
 def test_filters_over_generated_schemas_give_no_row_that_the_engine_refuses() -> None:
-    outcomes = [one for seed in range(60) for one in filter_cases.compare(Seeded(seed), sqlite)]
+    outcomes = [one for seed in range(40) for one in filter_cases.compare(Seeded(seed), sqlite)]
     assert sum(bool(one.found.gaps) for one in outcomes) > 10
     assert sum(bool(one.selected) for one in outcomes) > 10
 
@@ -86,7 +86,7 @@ async def test_postgresql_gives_exactly_the_rows_that_the_engine_permits(postgre
 PERMIT = "permit (principal, action, resource);"
 
 
-def rows_for(text: str, seed: int = 3, rows: int = 60) -> tuple[int, int]:
+def rows_for(text: str, seed: int = 3, rows: int = 40) -> tuple[int, int]:
     """Compare one policy set on a table with many nulls; return how many rows it gives, and how many there are."""
     with sqlite(metadata) as connection:
         draw = Draw(Seeded(seed))
@@ -120,6 +120,43 @@ def test_a_forbid_misses_no_row_because_of_a_null(condition: str) -> None:
     unless, _ = rows_for(f"{PERMIT} forbid (principal, action, resource) unless {{ {condition} }};")
     assert 0 < forbidden < rows
     assert forbidden + unless == rows
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        'resource.note == "a"',
+        'resource.note != "a"',
+        "resource.note == resource.kind",
+        "resource.kind == resource.note",
+        "resource.reviewer == resource.owner",
+        "resource.reviewer != principal",
+        "resource.rank < 1",
+        "1 < resource.rank",
+        "resource.rank <= resource.level",
+        'resource.note like "a*"',
+        '["a", "b"].contains(resource.note)',
+        "resource.flag",
+        "resource.flag == false",
+        "principal in resource.reviewer",
+        "resource.reviewer is User",
+        'if resource.flag then true else resource.note == "a"',
+    ],
+)
+def test_an_attribute_that_is_missing_fails_as_it_fails_in_the_engine(condition: str) -> None:
+    """The validator does not let such a policy in; the filter does not rely on it."""
+    with sqlite(metadata) as connection:
+        draw = Draw(Seeded(3))
+        fill(connection, entities := draw.entities(40))
+        asked = draw.request(entities)
+        for body in (condition, f"!({condition})", f"({condition}) || true", f"({condition}) && false"):
+            for effect in (
+                f"permit (principal, action, resource) when {{ {body} }};",
+                f"{PERMIT} forbid (principal, action, resource) when {{ {body} }};",
+            ):
+                outcome = compare(connection, policies_of(effect, is_checked=False), asked)
+                assert not outcome.found.gaps
+                assert len(outcome.selected) < 40
 
 
 def test_a_forbid_that_fails_on_every_row_gives_no_row() -> None:

@@ -242,6 +242,8 @@ class PolicyChecks:
         self.findings.append(Finding(kind, policy.id, place or self.places.of(policy), message, others))
 
     def _unsettled(self, policy: WrittenPolicy, what: str) -> None:
+        if any(one.subject == policy.id for one in self.unknown):
+            return
         message = f"{policy.est['effect']} `{policy.id}`: {what} is not settled"
         self.unknown.append(Unknown(policy.id, self.places.of(policy), message))
 
