@@ -102,8 +102,7 @@ def _clauses(shell: Shell, record: Mapping[str, Any]) -> Iterator[str]:
     """Yield what each policy said to what was asked; nothing where the policies were not reached."""
     from watchword.app import in_force_directory  # noqa: PLC0415  # quick help
     from watchword.policy import PolicyLoadError, PolicySet  # noqa: PLC0415  # as above
-    from watchword.policy.recorded import recollect  # noqa: PLC0415  # as above
-    from watchword.policy.telling import for_administrators  # noqa: PLC0415  # as above
+    from watchword.policy.telling import for_administrators, recollect  # noqa: PLC0415  # as above
 
     if not (record.get("personal") or {}).get("asked"):
         return

@@ -25,20 +25,16 @@ def explain(
     ] = False,
 ) -> None:
     """Say what policies would say to a request, clause by clause, and what would change it."""
-    from watchword.policy import PolicyLoadError, PolicySet, parse_schema  # noqa: PLC0415  # quick help
-    from watchword.policy.documents import parse_document, read_document  # noqa: PLC0415  # as above
-    from watchword.policy.trials import read_question  # noqa: PLC0415  # as above
+    from watchword.policy import PolicyLoadError, PolicySet  # noqa: PLC0415  # quick help
+    from watchword.policy.trials import question_in  # noqa: PLC0415  # as above
 
     shell = shell_of(context)
     if request is None:
         raise typer.BadParameter("a request is needed", param_hint="--request")
     try:
         policies = PolicySet.load(directory or in_force(shell))
-        if str(request) == "-":
-            document = parse_document(sys.stdin.buffer.read(_MOST_BYTES + 1), name="standard input")
-        else:
-            document = read_document(request, name=str(request))
-        said = policies.explain(read_question(document, parse_schema(policies.bundle.schema)))
+        source = sys.stdin.buffer.read(_MOST_BYTES + 1) if str(request) == "-" else request
+        said = policies.explain(question_in(source, policies.bundle.schema))
     except PolicyLoadError as error:
         show_problems(shell, error.problems)
         raise typer.Exit(EXIT_FOUND_WRONG) from None

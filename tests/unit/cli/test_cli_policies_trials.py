@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from watchword.policy import DEFAULT_DIRECTORY, PolicySet
+from watchword.policy import DEFAULT_DIRECTORY, DEFAULT_SCHEMA, PolicySet
 from watchword.policy.replay import Question, Recorder
 from watchword.policy.trials import Verdict, read_suite
 
@@ -109,7 +109,7 @@ def test_boundary_cases_are_listed_and_written(cli: Any, policies: Path) -> None
 
 
 def test_a_request_that_nobody_made_is_explained(cli: Any, policies: Path, tmp_path: Path) -> None:
-    request = {
+    request: dict[str, Any] = {
         "principal": {"type": "Watchword::User", "id": "usr_kim"},
         "action": 'Watchword::Action::"read"',
         "resource": {"type": "Watchword::Resource", "id": "notes/admin"},
@@ -141,6 +141,8 @@ def test_a_request_that_nobody_made_is_explained(cli: Any, policies: Path, tmp_p
             {"uid": {"type": "Watchword::Application", "id": "notes"}, "attrs": {"sensitivity": "internal"}},
         ],
     }
+    if "rel: Set<String>" in DEFAULT_SCHEMA.read_text():
+        request["context"]["rel"] = []
     file = tmp_path / "request.json"
     file.write_text(json.dumps(request))
     said = cli("policies", "explain", str(policies), "--request", str(file))

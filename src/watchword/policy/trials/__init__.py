@@ -6,7 +6,7 @@ Publishes `read_suite`, `run_trials`, `cover`, `gate`. Refuses to count a clause
 from watchword.policy.trials.boundaries import Boundary, BoundaryMaker, boundaries
 from watchword.policy.trials.coverage import ClauseCover, Coverage, Covering, PolicyCover, annotated, cover, lacking
 from watchword.policy.trials.gate import TrialGate, failures, gate, joined, percent, shortfalls
-from watchword.policy.trials.questions import read_question
+from watchword.policy.trials.questions import question_in
 from watchword.policy.trials.running import Outcome, run_trials, verdict_of
 from watchword.policy.trials.tables import Suite, Trial, Verdict, read_suite
 from watchword.policy.trials.writing import written
@@ -31,7 +31,7 @@ __all__ = [
     "joined",
     "lacking",
     "percent",
-    "read_question",
+    "question_in",
     "read_suite",
     "run_trials",
     "shortfalls",

@@ -2,18 +2,35 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Final
 
-from watchword.policy.documents import Node
+from watchword.policy.documents import Node, parse_document, read_document
 from watchword.policy.errors import PolicyLoadError
 from watchword.policy.model import PolicyRequest
-from watchword.policy.schema import Schema
+from watchword.policy.schema import Schema, parse_schema
 from watchword.policy.text import nearest
 from watchword.policy.trials.fixtures import context_value, read_fixtures
 from watchword.policy.trials.values import Values
 
 _KEYS: Final = ("principal", "action", "resource", "context", "entities")
 _ENTITY_KEYS: Final = {"uid": "uid", "attrs": "attributes", "attributes": "attributes", "parents": "parents"}
+
+
+def question_in(source: Path | bytes, schema: str) -> PolicyRequest:
+    """Read a request from a file, or from the bytes that came through a pipe.
+
+    Args:
+        schema: as a bundle holds it.
+
+    Raises:
+        PolicyLoadError: as `read_question`; also a file that cannot be read.
+    """
+    if isinstance(source, bytes):
+        document = parse_document(source, name="standard input")
+    else:
+        document = read_document(source, name=str(source))
+    return read_question(document, parse_schema(schema))
 
 
 def read_question(document: Node, schema: Schema) -> PolicyRequest:
