@@ -20,7 +20,7 @@ namespace Shop {
     from?: ipaddr,
   };
   entity Color enum ["red", "green"];
-  action view, edit, refund, audit, ship appliesTo {
+  action view, edit, refund, audit, ship, export, pack, lend appliesTo {
     principal: [Watchword::User, Clerk],
     resource: Order,
     context: { hour?: Long, action?: { reason?: String, amount?: Long } },
@@ -71,6 +71,26 @@ when { principal has level && principal.level >= 3 };
 @id("desk-edits")
 permit (principal in Shop::Desk::"returns", action == Shop::Action::"edit", resource);
 
+@id("exports-are-reduced")
+@obligation("hide_card, mask_name")
+permit (principal in Watchword::Group::"members", action == Shop::Action::"export", resource);
+
+@id("exports-are-masked")
+@obligation("mask_card")
+permit (principal in Watchword::Group::"members", action == Shop::Action::"export", resource);
+
+@id("packing-wants-who-knows-what")
+@step_up("retina scan")
+forbid (principal, action == Shop::Action::"pack", resource);
+
+@id("lending-wants-a-yes")
+@approval("manager")
+forbid (principal, action == Shop::Action::"lend", resource);
+
+@id("lending-wants-a-factor")
+@step_up("mfa")
+forbid (principal, action == Shop::Action::"lend", resource);
+
 @id("all-paint-green")
 permit (principal, action == Shop::Action::"paint", resource == Shop::Color::"green");
 
@@ -79,9 +99,26 @@ permit (principal, action in [Other::Action::"view", Other::Action::"peek"], res
 """
 
 
+OBLIGATIONS = """
+obligations:
+  record_session:
+    kind: application
+  hide_card:
+    kind: exclude
+    fields: ["**.card"]
+  mask_card:
+    kind: mask
+    fields: ["**.card"]
+  mask_name:
+    kind: mask
+    fields: ["name"]
+"""
+
+
 def write_shop(directory: Path) -> Path:
     """Write the shop's schema and policies."""
     directory.mkdir(parents=True, exist_ok=True)
     (directory / "shop.cedarschema").write_text(SCHEMA)
     (directory / "shop.cedar").write_text(POLICIES)
+    (directory / "obligations.yaml").write_text(OBLIGATIONS)
     return directory

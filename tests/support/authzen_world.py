@@ -110,7 +110,6 @@ class AuthzenWorld:
         namespaces: Sequence[str] = (),
         applications: Sequence[Application] = (NOTES,),
         relations: Any = None,
-        duties: Any = None,
         **settings: Any,
     ) -> None:
         self.clock, self.entropy = clock, entropy
@@ -122,7 +121,7 @@ class AuthzenWorld:
         self.keys = {name: new_key(entropy).reveal() for name in ("shop", "quiet")}
         callers = tuple(
             CallerSettings(
-                name, (hash_of(key).hex(),), tuple(namespaces), Told.NOTHING if name == "quiet" else Told.ALL
+                name, (hash_of(key).hex(),), tuple(namespaces), reasons=Told.NOTHING if name == "quiet" else Told.ALL
             )
             for name, key in self.keys.items()
         )
@@ -134,7 +133,6 @@ class AuthzenWorld:
                 knowledge=Knowledge(self.people, applications),
                 filed=self.filed,
                 snapshot_max_age_s=2.0,
-                duties=duties,
                 relations=relations,
             ),
             self.settings,

@@ -308,5 +308,5 @@ async def test_the_metadata_names_the_decision_point_and_every_endpoint(records:
         "search_subject_endpoint": f"{ORIGIN}/access/v1/search/subject",
         "search_resource_endpoint": f"{ORIGIN}/access/v1/search/resource",
         "search_action_endpoint": f"{ORIGIN}/access/v1/search/action",
-        "supported_obligations": ["step-up", "notification", "session_termination", "custom"],
+        "supported_obligations": ["step-up", "custom"],
     }

@@ -9,6 +9,8 @@ import pytest
 from authzen_shop import write_shop
 from authzen_world import AuthzenWorld, question
 
+from watchword.enforcement.authzen import Caller
+from watchword.enforcement.authzen.reading import read_question
 from watchword.kernel import FrozenClock
 from watchword.policy import PolicySet
 
@@ -104,17 +106,51 @@ async def test_a_step_up_is_a_denial_that_says_what_would_help(shop: AuthzenWorl
     )
 
 
-async def test_an_obligation_that_is_not_known_here_denies(
-    clock: FrozenClock, entropy: Any, policies: PolicySet
-) -> None:
-    class Unknown:
-        def of(self, _answer: Any, _request: Any) -> None:
-            return None
-
-    world = AuthzenWorld(clock, entropy, policies, duties=Unknown())
+async def test_an_obligation_that_nobody_defined_denies(clock: FrozenClock, entropy: Any, tmp_path: Path) -> None:
+    (write_shop(tmp_path) / "obligations.yaml").unlink()
+    world = AuthzenWorld(clock, entropy, tmp_path)
     world.people.add("ada", groups=["members"])
-    said = await world.decides(question("user/ada", "view", "Shop::Order/1"))
-    assert said["context"]["reason_admin"] == {"403": "obligation_unknown: `members-view`"}
+    said = await world.decides(question("user/ada", "audit", "order/1"))
+    assert said["context"]["reason_admin"] == {"403": "obligation_unknown: `audits-are-recorded`"}
+
+
+async def test_rules_for_answers_are_joined_to_the_most_restrictive(shop: AuthzenWorld) -> None:
+    said = await shop.decides(question("user/ada", "export", "order/1"))
+    (duty,) = said["context"]["obligations"]
+    rules = duty["properties"].pop("rules")
+    assert duty == {
+        "id": "obl-1",
+        "type": "custom",
+        "properties": {
+            "vendor": "watchword",
+            "action": "filter_response",
+            "names": ["hide_card", "mask_card", "mask_name"],
+        },
+    }
+    assert ["**.card", "exclude"] in rules["fields"]
+    assert not any(field[:2] == ["**.card", "mask"] for field in rules["fields"])
+
+
+@pytest.mark.parametrize(("configured", "expected"), [((), True), (("custom",), True), (("step-up",), False)])
+async def test_the_operator_says_what_a_caller_fulfils_where_it_does_not(
+    shop: AuthzenWorld,
+    configured: tuple[str, ...],
+    expected: bool,  # noqa: FBT001  # a column of the table
+) -> None:
+    asked = read_question(question("user/ada", "audit", "order/1"))
+    verdict = await shop.service.evaluate(asked, Caller("shop", obligations=configured))
+    assert verdict.is_permit is expected
+
+
+async def test_a_step_up_that_cannot_be_read_is_a_no(shop: AuthzenWorld) -> None:
+    said = await shop.decides(question("user/ada", "pack", "order/1"))
+    assert said["context"]["reason_admin"]["403"].startswith("policy_forbids")
+
+
+async def test_an_approval_is_a_no_that_says_what_is_missing(shop: AuthzenWorld) -> None:
+    said = await shop.decides(question("user/ada", "lend", "order/1"))
+    assert said["decision"] is False
+    assert said["context"]["reason_admin"]["403"].startswith("policy_asks_approval")
 
 
 # --- the journal ------------------------------------------------------------------------------------------------------

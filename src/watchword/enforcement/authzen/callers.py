@@ -25,11 +25,13 @@ class Caller:
     Attributes:
         namespaces: of the schema, that it may ask about; empty means all.
         told: how much of the reasons it hears.
+        obligations: types that it is known to fulfil; empty means that nobody said.
     """
 
     name: str
     namespaces: tuple[str, ...] = ()
     told: Told = Told.ALL
+    obligations: tuple[str, ...] = ()
 
 
 class Callers:
@@ -37,7 +39,7 @@ class Callers:
 
     def __init__(self, listed: Sequence[CallerSettings]) -> None:
         self._known = tuple(
-            (bytes.fromhex(digest), Caller(each.name, each.namespaces, each.reasons))
+            (bytes.fromhex(digest), Caller(each.name, each.namespaces, each.reasons, each.obligations))
             for each in listed
             for digest in each.key_sha256
         )

@@ -9,8 +9,9 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from watchword.kernel import Acr
-from watchword.policy import PolicyAnswer, PolicyRequest
+from watchword.kernel import Acr, merge, to_wire
+from watchword.policy import PolicyAnswer
+from watchword.policy.obligations import ObligationBook
 
 STEP_UP: Final = "step-up"
 CUSTOM: Final = "custom"
@@ -18,7 +19,9 @@ VENDOR: Final = "watchword"
 # The member of a request's context in which a caller says what it can do.
 SUPPORTED: Final = "supported_obligations"
 # What this decision point may issue, for its metadata; a caller may declare which of them it can do.
-ISSUED: Final = (STEP_UP, "notification", "session_termination", CUSTOM)
+ISSUED: Final = (STEP_UP, CUSTOM)
+# The one action of ours that carries rules for a JSON answer, in the compact form that doors exchange.
+FILTER_ACTION: Final = "filter_response"
 
 _SPAN: Final = re.compile(r"(\d{1,5})([smh])")
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3600}
@@ -27,13 +30,25 @@ _AMR: Final = {Acr.MULTI_FACTOR: ("mfa",), Acr.PHISHING_RESISTANT: ("mfa", "hwk"
 _DAY_S: Final = 24 * 3600
 
 
-class NamedDuties:
-    """Carry the names that policies annotate, where a node has no definitions of obligations."""
+def duties(answer: PolicyAnswer, book: ObligationBook) -> Sequence[Mapping[str, Any]] | None:
+    """Return what all satisfied permits together oblige the caller to; nothing when one of them is not defined here.
 
-    def of(self, answer: PolicyAnswer, request: PolicyRequest) -> Sequence[Mapping[str, Any]]:  # noqa: ARG002  # the port
-        """Return one obligation a name; what it means is agreed between the policy's author and the caller's."""
-        names = {ref.annotations["obligation"] for ref in answer.determining if "obligation" in ref.annotations}
-        return [{"type": CUSTOM, "properties": {"vendor": VENDOR, "action": name}} for name in sorted(names)]
+    What an application does by itself goes by its name. Rules for answers are joined to the most restrictive and go as
+    one obligation, so that a caller cannot apply one and forget the other.
+    """
+    attached = book.attached(ref.annotations for ref in answer.determining)
+    rules = frozenset(each.rules for each in attached if each.rules is not None)
+    if any(each.rules is None and not each.is_for_application for each in attached):
+        return None
+    found = [_custom({"action": each.name}) for each in attached if each.is_for_application]
+    if rules:
+        names = [each.name for each in attached if each.rules is not None]
+        found.append(_custom({"action": FILTER_ACTION, "names": names, "rules": to_wire(merge(rules))}))
+    return found
+
+
+def _custom(properties: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {"type": CUSTOM, "properties": {"vendor": VENDOR, **properties}}
 
 
 def step_up(answer: PolicyAnswer) -> Mapping[str, Any] | None:
@@ -57,9 +72,13 @@ def numbered(obligations: Sequence[Mapping[str, Any]]) -> tuple[Mapping[str, Any
     return tuple({"id": f"obl-{number}", **each} for number, each in enumerate(obligations, 1))
 
 
-def supported(context: Mapping[str, Any]) -> frozenset[str] | None:
-    """Return which of our types the caller can do; nothing when it does not say. What we do not issue is ignored."""
+def supported(context: Mapping[str, Any], configured: Sequence[str]) -> frozenset[str] | None:
+    """Return which of our types the caller can do; nothing when nobody says. What we do not issue is ignored.
+
+    Args:
+        configured: what the operator says of the caller; it counts where the question itself says nothing.
+    """
     named = context.get(SUPPORTED)
     if not isinstance(named, list):
-        return None
+        return frozenset(configured) if configured else None
     return frozenset(each for each in named if isinstance(each, str)) & frozenset(ISSUED)

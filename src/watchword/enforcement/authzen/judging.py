@@ -8,11 +8,10 @@ from time import perf_counter_ns
 from typing import Any, Final
 
 from watchword.enforcement.authzen.callers import Caller
-from watchword.enforcement.authzen.duties import SUPPORTED, numbered, step_up, supported
+from watchword.enforcement.authzen.duties import SUPPORTED, duties, numbered, step_up, supported
 from watchword.enforcement.authzen.known import USER_TYPE, Known, is_own
 from watchword.enforcement.authzen.model import Party, Question, Verdict
 from watchword.enforcement.authzen.names import Meaning, Names, NoMeaningError
-from watchword.enforcement.authzen.ports import Duties
 from watchword.enforcement.authzen.values import Converter, UnfitError
 from watchword.kernel import Answer, DecisionId, Reason
 from watchword.policy import Effect, Entity, EntityUid, PolicyAnswer, PolicyRequest, PolicySet, Value
@@ -44,7 +43,6 @@ class Bench:
     policies: PolicySet
     names: Names
     known: Known
-    duties: Duties
     is_fresh: bool
     refuses_unknown: bool
 
@@ -88,7 +86,7 @@ class Bench:
             resource_type=meaning.resource,
             ignored=ignored,
         )
-        return self._settle(asked, verdict, supported(question.context))
+        return self._settle(asked, verdict, supported(question.context, caller.obligations))
 
     def _meaning(self, question: Question, caller: Caller) -> Meaning:
         try:
@@ -161,17 +159,15 @@ class Bench:
             detail=", ".join(f"`{ref.id}`" for ref in answer.determining) or "; ".join(answer.errors),
         )
         if answer.effect is Effect.PERMIT:
-            return self._permitted(answer, asked, verdict, can_do)
+            return self._permitted(answer, verdict, can_do)
         if answer.effect is Effect.FORBID:
             return _forbidden(answer, verdict)
         if answer.effect is Effect.SILENT:
             return replace(verdict, reason=Reason.POLICY_SILENT)
         return replace(verdict, reason=_FAILURES.get(answer.code, Reason.POLICY_ERROR))
 
-    def _permitted(
-        self, answer: PolicyAnswer, asked: PolicyRequest, verdict: Verdict, can_do: frozenset[str] | None
-    ) -> Verdict:
-        found = self.duties.of(answer, asked)
+    def _permitted(self, answer: PolicyAnswer, verdict: Verdict, can_do: frozenset[str] | None) -> Verdict:
+        found = duties(answer, self.policies.bundle.obligations)
         # A caller that says what it can do is not given a permit that it would have to turn into a denial itself.
         if found is None or (can_do is not None and any(each["type"] not in can_do for each in found)):
             return replace(verdict, reason=Reason.OBLIGATION_UNKNOWN)
@@ -194,7 +190,9 @@ def _forbidden(answer: PolicyAnswer, verdict: Verdict) -> Verdict:
             obligations=numbered([wanted]),
         )
     noted = [ref.annotations for ref in answer.determining]
-    if noted and all("step_up" in each or "approval" in each for each in noted):
+    softens = noted and all("step_up" in each or "approval" in each for each in noted)
+    # Where all ask for a factor and one of them cannot be read, it is a no.
+    if softens and not all("step_up" in each for each in noted):
         return replace(verdict, answer=Answer.APPROVAL, reason=Reason.POLICY_ASKS_APPROVAL)
     return replace(verdict, reason=Reason.POLICY_FORBIDS)
 

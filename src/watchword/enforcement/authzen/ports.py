@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from typing import Any, Protocol
 
 from watchword.identity import UserFacts
-from watchword.policy import EntityUid, PolicyAnswer, PolicyRequest
+from watchword.policy import EntityUid
 
 
 class People(Protocol):
@@ -60,12 +60,4 @@ class Relations(Protocol):
 
     def resources(self, subject: EntityUid, resource_type: str) -> Iterable[str]:
         """Return identifiers of resources of a type that a subject has some relation to."""
-        ...
-
-
-class Duties(Protocol):
-    """What the policies that settled an answer oblige the enforcement point to."""
-
-    def of(self, answer: PolicyAnswer, request: PolicyRequest) -> Sequence[Mapping[str, Any]] | None:
-        """Return obligations in the draft profile's form, `id` left out; nothing when one is not known here."""
         ...

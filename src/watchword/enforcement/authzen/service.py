@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from watchword.enforcement.authzen.callers import Caller
-from watchword.enforcement.authzen.duties import NamedDuties
 from watchword.enforcement.authzen.errors import UnprovableError
 from watchword.enforcement.authzen.filed import EntitiesFile
 from watchword.enforcement.authzen.judging import Bench
@@ -16,7 +15,7 @@ from watchword.enforcement.authzen.known import Knowledge
 from watchword.enforcement.authzen.model import Batch, Question, Search, Unreadable, Verdict
 from watchword.enforcement.authzen.names import Names
 from watchword.enforcement.authzen.paging import Pages
-from watchword.enforcement.authzen.ports import Duties, Journal, People, Relations
+from watchword.enforcement.authzen.ports import Journal, People, Relations
 from watchword.enforcement.authzen.records import decision_record, search_record
 from watchword.enforcement.authzen.searching import Found, look
 from watchword.enforcement.authzen.settings import AuthzenSettings
@@ -43,7 +42,6 @@ class Sources:
     knowledge: Knowledge
     filed: EntitiesFile
     snapshot_max_age_s: float
-    duties: Duties | None = None
     relations: Relations | None = None
 
 
@@ -66,7 +64,6 @@ class Authzen:
         self._pages = pages
         self._clock = clock
         self._entropy = entropy
-        self._duties: Duties = sources.duties or NamedDuties()
         self._names: tuple[str, Names] = ("", Names(_NO_SCHEMA))
 
     async def evaluate(self, question: Question, caller: Caller, request_id: str = "") -> Verdict:
@@ -151,7 +148,6 @@ class Authzen:
             policies,
             names,
             sources.knowledge.picture(entities, misfits),
-            self._duties,
             is_fresh=age_s <= sources.snapshot_max_age_s,  # so that an age that is no number is too old
             refuses_unknown=self._settings.denies_unknown_properties,
         )

@@ -41,6 +41,11 @@ class CallerSettings:
         "Namespaces of the schema that it may ask about; none means all. Users of this node are always subjects.",
         default=(),
     )
+    obligations: tuple[str, ...] = setting(
+        "Types of obligations that it fulfils, `step-up` and `custom`; a permit that asks for another is denied. "
+        "None leaves that to what its questions say.",
+        default=(),
+    )
     reasons: Told = setting(
         "Whether denials say why: to administrators and users, or to users alone.", default=Told.ALL
     )
@@ -54,6 +59,8 @@ class CallerSettings:
                 f"`authzen.callers`: `{self.name}` has a `key_sha256` that is no SHA-256",
                 hint="write the digest that `watchword authzen new-key` prints, never the key itself",
             )
+        if not set(self.obligations) <= {"step-up", "custom"}:
+            raise ValueError("`obligations` may name `step-up` and `custom`")
         for namespace in self.namespaces:
             if not _NAMESPACE.fullmatch(namespace):
                 raise ValueError(f"`{namespace}` is no namespace")
