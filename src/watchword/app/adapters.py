@@ -82,7 +82,9 @@ class ApplicationsAdapter:
 
     async def outlook(self, name: str, session: SessionFacts, client: Client) -> tuple[Answer, Reason]:
         """Tell what the decision point would say to a GET of `/` now."""
-        request = AccessRequest("GET", self._applications[name].hosts[0], "/", client.ip, client.user_agent)
+        request = AccessRequest(
+            "GET", self._applications[name].hosts[0], "/", client.ip, client.user_agent, filters_bodies=True
+        )
         decision = self._procedure.decide(request, as_session=session)
         return decision.answer, decision.reasons[0]
 

@@ -6,7 +6,7 @@ import asyncio
 import ipaddress
 import json
 import os
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
 from datetime import timedelta
 from pathlib import Path
@@ -20,15 +20,17 @@ from watchword.app.data import hold, prepare, run_directory
 from watchword.app.deciding import Deciding
 from watchword.app.sample import HOST as SAMPLE_HOST
 from watchword.app.sample import sample_application, sample_command, wait_for_sample
-from watchword.app.services import Services, authority_of, open_services
+from watchword.app.services import Services, authority_of, obligation_key, open_services
 from watchword.app.serving import Listener, on_address, on_unix_socket
 from watchword.audit import Journal
 from watchword.console import ConsoleSettings, create_console
 from watchword.decision import Application
 from watchword.enforcement.answers import Answers
 from watchword.enforcement.assertion import AssertionMinter
+from watchword.enforcement.bodies import ValueKeys
 from watchword.enforcement.door import Door
 from watchword.enforcement.envoy import (
+    BodyService,
     EdgeFiles,
     PublishedApplication,
     StreamGuard,
@@ -172,26 +174,35 @@ class Node:
         )
         portal = self._settings.edge.origin()
         page = adapters.refusal_page(portal, {app.name: app.title for app in applications})
-        minter = AssertionMinter(lambda: services.keys.signer("assertion"), portal)
+        fulfilling = {app.name for app in applications if app.fulfils_obligations}
+        minter = AssertionMinter(lambda: services.keys.signer("assertion"), portal, fulfils=fulfilling.__contains__)
         wanted = {app.name: dict(app.identity_headers) for app in applications}
 
-        def door(unavailable: int) -> Door:
+        def door(unavailable: int, reduces: Callable[[str], bool] | None = None) -> Door:
             return Door(
                 decides.point,
                 Answers(portal, page, entropy=services.entropy, unavailable=unavailable),
                 minter,
                 identity_headers=wanted.__getitem__,
                 admitted=decides.streams.admitted,
+                reduces=reduces,
             )
 
         # Envoy replaces a 5xx of its authorizer by a bare page of its own, so towards Envoy "unavailable" is a 403.
-        await self._listen(Listener(ExtAuthz(door(_FORBIDDEN)), on_unix_socket(files.authz_socket)))
+        await self._listen(
+            Listener(
+                ExtAuthz(door(_FORBIDDEN, lambda name: name not in fulfilling)), on_unix_socket(files.authz_socket)
+            )
+        )
         await self._listen(Listener(console, on_unix_socket(files.web_socket)))
         await self._listen(Listener(ControlApp(decides.status), on_unix_socket(self._run / "control.sock")))
         guard = StreamGuard(services.clock, decides.streams.admits)
         decides.streams.guarded_by(guard)
         await guard.start(files.guard_socket)
         self._stack.push_async_callback(guard.close)
+        bodies = BodyService(ValueKeys(obligation_key(services.sealer)))
+        await bodies.start(files.bodies_socket)
+        self._stack.push_async_callback(bodies.close)
         for api in published_apis(self._settings, self._run):
             authzen = decides.authzen()
             self._keep(authzen.background())

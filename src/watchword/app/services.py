@@ -77,6 +77,11 @@ def device_key(sealer: Sealer) -> bytes:
     return sealer.derive("devices.handle")
 
 
+def obligation_key(sealer: Sealer) -> bytes:
+    """Return the secret that hashes and tokens in answers are made with; the same on every node of one master key."""
+    return sealer.derive("obligations.values")
+
+
 def identity_settings(settings: Settings) -> IdentitySettings:
     """Tell the identity room what it needs to know of the edge and of sessions."""
     return IdentitySettings(portal_origin=settings.edge.origin(), session_minutes=settings.decision.session_max_min)

@@ -10,7 +10,7 @@ from typing import Final
 from watchword.decision.case import Case
 from watchword.decision.model import Application, StepUp
 from watchword.decision.vocabulary import ACTIONS, Vocabulary, permission_uid, resource_uid
-from watchword.kernel import Acr, Answer, Obligation, Reason
+from watchword.kernel import Acr, Answer, Obligation, Reason, merge, wire_bytes
 from watchword.policy import Effect, PolicyAnswer, PolicyRequest, PolicySet, Value
 from watchword.policy.replay import Grant, Question, Then
 
@@ -25,7 +25,7 @@ class PolicyGate:
 
     Args:
         policies: the set in force, asked anew for each question.
-        known_obligations: what every door of this node can do; another one denies.
+        known_obligations: names of what every door of this node can do, besides rules for answers; another one denies.
     """
 
     def __init__(
@@ -65,11 +65,13 @@ class PolicyGate:
         self._ask_about(case, request)
 
     def _ask_about(self, case: Case, request: PolicyRequest) -> None:
-        answer = self._policies().evaluate(request)
+        policies = self._policies()
+        answer = policies.evaluate(request)
         effect, case.policy = answer.effect, answer
         if effect is Effect.PERMIT:
-            case.obligations += tuple(found for found in _obligations(answer) if found not in case.obligations)
-            if any(o.name not in self._known_obligations for o in case.obligations):
+            attached = _obligations(answer, policies)
+            case.obligations += tuple(found for found in attached if found not in case.obligations)
+            if case.obligations and not self._can_be_met(case):
                 return case.settle(Answer.DENY, Reason.OBLIGATION_UNKNOWN)
             return case.settle(Answer.ALLOW, Reason.POLICY_PERMITS)
         if effect is Effect.FORBID:
@@ -89,6 +91,22 @@ class PolicyGate:
             return case.settle(Answer.APPROVAL, Reason.POLICY_ASKS_APPROVAL)
         return case.settle(Answer.DENY, Reason.POLICY_FORBIDS)
 
+    def _can_be_met(self, case: Case) -> bool:
+        """Tell whether each obligation has somebody who fulfils it: every door, this one, or the application."""
+        assert case.app is not None
+        app_does = case.app.fulfils_obligations
+        for duty in case.obligations:
+            if duty.name in self._known_obligations or (duty.is_for_application and app_does):
+                continue
+            # A WebSocket has no body that could be reduced.
+            if duty.rules is None or case.request.is_upgrade or not (app_does or case.request.filters_bodies):
+                return False
+        try:
+            wire_bytes(merge(frozenset(duty.rules for duty in case.obligations if duty.rules is not None)))
+        except ValueError:  # together they are longer than a header may carry
+            return False
+        return True
+
     def grant(self, case: Case, context: Mapping[str, Value]) -> None:
         """Find which of the application's own permissions policy gives."""
         assert case.app is not None
@@ -101,7 +119,7 @@ class PolicyGate:
         for grant in self._grants[case.app.name]:
             asked = {**context, **grant.extra}
             answer = policies.evaluate(PolicyRequest(principal, grant.action, grant.resource, asked, entities))
-            if answer.effect is Effect.PERMIT and not _obligations(answer):
+            if answer.effect is Effect.PERMIT and not _obligations(answer, policies):
                 granted.append(grant.name)
         case.permissions = tuple(granted)
 
@@ -110,9 +128,10 @@ def _grant(app: Application, permission: str) -> Grant:
     return Grant(permission, ACTIONS["use"], permission_uid(app, permission), {"permission": permission})
 
 
-def _obligations(answer: PolicyAnswer) -> tuple[Obligation, ...]:
-    names = {ref.annotations["obligation"] for ref in answer.determining if "obligation" in ref.annotations}
-    return tuple(Obligation(name) for name in sorted(names))
+def _obligations(answer: PolicyAnswer, policies: PolicySet) -> tuple[Obligation, ...]:
+    if not any("obligation" in ref.annotations for ref in answer.determining):
+        return ()
+    return policies.bundle.obligations.attached(ref.annotations for ref in answer.determining)
 
 
 def _strictest(annotations: Sequence[Mapping[str, str]]) -> StepUp | None:

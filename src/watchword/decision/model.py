@@ -93,6 +93,7 @@ class Application:
         high_risk: what a high risk means here, deny or approval.
         profile: `additive` or `trust-score`.
         identity_headers: plain header name to claim, for applications that verify no signature.
+        fulfils_obligations: it reduces its own answers, so that no door needs to.
     """
 
     name: str
@@ -106,6 +107,7 @@ class Application:
     profile: str = "additive"
     permissions: tuple[str, ...] = ()
     identity_headers: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    fulfils_obligations: bool = False
 
     def resource_at(self, path: str) -> ResourceRule:
         """Return the most specific part that covers a path."""
@@ -140,6 +142,7 @@ class AccessRequest:
         session_handle: the bearer of a session, still unverified.
         device_handle: the browser's device key for this host, still unverified.
         is_upgrade: the request opens a WebSocket.
+        filters_bodies: the door that asks can reduce JSON answers.
     """
 
     method: str
@@ -150,6 +153,7 @@ class AccessRequest:
     session_handle: str | None = None
     device_handle: str | None = None
     is_upgrade: bool = False
+    filters_bodies: bool = False
 
     @property
     def action(self) -> str | None:

@@ -31,7 +31,7 @@ _MOST: Final = 4096
 _RESTLESS: Final = frozenset({"impossible_travel", "session_hijack", "failed_attempts", "evidence_unreadable"})
 
 # Of a request: whoever asks, from where, with what, and how.
-Key = tuple[str | None, str | None, str, str, str, str, bool, str]
+Key = tuple[str | None, str | None, str, str, str, str, bool, bool, str]
 
 
 @dataclass(slots=True)
@@ -159,6 +159,7 @@ def _key(request: AccessRequest, rule: ResourceRule, policies: PolicySet) -> Key
         request.user_agent,
         request.method,
         request.is_upgrade,
+        request.filters_bodies,  # Prevents: an allow for a door that reduces answers being given at one that cannot.
         request.path if policies.reads_path else rule.name,
     )
 

@@ -16,6 +16,7 @@ _HOST = re.compile(r"(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9
 _HEADER = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,63}")
 _CLAIMS = frozenset({"sub", "name", "display_name", "email", "groups"})
 _PROFILES = frozenset({"additive", "trust-score"})
+_FULFILLING = frozenset({"edge", "application"})
 _MAX_TRUST = 100
 _HIGH_RISK = 50
 
@@ -75,6 +76,10 @@ class ApplicationSettings:
         "Plain headers for applications that verify no signature: header to sub, name, display_name, email or groups.",
         factory=dict,
     )
+    obligations: str = setting(
+        "Who reduces answers that policies allow in part only: `edge`, or `application` if it carries the middleware.",
+        default="edge",
+    )
 
 
 def applications(listed: Sequence[ApplicationSettings]) -> tuple[Application, ...]:
@@ -111,6 +116,11 @@ def _application(entry: ApplicationSettings) -> Application:
     )
     _need(entry.profile in _PROFILES, f"`{where}.profile` is unknown", f"use {' or '.join(sorted(_PROFILES))}")
     _need(entry.high_risk in {Answer.DENY, Answer.APPROVAL}, f"`{where}.high_risk` must be deny or approval", None)
+    _need(
+        entry.obligations in _FULFILLING,
+        f"`{where}.obligations` is unknown",
+        f"use {' or '.join(sorted(_FULFILLING))}",
+    )
     for header, claim in entry.identity_headers.items():
         _need(_HEADER.fullmatch(header), f"`{where}.identity_headers`: `{header}` is no header name", None)
         _need(
@@ -144,6 +154,7 @@ def _application(entry: ApplicationSettings) -> Application:
         profile=entry.profile,
         permissions=entry.permissions,
         identity_headers=entry.identity_headers,
+        fulfils_obligations=entry.obligations == "application",
     )
 
 

@@ -15,6 +15,7 @@ from typing import Any, Final, Protocol
 import orjson
 
 from watchword.decision import Decision
+from watchword.enforcement.bodies import obligations_claim
 from watchword.kernel import DecisionId, KeyId
 
 LIFETIME_S: Final = 60
@@ -54,10 +55,14 @@ class AssertionMinter:
     Args:
         signer: gives the current key; asked each time, so rotation needs no restart.
         issuer: the portal's origin.
+        fulfils: tells of an application whether it reduces its own answers; any other one's are reduced on the way.
     """
 
-    def __init__(self, signer: Callable[[], Signer], issuer: str) -> None:
+    def __init__(
+        self, signer: Callable[[], Signer], issuer: str, *, fulfils: Callable[[str], bool] = lambda _: False
+    ) -> None:
         self._signer = signer
+        self._fulfils = fulfils
         self._issuer = issuer
         self._headers: dict[KeyId, bytes] = {}
         self._shared: dict[DecisionId, _Shared] = {}
@@ -125,7 +130,9 @@ class AssertionMinter:
         if session.mfa_at:
             claims["mfa_time"] = int(session.mfa_at.timestamp())
         if decision.obligations:
-            claims["obligations"] = [obligation.name for obligation in decision.obligations]
+            claims["obligations"] = obligations_claim(
+                decision.obligations, is_edge=not self._fulfils(decision.application or "")
+            )
         return claims
 
 

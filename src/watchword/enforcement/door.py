@@ -8,6 +8,7 @@ from typing import Final, Protocol
 from watchword.decision import AccessRequest, Decision
 from watchword.enforcement.answers import STATE_COOKIE, Answers, Asker, Header, HttpAnswer, read_cookies
 from watchword.enforcement.assertion import AssertionMinter
+from watchword.enforcement.bodies import FILTER_HEADER, filter_header, merged_rules
 from watchword.kernel import Answer
 
 SESSION_COOKIE: Final = "__Host-ww-session"
@@ -19,6 +20,7 @@ _MAX_HANDLE: Final = 200
 ASSERTION_HEADER: Final = b"x-watchword-assertion"
 DECISION_HEADER: Final = b"x-watchword-decision"
 SESSION_HEADER: Final = b"x-watchword-session"
+_FILTER: Final = FILTER_HEADER.encode()
 # Set by our edge on routes whose answers may be long: there the stream will ask for its kill handle.
 STREAM_HEADER: Final = b"x-watchword-stream"
 
@@ -37,6 +39,7 @@ class Door:
     Args:
         identity_headers: for an application, the plain headers it wants: header name to claim.
         admitted: told of each allowed decision about a stream, so that its kill handle can be matched to it.
+        reduces: tells of an application whether this door reduces its answers; nothing where the door cannot.
     """
 
     def __init__(
@@ -47,12 +50,14 @@ class Door:
         *,
         identity_headers: Callable[[str], dict[str, str]],
         admitted: Callable[[Decision], None],
+        reduces: Callable[[str], bool] | None = None,
     ) -> None:
         self._point = point
         self._answers = answers
         self._minter = minter
         self._identity_headers = identity_headers
         self._admitted = admitted
+        self._reduces = reduces
 
     async def answer(
         self, *, method: str, host: str, target: str, client_ip: str, headers: dict[bytes, bytes]
@@ -77,6 +82,7 @@ class Door:
             device_handle=_bounded(cookies.get("device")),
             # Prevents: a POST that calls itself a WebSocket and is judged as one.
             is_upgrade=method == "GET" and headers.get(b"upgrade", b"").lower() == b"websocket",
+            filters_bodies=self._reduces is not None,
         )
         decision = await self._point.authorize(request)
         if decision.answer is Answer.ALLOW and decision.permit is not None:
@@ -100,6 +106,10 @@ class Door:
             headers.append((SESSION_HEADER, decision.session.id.encode()))
             for name, claim in self._identity_headers(decision.application or "").items():
                 headers.append((name.lower().encode(), _claim(decision, claim)))
+        if decision.obligations and self._reduces is not None and self._reduces(decision.application or ""):
+            rules = merged_rules(decision.obligations)
+            if rules is not None:
+                headers.append((_FILTER, filter_header(rules)))
         # Prevents: an application that learns the handle of a session it has no business with. What is left is named
         # even where nothing was taken away: a proxy that replaces the header needs to be told what to replace it by.
         rest = "; ".join(pair.strip() for pair in cookie_header.split(";") if not pair.strip().startswith(_OURS))

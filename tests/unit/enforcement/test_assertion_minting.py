@@ -144,7 +144,7 @@ async def test_a_rotated_key_signs_the_next_assertion(doors: DoorWorld) -> None:
 async def test_obligations_ride_along(doors: DoorWorld) -> None:
     visit = await doors.world.visit()
     decision = replace(visit.asks(), obligations=(Obligation("record"),))
-    assert doors.minter._claims(decision)["obligations"] == ["record"]
+    assert doors.minter._claims(decision)["obligations"] == {"names": ["record"], "own": ["record"]}
     assert NOTES.name == "notes"
 
 
