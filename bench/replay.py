@@ -14,34 +14,16 @@ import time
 from pathlib import Path
 from typing import Any
 
-import orjson
-
 from bench.decision import World
 from bench.figures import show
 from watchword.app.rehearsal import Trial, rehearse, span_of
 from watchword.audit import Journal
-from watchword.decision import Decision, Procedure
+from watchword.decision import Procedure
 from watchword.kernel import KeyId, SystemClock, SystemEntropy
 from watchword.keys import Algorithm, Signer
-from watchword.policy import PolicyAnswer, PolicyRequest, PolicySet
-from watchword.policy.replay import Question, Recorder
 from watchword.storage import Database
 
 DECISIONS, AT_ONCE = 100_000, 500
-
-
-class Listening:
-    """The set in force, which remembers what was asked."""
-
-    def __init__(self, policies: PolicySet) -> None:
-        self._policies = policies
-        self.version, self.reads_path, self.is_repeatable = policies.version, policies.reads_path, True
-        self.asked: PolicyRequest | None = None
-        self.by_decision: dict[str, PolicyRequest] = {}
-
-    def evaluate(self, request: PolicyRequest) -> PolicyAnswer:
-        self.asked = request
-        return self._policies.evaluate(request)
 
 
 def main(json: bool) -> None:  # noqa: FBT001 (the contract of `python -m bench NAME --json`)
@@ -56,9 +38,7 @@ async def _measure(place: Path) -> dict[str, Any]:
     policies = world.policies(live)
     _write_draft(live, draft)
     database = Database(f"sqlite:///{place}/bench.db")
-    listening = Listening(policies)
-    procedure = await world.procedure(listening, database)  # type: ignore[arg-type]  # is asked nothing else
-    await _write_journal(place / "journal", world, procedure, listening)
+    await _write_journal(place / "journal", world, await world.procedure(policies, database))
     await database.close()
     size = sum(path.stat().st_size for path in (place / "journal").iterdir())
     figures: dict[str, Any] = {"decisions": DECISIONS, "journal_mb": round(size / 1e6, 1), "policies": len(policies)}
@@ -98,26 +78,11 @@ def _write_draft(live: Path, draft: Path) -> None:
     )
 
 
-async def _write_journal(directory: Path, world: World, procedure: Procedure, listening: Listening) -> None:
+async def _write_journal(directory: Path, world: World, procedure: Procedure) -> None:
     clock = SystemClock()
     signer = Signer.generate(KeyId.new(clock.now(), SystemEntropy()), Algorithm.ED25519)
     journal = Journal.open(directory, signer=signer, clock=clock)
-    recorder = Recorder()
     for _ in range(DECISIONS // AT_ONCE):
-        await asyncio.gather(
-            *(
-                journal.append(_record(procedure.decide(request), listening, recorder))
-                for request in world.requests(AT_ONCE)
-            )
-        )
+        requests = world.requests(AT_ONCE)
+        await asyncio.gather(*(journal.append_encoded(procedure.decide(request).encoded()) for request in requests))
     await journal.close()
-
-
-def _record(decision: Decision, listening: Listening, recorder: Recorder) -> dict[str, Any]:
-    record: dict[str, Any] = orjson.loads(decision.encoded())
-    if decision.repeats is None:
-        assert listening.asked is not None
-        listening.by_decision[decision.id] = listening.asked
-    asked = listening.by_decision[decision.repeats or decision.id]
-    record["personal"]["asked"] = Question(asked).record(recorder)
-    return record

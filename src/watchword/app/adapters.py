@@ -10,6 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from watchword.app.candidates import Candidates
 from watchword.app.policies import AnyPolicySource
 from watchword.audit import Journal, find_decision, verify
 from watchword.console import ports
@@ -22,6 +23,7 @@ from watchword.enforcement.envoy import EdgeSettings
 from watchword.identity import Client, SessionFacts, UserFacts
 from watchword.kernel import Answer, Clock, DecisionId, DeviceId, NotFoundError, Reason, RiskLevel
 from watchword.keys import KeyRing
+from watchword.policy.telling import Recollection, recollect
 from watchword.trust import ContextSource
 
 _SLOW_READER = 100
@@ -141,17 +143,21 @@ async def _drain(queue: asyncio.Queue[Mapping[str, Any]]) -> AsyncIterator[Mappi
         yield await queue.get()
 
 
+_WATCHING = (("candidate", "The candidate"), ("report_only", "Policies that only report"))
+
+
 class PolicyAdapter:
     """The policy set, for reading."""
 
-    def __init__(self, source: AnyPolicySource) -> None:
+    def __init__(self, source: AnyPolicySource, candidates: Candidates | None = None) -> None:
         self._source = source
+        self._candidates = candidates
 
     def overview(self) -> ports.PolicyOverview:
         """Return what is in force and what went wrong last."""
         current = self._source.current
         files: dict[str, list[tuple[str, int]]] = {}
-        for policy in (*current.bundle.policies, *current.bundle.templates):
+        for policy in (*current.bundle.policies, *current.bundle.reported, *current.bundle.templates):
             files.setdefault(policy.path, []).append((policy.id, policy.line))
         return ports.PolicyOverview(
             version=current.version,
@@ -160,7 +166,16 @@ class PolicyAdapter:
                 ports.PolicyFile(name, self._text(name), tuple(named)) for name, named in sorted(files.items())
             ),
             problem=self._source.problem,
+            watching=self._watching(),
         )
+
+    def _watching(self) -> tuple[ports.WatchingPolicies, ...]:
+        figures = self._candidates.figures() if self._candidates is not None else {}
+        return tuple(_watching(title, figures[key]) for key, title in _WATCHING if figures.get(key))
+
+    def recollect(self, record: Mapping[str, Any]) -> Recollection | None:
+        """Ask the policies in force what a decision's record says was asked."""
+        return recollect(self._source.current, record)
 
     def _text(self, name: str) -> str:
         """Read a policy file as it stands now; a file that is newer than what is in force shows as a problem."""
@@ -169,6 +184,27 @@ class PolicyAdapter:
             return (directory / name).read_text(encoding="utf-8") if directory else ""
         except (OSError, UnicodeDecodeError):
             return ""
+
+
+def _watching(title: str, found: Mapping[str, Any]) -> ports.WatchingPolicies:
+    report = found["report"]
+    return ports.WatchingPolicies(
+        title=title,
+        version=report["draft"],
+        compared=report["compared"],
+        gains=report["gains"],
+        loses=report["loses"],
+        others=report["flips"] - report["gains"] - report["loses"],
+        dropped=found["dropped"],
+        failed=found["failed"],
+        by_policy=tuple(map(_watched, report["by_policy"])),
+        by_subject=tuple(map(_watched, report["by_subject"])),
+        problem=found["problem"],
+    )
+
+
+def _watched(group: Mapping[str, Any]) -> tuple[str, int, int, int]:
+    return group["name"], group["gains"], group["loses"], group["flips"] - group["gains"] - group["loses"]
 
 
 class AuditAdapter:

@@ -10,7 +10,7 @@ import multiprocessing
 import os
 import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -23,11 +23,16 @@ from watchword.audit import Record, last, read
 from watchword.decision import Decision
 from watchword.kernel import Answer, Reason
 from watchword.policy import PolicyError, PolicyLoadError, PolicySet, Problem
-from watchword.policy.replay import Outcome, Recorded, Rehearsal, Report
+from watchword.policy.replay import Outcome, Question, Recorded, Rehearsal, Report
 
 DEFAULT_LIMIT: Final = 100_000
-_PIECE: Final = 4_000
+_TELL_EVERY: Final = 1_000
+# How far behind the decision is that another one repeats: a minute, and as many as one node keeps ready at most.
+_REPEATED_FOR: Final = timedelta(seconds=90)
+_MOST_FIRSTS: Final = 8_192
+_FARTHEST: Final = 256_000
 _WORTH_PROCESSES: Final = 8_000
+_LOOK_EVERY_S: Final = 0.1
 _LONGEST_PATH: Final = 2048
 # A clock may step back by this much without a record being missed at the beginning of a span.
 _SLACK: Final = timedelta(minutes=10)
@@ -56,22 +61,69 @@ class Span:
     until: int
     since: datetime | None = None
 
-    def pieces(self) -> list[Span]:
-        """Cut it into pieces that can be read apart."""
-        cuts = [*range(self.after, self.until, _PIECE), self.until]
-        return [replace(self, after=begin, until=end) for begin, end in pairwise(cuts)]
+    def parts(self, count: int) -> list[Span]:
+        """Cut it into parts of about the same length that can be read apart."""
+        length = self.until - self.after
+        cuts = [self.after + length * number // count for number in range(count + 1)]
+        return [replace(self, after=begin, until=end) for begin, end in pairwise(cuts) if begin < end]
 
-    def decisions(self) -> Iterator[Recorded]:
-        """Yield its decisions in their order; a record that is damaged is none."""
+    def decisions(self, tell: Callable[[int], None] | None = None) -> Iterator[Recorded]:
+        """Yield its decisions in their order; a record that is damaged is none.
+
+        Args:
+            tell: is told now and then how many records were read since it was told last.
+        """
         if self.after >= self.until:
             return
-        for record in read(self.journal, after=self.after):
+        firsts, told = _Firsts(), self.after
+        for record in read(self.journal, after=self._first_needed()):
             if record.seq > self.until:
-                return
-            if record.type == "decision" and (self.since is None or record.at >= self.since):
-                found = recorded_of(record.fields, record.seq)
-                if found is not None:
-                    yield found
+                break
+            if tell and record.seq >= told + _TELL_EVERY:
+                tell(record.seq - told)
+                told = record.seq
+            fields = firsts.whole(record.fields) if record.type == "decision" else None
+            is_wanted = record.seq > self.after and (self.since is None or record.at >= self.since)
+            found = recorded_of(fields, record.seq) if fields is not None and is_wanted else None
+            if found is not None:
+                yield found
+        if tell:
+            tell(self.until - told)
+
+    def _first_needed(self) -> int:
+        """Return a number behind which every decision stands that one of this span may repeat."""
+        begin = next(read(self.journal, after=self.after), None)
+        back = _TELL_EVERY
+        while begin is not None and back < self.after and back <= _FARTHEST:
+            earlier = next(read(self.journal, after=self.after - back), None)
+            if earlier is None or earlier.at < begin.at - _REPEATED_FOR:
+                break
+            back *= 4
+        return max(0, self.after - back)
+
+
+class _Firsts:
+    """Decisions that others repeat; of a repetition the journal keeps only what is its own."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, tuple[Any, Any, Any]] = {}
+
+    def whole(self, fields: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return a decision's record with what it shares with the one that it repeats, where that was read."""
+        repeats = fields.get("repeats")
+        if not isinstance(repeats, str):
+            return fields
+        if "policies" in fields:
+            if len(self._kept) >= _MOST_FIRSTS:
+                del self._kept[next(iter(self._kept))]
+            asked = (fields.get("personal") or {}).get("asked")
+            self._kept[repeats] = fields["policies"], fields.get("permissions"), asked
+            return fields
+        first = self._kept.get(repeats)
+        if first is None:
+            return fields
+        policies, permissions, asked = first
+        return {**fields, "policies": policies, "permissions": permissions, "personal": {"asked": asked}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,61 +182,78 @@ def rehearse(
         PolicyError: a process was ended from outside.
     """
     total, done = span.until - span.after, 0
-    pieces = span.pieces()
+
+    def note(more: int) -> None:
+        nonlocal done
+        done += more
+        if tell:
+            tell(done, total)
+
     count = min(2, os.cpu_count() or 1) if processes is None else processes
     rehearsal = trial.begin()
-    report = rehearsal.report
     if count <= 1 or (processes is None and total < _WORTH_PROCESSES):
-        for piece in pieces:
-            rehearsal.look_at_all(piece.decisions())
-            done += piece.until - piece.after
-            if tell:
-                tell(done, total)
-        return report
-    # A fresh process for each: this one may hold threads, a terminal and open connections.
+        return rehearsal.look_at_all(span.decisions(note))
+    report = rehearsal.report
+    # Fresh processes: this one may hold threads, a terminal and open connections.
+    context = multiprocessing.get_context("spawn")
+    told, stop = context.SimpleQueue(), context.Event()
     pool = ProcessPoolExecutor(
-        count, mp_context=multiprocessing.get_context("spawn"), initializer=_start, initargs=(trial, report.draft)
+        count, mp_context=context, initializer=_start, initargs=(trial, report.draft, told, stop)
     )
     try:
-        waiting = {pool.submit(_look, piece): piece for piece in pieces}
-        for future in as_completed(waiting):
-            part = future.result()
-            if part is None:
-                raise PolicyLoadError([Problem("", 0, 0, "the draft changed while it was being tried")])
-            report.join(part)
-            done += waiting[future].until - waiting[future].after
-            if tell:
-                tell(done, total)
+        waiting = {pool.submit(_look, part) for part in span.parts(count)}
+        while waiting:
+            finished, waiting = wait(waiting, timeout=_LOOK_EVERY_S, return_when=FIRST_COMPLETED)
+            while not told.empty():
+                note(told.get())
+            for future in finished:
+                part = future.result()
+                if part is None:
+                    raise PolicyLoadError([Problem("", 0, 0, "the draft changed while it was being tried")])
+                report.join(part)
     except BrokenProcessPool as error:
         raise PolicyError(
             "a process that replayed decisions was ended", hint="is there memory enough? --processes 1 needs least"
         ) from error
     finally:
+        stop.set()  # whoever is still at work, after an interrupt, ends soon
         pool.shutdown(cancel_futures=True)
     return report
 
 
 _rehearsal: Rehearsal | None = None
+_tell: Callable[[int], None] | None = None
 
 
-def _start(trial: Trial, version: str) -> None:
+class _StoppedError(Exception):
+    """Nobody waits for the figures any more."""
+
+
+def _start(trial: Trial, version: str, told: Any, stop: Any) -> None:
     """Load the draft in a new process; a draft that is another one by now is not tried."""
-    global _rehearsal  # noqa: PLW0603  # one a process: loading a draft takes longer than many a piece
+    global _rehearsal, _tell  # noqa: PLW0603  # one a process, and nothing else runs in it
+
+    def tell(count: int) -> None:
+        if stop.is_set():
+            raise _StoppedError
+        told.put(count)
+
     # The terminal's interrupt reaches the parent, which ends this process.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with suppress(PolicyLoadError):
         rehearsal = trial.begin()
         _rehearsal = rehearsal if rehearsal.report.draft == version else None
+    _tell = tell
     # What was loaded stays, and what comes after it holds no cycles: looking for them took a third of the time.
     gc.freeze()
     gc.disable()
 
 
-def _look(piece: Span) -> Report | None:
+def _look(part: Span) -> Report | None:
     if _rehearsal is None:
         return None
     _rehearsal.report = Report(draft=_rehearsal.report.draft)
-    return _rehearsal.look_at_all(piece.decisions())
+    return _rehearsal.look_at_all(part.decisions(_tell))
 
 
 def _first_since(journal: Path, until: int, since: datetime) -> int:
@@ -257,10 +326,38 @@ def recorded_of(fields: Mapping[str, Any], seq: int) -> Recorded | None:
 
 def recorded_now(decision: Decision, seq: int) -> Recorded:
     """Read a decision that was just released, for a candidate that watches."""
-    fields = {name: value for name, value in decision.record().items() if name != "personal"}
-    found = recorded_of(fields, seq)
-    assert found is not None
-    return replace(found, asked=getattr(decision, "asked", None))
+    asked: Question | None = decision.asked
+    if asked is not None and decision.repeats not in {None, decision.id}:
+        asked = _with_path(asked, decision.request.path)
+    reason = decision.reasons[0]
+    step_up = decision.step_up
+    return Recorded(
+        id=decision.id,
+        seq=seq,
+        at=decision.at.isoformat(),
+        subject=decision.user.id if decision.user else "",
+        target=f"{decision.application or '-'}/{decision.resource or '-'}",
+        action=decision.action or "",
+        version=decision.policy_version,
+        outcome=Outcome(
+            decision.answer,
+            reason,
+            tuple(obligation.name for obligation in decision.obligations),
+            (step_up.acr.value, step_up.max_age_s) if step_up else None,
+            decision.permissions,
+            tuple(name for name, _ in decision.policies),
+        ),
+        asked=asked,
+        is_reached=bool(decision.policy_version) and reason in _AFTER_POLICY,
+    )
+
+
+def _with_path(asked: Question, path: str) -> Question:
+    context = asked.request.context
+    http = context.get("http")
+    if not isinstance(http, Mapping):
+        return asked
+    return replace(asked, request=replace(asked.request, context={**context, "http": {**http, "path": path}}))
 
 
 def _asked(fields: Mapping[str, Any]) -> Mapping[str, Any] | None:
@@ -268,7 +365,7 @@ def _asked(fields: Mapping[str, Any]) -> Mapping[str, Any] | None:
     asked = (fields.get("personal") or {}).get("asked")
     if not isinstance(asked, dict):
         return None
-    if not fields.get("repeats"):
+    if fields.get("repeats") in {None, fields["id"]}:
         return asked
     path = str(fields["path"])
     # A path that was cut is not what was asked; without it nothing is said rather than something wrong.

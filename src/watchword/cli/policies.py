@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from watchword.cli import policies_analyse, policies_explain, policies_publish, policies_test
+from watchword.cli import policies_analyse, policies_explain, policies_publish, policies_replay, policies_test
 from watchword.cli.force import ask_node
 from watchword.cli.shell import EXIT_FOUND_WRONG, printable, shell_of
 
@@ -17,6 +17,7 @@ app.command("test")(policies_test.run_tests)
 app.command("coverage")(policies_test.coverage)
 app.command("explain")(policies_explain.explain)
 app.command("analyse")(policies_analyse.analyse)
+app.command("replay")(policies_replay.replay)
 app.command("keygen")(policies_publish.keygen)
 app.command("publish")(policies_publish.publish)
 app.command("sign")(policies_publish.sign)

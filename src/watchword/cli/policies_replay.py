@@ -24,6 +24,7 @@ _SPAN = re.compile(r"([0-9]{1,5})([smhd])")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _MOST_ROWS = 12
 _PRIVATE = 0o600
+_TITLES = {"candidate": "the candidate", "report_only": "policies that only report"}
 
 
 def replay(  # noqa: PLR0913  # each is an option that somebody may want
@@ -54,7 +55,7 @@ def replay(  # noqa: PLR0913  # each is an option that somebody may want
     from watchword.policy.replay import page, unexpected  # noqa: PLC0415  # as above
 
     settings = shell.settings()
-    draft = directory or settings.policy_directory
+    draft = directory or settings.candidate_directory or settings.policy_directory
     if not draft.is_dir():
         raise NotFoundError(f"there is no directory `{draft}`", hint="name the directory of the draft")
     wanted = (
@@ -150,7 +151,8 @@ def _print(shell: Shell, report: Report) -> None:
         return
     print(
         f"{found['gains']:,} would gain, {found['loses']:,} would lose, "
-        f"{found['obligations']:,} get other obligations, {found['permissions']:,} other permissions, {found['step_up']:,} another second factor"
+        f"{found['obligations']:,} get other obligations, {found['permissions']:,} other permissions, "
+        f"{found['step_up']:,} another second factor"
     )
     for name, count in found["obligations_added"].items():
         print(f"  + {one_line(name)} {count:,} times")
@@ -204,16 +206,26 @@ def _show_live(shell: Shell) -> None:
     found = asyncio.run(ask_node(shell.settings().data, path="/candidate"))
     if found is None:
         raise NotFoundError("no node runs on this data directory", hint="start it with `watchword up`")
-    if not found.get("is_watched"):
-        raise NotFoundError("the node watches no candidate", hint="set `policy.candidate` to a directory and restart")
+    watched = {key: figures for key, figures in found.items() if figures}
+    if not watched:
+        raise NotFoundError(
+            "the node watches nothing",
+            hint='set `policy.candidate` to a directory and restart, or put @mode("report_only") on a policy',
+        )
     if shell.is_json:
-        shell.say("candidate", **found)
+        shell.say("watching", **found)
         return
-    if found["problem"]:
-        print(printable(f"the candidate cannot be used: {found['problem']}"))
-    report = found["report"]
+    for number, (key, figures) in enumerate(watched.items()):
+        print(("\n" if number else "") + _TITLES.get(key, key))
+        _print_watched(shell, figures)
+
+
+def _print_watched(shell: Shell, figures: dict[str, Any]) -> None:
+    if figures["problem"]:
+        print(printable(f"it cannot be used: {figures['problem']}"))
+    report = figures["report"]
     print(_first_line(report))
-    print(f"  {found['dropped']:,} not looked at, because too many waited; {found['failed']:,} failed")
+    print(f"  {figures['dropped']:,} not looked at, because too many waited; {figures['failed']:,} failed")
     for line in _remarks(report):
         print(line)
     for title, key in (("policy", "by_policy"), ("subject", "by_subject")):

@@ -23,6 +23,7 @@ from watchword.console.ports import (
     Verdict,
     Verification,
     Visitors,
+    WatchingPolicies,
     Weight,
 )
 from watchword.console.refusal import REFUSAL_HEADERS, render_refusal
@@ -52,6 +53,7 @@ __all__ = [
     "Verdict",
     "Verification",
     "Visitors",
+    "WatchingPolicies",
     "Weight",
     "create_console",
     "render_refusal",

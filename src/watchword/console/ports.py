@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from watchword.identity import Client, SessionFacts, UserFacts
 from watchword.kernel import Answer, DecisionId, DeviceId, Reason, RiskLevel, SessionId, UserId
+from watchword.policy.telling import Recollection
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,10 +120,36 @@ class PolicyFile:
 
 
 @dataclass(frozen=True, slots=True)
+class WatchingPolicies:
+    """Policies that watch and never decide, and what they would have changed since they were loaded.
+
+    Attributes:
+        compared: decisions that were put to them; `dropped` found too many waiting, `failed` could not be looked at.
+        others: same answer, with other obligations, permissions or another second factor.
+        by_policy: `(policy, gains, loses, others)`, the most affected first.
+        by_subject: the same for people, by identifier.
+        problem: why they cannot be tried; nothing while they can.
+    """
+
+    title: str
+    version: str
+    compared: int
+    gains: int
+    loses: int
+    others: int
+    dropped: int
+    failed: int
+    by_policy: tuple[tuple[str, int, int, int], ...] = ()
+    by_subject: tuple[tuple[str, int, int, int], ...] = ()
+    problem: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class PolicyOverview:
     """The policy set in force.
 
     Attributes:
+        watching: what is tried beside it.
         problem: why a newer set was not taken; nothing while all is well.
     """
 
@@ -130,6 +157,7 @@ class PolicyOverview:
     loaded_at: datetime | None
     files: tuple[PolicyFile, ...]
     problem: str | None = None
+    watching: tuple[WatchingPolicies, ...] = ()
 
 
 class PolicyStatus(Protocol):
@@ -137,6 +165,10 @@ class PolicyStatus(Protocol):
 
     def overview(self) -> PolicyOverview:
         """Return what is in force and what went wrong last."""
+        ...
+
+    def recollect(self, record: Mapping[str, Any]) -> Recollection | None:
+        """Ask again what a decision's record says was asked; blocking. Nothing where policies were not reached."""
         ...
 
 

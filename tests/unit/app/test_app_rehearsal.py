@@ -169,7 +169,7 @@ async def test_figures_do_not_depend_on_pieces_processes_or_memory(
     journal = await written(tmp_path / "journal", world, records)
     policies_in(tmp_path / "draft", DRAFTS[0])
     trial = Trial(tmp_path / "draft", known_obligations=KNOWN)
-    monkeypatch.setattr("watchword.app.rehearsal._PIECE", 10)
+    monkeypatch.setattr("watchword.app.rehearsal._TELL_EVERY", 10)
     span = span_of(journal)
     told: list[tuple[int, int]] = []
     alone = rehearse(trial, span, processes=1, tell=lambda done, total: told.append((done, total)))
@@ -182,6 +182,7 @@ async def test_figures_do_not_depend_on_pieces_processes_or_memory(
     assert alone.flips > 10
     assert alone.decisions == 120
     assert alone.as_json() == apart.as_json() == forgetful.as_json()
+    assert len(told) > 3
     assert told[-1][0] == told[-1][1]
     assert told == sorted(told)
 
@@ -228,24 +229,50 @@ async def test_what_was_not_written_down_is_counted_and_not_guessed(world: Decis
     assert (rehearsal.report.not_recorded, rehearsal.report.malformed, rehearsal.report.flips) == (1, 1, 0)
 
 
-async def test_a_repetition_is_asked_about_its_own_path(world: DecisionWorld, tmp_path: Path) -> None:
-    live = policies_in(tmp_path / "live", LIVE)
+async def test_a_repetition_is_asked_about_its_own_path_wherever_a_part_begins(
+    world: DecisionWorld, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     asking = Asking(world)
-    asking.use(live)
+    asking.use(policies_in(tmp_path / "live", LIVE))
     visit = await world.session(user := await world.person(), await world.device(user), host="notes.localhost")
     _, first = asking.decide(visit.request("/page"))
-    repeat = first | {"id": "dec_2", "repeats": first["id"], "path": "/secret"}
-    draft = policies_in(tmp_path / "draft", DRAFTS[5])
-    rehearsal = Rehearsal(draft)
-    for seq, fields in enumerate((first, repeat)):
-        found = recorded_of(fields, seq)
+    first["repeats"] = first["id"]
+    paths = ["/page", "/secret", "/other", "/secret/x", "/page"]
+    kept = ("type", "at", "answer", "reasons", "application", "resource", "action", "user", "policy_version")
+    repeats = [
+        {name: first[name] for name in kept}
+        | {"id": f"dec_{n}", "repeats": first["id"], "path": path, "personal": {"ip": HOME}}
+        for n, path in enumerate(paths)
+    ]
+    journal = await written(tmp_path / "journal", world, [first, *repeats], strangers=False)
+    policies_in(tmp_path / "draft", DRAFTS[5])
+    monkeypatch.setattr("watchword.app.rehearsal._TELL_EVERY", 1)
+    for parts in (1, 2, 6):
+        rehearsal = Trial(tmp_path / "draft").begin()
+        for part in span_of(journal).parts(parts):
+            rehearsal.look_at_all(part.decisions())
+        assert rehearsal.report.compared == 6
+        assert rehearsal.report.not_recorded == 0
+        assert sorted(example.id for example in rehearsal.report.total.examples) == ["dec_1", "dec_3"]
+    last = span_of(journal, limit=1)
+    assert [each.outcome.policies for each in last.decisions()] == [("members",)]
+
+
+def test_a_repetition_whose_path_was_cut_or_whose_first_is_lost_is_not_guessed() -> None:
+    record = {
+        "id": "dec_2",
+        "repeats": "dec_1",
+        "at": "2026-11-21T12:00:00+00:00",
+        "answer": "allow",
+        "reasons": ["policy_permits"],
+        "policy_version": "x",
+    }
+    asked = {"request": {"context": {"http": {"path": "/page"}}}}
+    for personal, path in (({"asked": asked}, "/" + "x" * 2047), ({}, "/page")):
+        found = recorded_of(record | {"personal": personal, "path": path}, 1)
         assert found is not None
-        rehearsal.look_at(found)
-    assert [example.id for example in rehearsal.report.total.examples] == ["dec_2"]
-    # A path that the journal cut is not what was asked.
-    cut = recorded_of(repeat | {"path": "/" + "x" * 2047}, 3)
-    assert cut is not None
-    assert cut.asked is None
+        assert found.is_reached
+        assert found.asked is None
 
 
 async def test_a_draft_that_is_saved_meanwhile_is_not_mixed_with_itself(

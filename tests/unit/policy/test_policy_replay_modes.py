@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from watchword.policy import DEFAULT_SCHEMA, Effect, EntityUid, PolicyLoadError, PolicyRequest, PolicySet
+from watchword.policy import DEFAULT_SCHEMA, Effect, Entity, EntityUid, PolicyLoadError, PolicyRequest, PolicySet
 from watchword.policy.load import load_bundle
 
 SCHEMA = """
@@ -22,7 +22,7 @@ def loaded(directory: Path, text: str) -> PolicySet:
 
 
 def asked(*, fresh: bool = False) -> PolicyRequest:
-    return PolicyRequest(ALICE, EntityUid("Action", "read"), FILE, {"fresh": fresh}, {})
+    return PolicyRequest(ALICE, EntityUid("Action", "read"), FILE, {"fresh": fresh}, {ALICE: Entity(ALICE)})
 
 
 def test_a_forbid_that_only_reports_never_decides_and_says_what_it_would_have_done(tmp_path: Path) -> None:

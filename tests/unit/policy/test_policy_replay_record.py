@@ -1,7 +1,8 @@
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import cedarpy
@@ -11,13 +12,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from policy_cases import Seeded, World, bundle_of, reparsed, schema, schema_text
 
+from watchword.kernel import Answer
 from watchword.policy import (
     Datetime,
     Decimal,
     Duration,
+    Effect,
     Entity,
     EntityUid,
     PolicyRequest,
+    PolicySet,
     Value,
     decimal,
     ip,
@@ -25,8 +29,9 @@ from watchword.policy import (
 )
 from watchword.policy.errors import MalformedValueError
 from watchword.policy.evaluator import Evaluator
+from watchword.policy.lazy import LazySet
 from watchword.policy.model import RecordKey, Truth
-from watchword.policy.replay import MalformedRecordError, Recorder, record_of, request_of
+from watchword.policy.replay import MalformedRecordError, Question, Recorder, outcome_of, record_of, request_of
 from watchword.policy.replay.record import RecordedEntities
 
 ALICE, BOB = EntityUid("User", "alice"), EntityUid("User", "bob")
@@ -217,6 +222,55 @@ def test_a_value_nested_beyond_reason_is_refused_both_ways() -> None:
         request_of(record | {"context": plain})
 
 
+class Relations(LazySet):
+    """A set that is found out when asked; the second member is found nowhere."""
+
+    def __init__(self) -> None:
+        self.found: dict[str, bool | None] = {}
+
+    @property
+    def asked(self) -> Mapping[str, bool | None]:
+        return self.found
+
+    def names(self) -> Iterable[str]:
+        raise AssertionError("nobody asked for all of them")
+
+    def holds(self, name: str) -> bool:
+        self.found[name] = name == "viewer"
+        return name == "viewer"
+
+
+RELATIONS = """
+entity User; entity File;
+action read appliesTo { principal: User, resource: File, context: { held: Set<String> } };
+"""
+
+
+def relating(directory: Path, *asked: str) -> PolicySet:
+    directory.mkdir()
+    (directory / "own.cedarschema").write_text(RELATIONS)
+    conditions = " || ".join(f'context.held.contains("{name}")' for name in asked)
+    (directory / "p.cedar").write_text(f"permit (principal, action, resource) when {{ {conditions} }};")
+    return PolicySet.load(directory, schema=None)
+
+
+def test_of_a_set_that_is_found_out_when_asked_the_answers_are_recorded(tmp_path: Path) -> None:
+    user, file = EntityUid("User", "u"), EntityUid("File", "f")
+    relations = Relations()
+    described = {user: Entity(user), file: Entity(file)}
+    asked = PolicyRequest(user, READ, file, {"held": relations}, described)
+    live = relating(tmp_path / "live", "editor", "viewer")
+    assert live.evaluate(asked).effect is Effect.PERMIT
+    record = orjson.loads(orjson.dumps(record_of(asked)))
+    assert record["context"]["held"] == ["asked", {"editor": False, "viewer": True}]
+    question = Question(request_of(record))
+    assert outcome_of(question, live).answer is Answer.ALLOW
+    # The same recorded set, asked for something that nobody asked for then: unknown, and only then.
+    assert outcome_of(question, relating(tmp_path / "other", "owner")).is_unknown
+    assert not outcome_of(question, relating(tmp_path / "editors", "editor")).is_unknown
+    assert outcome_of(question, relating(tmp_path / "viewers", "viewer", "owner")).answer is Answer.ALLOW
+
+
 HOSTILE: list[tuple[str, Any]] = [
     ("form", 2),
     ("form", True),
@@ -242,6 +296,9 @@ HOSTILE: list[tuple[str, Any]] = [
     ("context", {"a": ["decimal", True]}),
     ("context", {"a": ["datetime", 2**70]}),
     ("context", {"a": ["duration", 1, 2]}),
+    ("context", {"a": ["asked", ["viewer"]]}),
+    ("context", {"a": ["asked", {"viewer": 1}]}),
+    ("context", {"a": ["asked", {}, {}]}),
     ("entities", {}),
     ("entities", [1]),
     ("entities", [[]]),

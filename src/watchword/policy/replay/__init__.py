@@ -3,6 +3,7 @@
 Publishes `Recorder`, `Question`, `Rehearsal`, `Report`. Refuses to guess: what was not recorded is unknown.
 """
 
+from watchword.policy.replay.candidate import Candidate
 from watchword.policy.replay.errors import MalformedRecordError
 from watchword.policy.replay.gate import (
     EXPECTATIONS_FILE,
@@ -22,6 +23,7 @@ from watchword.policy.replay.report import Example, Group, Report, ranked
 
 __all__ = [
     "EXPECTATIONS_FILE",
+    "Candidate",
     "Change",
     "Example",
     "Expectation",

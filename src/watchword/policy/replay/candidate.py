@@ -65,6 +65,8 @@ class Candidate(Generic[T]):
 
     def observe(self, released: T) -> None:
         """Take note of something that was released; never waits and never raises."""
+        if self._policies() is None:
+            return
         # Prevents: a flood of requests filling the memory with what a candidate has not looked at.
         if len(self._waiting) >= self._most_waiting:
             self.dropped += 1
@@ -76,30 +78,35 @@ class Candidate(Generic[T]):
         """Look at what comes, for ever, in no more than a fifth of the time."""
         while True:
             await self._came.wait()
-            took = await self._work_aside() if self._is_slow else self.work(_SLICE_S)
+            began = perf_counter()
+            try:
+                await (self._work_aside() if self._is_slow else self._work_here())
+            except Exception:  # noqa: BLE001  # as in `_judged`
+                self.failed += 1
+            took = perf_counter() - began
             if not self._waiting:
                 self._came.clear()
             await asyncio.sleep(took * _REST)
 
-    def work(self, within_s: float) -> float:
-        """Look at what waits, until it is done or the time is up; return the seconds it took."""
+    def work(self, within_s: float) -> None:
+        """Look at what waits, until it is done or the time is up."""
         began = perf_counter()
         rehearsal = self._current()
         while self._waiting:
             self._count(rehearsal, self._judged(rehearsal, self._waiting.popleft()))
             if perf_counter() - began >= within_s:
                 break
-        return perf_counter() - began
 
-    async def _work_aside(self) -> float:
+    async def _work_here(self) -> None:
+        self.work(_SLICE_S)
+
+    async def _work_aside(self) -> None:
         """Judge in a thread, for policies that wait for another process; count here, where the figures are read."""
-        began = perf_counter()
         rehearsal = self._current()
         some = [self._waiting.popleft() for _ in range(min(len(self._waiting), _BATCH))]
         judged = await asyncio.to_thread(lambda: [self._judged(rehearsal, each) for each in some])
         for each in judged:
             self._count(rehearsal, each)
-        return perf_counter() - began
 
     @property
     def report(self) -> Report | None:

@@ -9,7 +9,8 @@ from typing import Any, Final
 
 from watchword.kernel import Answer, Obligation, Reason, to_wire
 from watchword.policy.engine import PolicySet
-from watchword.policy.model import Effect, PolicyAnswer
+from watchword.policy.lazy import AskedSet
+from watchword.policy.model import Effect, PolicyAnswer, PolicyRequest
 from watchword.policy.replay.question import Question
 from watchword.policy.replay.record import RecordedEntities
 from watchword.policy.verdict import IsKnown, Verdict, verdict_of
@@ -82,9 +83,7 @@ def outcome_of(question: Question, policies: PolicySet, is_known: IsKnown | None
     Args:
         is_known: as for `verdict_of`.
     """
-    entities = question.request.entities
-    if isinstance(entities, RecordedEntities):
-        entities.missed = False
+    unsure = _Unsure(question.request)
     verdict, answer = _ask(question, policies, is_known)
     outcome = Outcome(
         verdict.answer,
@@ -100,9 +99,26 @@ def outcome_of(question: Question, policies: PolicySet, is_known: IsKnown | None
         outcome = replace(outcome, answer=Answer.STEP_UP, reason=then.reason, step_up=(then.acr.value, then.max_age_s))
     if outcome.answer is Answer.ALLOW and question.grants:
         outcome = replace(outcome, permissions=_granted(question, policies))
-    if isinstance(entities, RecordedEntities) and entities.missed:
-        return replace(outcome, is_unknown=True)
-    return outcome
+    return replace(outcome, is_unknown=True) if unsure.is_missed else outcome
+
+
+class _Unsure:
+    """Whatever of a request knows only what was recorded; it notes what it is asked for beyond that."""
+
+    __slots__ = ("_entities", "_sets")
+
+    def __init__(self, request: PolicyRequest) -> None:
+        entities = request.entities
+        self._entities = entities if isinstance(entities, RecordedEntities) else None
+        self._sets = [value for value in request.context.values() if isinstance(value, AskedSet)]
+        if self._entities is not None:
+            self._entities.missed = False
+        for each in self._sets:
+            each.missed.clear()
+
+    @property
+    def is_missed(self) -> bool:
+        return (self._entities is not None and self._entities.missed) or any(each.missed for each in self._sets)
 
 
 def changes(was: Outcome, now: Outcome) -> tuple[Change, ...]:

@@ -1,6 +1,7 @@
 """Write down a request so that it can be asked again exactly, and read it back.
 
-A record holds the request's names, its whole context, and every entity that can be reached from them: the principal,
+A record holds the request's names, its whole context (of sets that are found out when asked, what was asked), and every
+entity that can be reached from them: the principal,
 the resource, what the context names, and whatever those name as parents, attributes or tags. An entity that was named
 and not described stands without a description, so that "was not there" and "was not recorded" stay apart.
 
@@ -14,6 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from watchword.policy.extension import Datetime, Decimal, Duration, Ip
+from watchword.policy.lazy import LazySet
 from watchword.policy.model import Entity, EntityUid, PolicyRequest, RecordKey, Value
 from watchword.policy.replay.errors import MalformedRecordError
 from watchword.policy.replay.values import read_record, read_uid, written
@@ -237,7 +239,10 @@ def _names_entities(values: Iterable[Value]) -> bool:
         if kind is dict:
             if _names_entities(value.values()):  # type: ignore[union-attr]  # a dictionary, as was just seen
                 return True
-        elif kind is not frozenset or any(element.__class__ is not str for element in value):  # type: ignore[union-attr]
+        elif kind is frozenset:
+            if any(element.__class__ is not str for element in value):  # type: ignore[union-attr]  # as above
+                return True
+        elif not isinstance(value, LazySet):
             return True
     return False
 

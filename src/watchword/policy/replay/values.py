@@ -6,13 +6,14 @@ element names its kind, so that no record of anybody's can be taken for one of o
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any, Final, TypeAlias
 
 from watchword.policy.errors import MalformedValueError
 from watchword.policy.extension import LONG_MAX, LONG_MIN, Datetime, Decimal, Duration, Ip
 from watchword.policy.extension import ip as parse_ip
+from watchword.policy.lazy import AskedSet, LazySet
 from watchword.policy.model import EntityUid, RecordKey, Truth, Value, set_of
 from watchword.policy.replay.errors import MalformedRecordError
 
@@ -28,7 +29,6 @@ _NUMBERED: Final[Mapping[str, type[Decimal | Datetime | Duration]]] = {
     "datetime": Datetime,
     "duration": Duration,
 }
-_NUMBER_KINDS: Final = {made: kind for kind, made in _NUMBERED.items()}
 
 
 def written(value: Any) -> Any:
@@ -55,27 +55,21 @@ def _written(value: Any, depth: int) -> Any:
         return {
             name: inner if inner.__class__ in _PLAIN else _written(inner, depth - 1) for name, inner in value.items()
         }
-    if kind is frozenset:
-        return _written_set(value)
-    return _written_rarely(value, depth)
+    write = _WRITERS.get(kind)
+    return write(value) if write is not None else _written_rarely(value, depth)
 
 
 def _written_rarely(value: Any, depth: int) -> Any:
-    kind = _NUMBER_KINDS.get(value.__class__)
-    if kind is not None:
-        return [kind, value.ms if kind != "decimal" else value.value]
-    if isinstance(value, Ip):
-        return _written_ip(value)
-    if isinstance(value, EntityUid):
-        return ["entity", value.type, value.id]
-    if isinstance(value, Truth):
-        return value.value
+    kind = value.__class__
+    if isinstance(value, LazySet):
+        # What was asked by then; nobody asks for more only to write it down.
+        return ["asked", dict(value.asked)]
     if isinstance(value, RecordKey | Mapping):
         items = value.items if isinstance(value, RecordKey) else value.items()
         return {name: _written(inner, depth - 1) for name, inner in items}
     if isinstance(value, str | int):  # identifiers and the like
         return value
-    raise MalformedRecordError(f"a value of the class `{value.__class__.__name__}` cannot be recorded")
+    raise MalformedRecordError(f"a value of the class `{kind.__name__}` cannot be recorded")
 
 
 # Both are asked for the same few values again and again: methods of authentication, addresses of offices.
@@ -93,6 +87,17 @@ def _written_ip(value: Ip) -> list[Any]:
         # Written out by hand: newer versions of Python write some of these with a tail of IPv4, which Cedar refuses.
         address = ":".join(f"{value.address >> shift & 0xFFFF:x}" for shift in _GROUPS)
     return ["ip", f"{address}/{value.prefix}"]
+
+
+_WRITERS: Final[Mapping[type, Callable[[Any], Any]]] = {
+    frozenset: _written_set,
+    Ip: _written_ip,
+    EntityUid: lambda value: ["entity", value.type, value.id],
+    Truth: lambda value: value.value,
+    Decimal: lambda value: ["decimal", value.value],
+    Datetime: lambda value: ["datetime", value.ms],
+    Duration: lambda value: ["duration", value.ms],
+}
 
 
 def read_value(found: Any, place: str, *, depth: int = _DEEPEST) -> Value:
@@ -162,10 +167,19 @@ def _read_kind(found: list[Any], place: str, depth: int) -> Value:
             return parse_ip(rest[0])
         except MalformedValueError:
             raise MalformedRecordError(f"`{place}` is no address") from None
+    if kind == "asked" and len(rest) == 1 and isinstance(rest[0], dict):
+        return _read_asked(rest[0], place)
     made = _NUMBERED.get(kind)
     if made is not None and len(rest) == 1 and isinstance(rest[0], int) and not isinstance(rest[0], bool):
         return made(_long(rest[0], place))
     raise MalformedRecordError(f"`{place}` is a value of no known kind")
+
+
+def _read_asked(found: dict[Any, Any], place: str) -> AskedSet:
+    for name, answer in found.items():
+        if not isinstance(name, str) or not (answer is None or isinstance(answer, bool)):
+            raise MalformedRecordError(f"`{place}` says of a member neither yes nor no")
+    return AskedSet(found)
 
 
 def _long(value: int, place: str) -> int:
