@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import Any
 from urllib.parse import urlencode, urljoin, urlsplit
 
@@ -34,6 +35,8 @@ from watchword.devices import DeviceReader, Devices
 from watchword.identity import Client, Identity, IdentitySettings, SessionFacts, UserFacts
 from watchword.kernel import Answer, Clock, DecisionId, DeviceId, Event, Reason, RiskLevel
 from watchword.keys import MasterKey, Sealer
+from watchword.policy import DEFAULT_DIRECTORY, PolicySet
+from watchword.policy.telling import Recollection, recollect
 from watchword.storage import Database, OutboxRelay
 
 NOTES_HOST = "notes.localhost"
@@ -141,6 +144,13 @@ class Policies:
 
     def overview(self) -> PolicyOverview:
         return PolicyOverview("sha256:5e0c7a1f", self._loaded_at, self.files, self.problem)
+
+    def recollect(self, record: Mapping[str, Any]) -> Recollection | None:
+        return recollect(self.shipped, record)
+
+    @cached_property
+    def shipped(self) -> PolicySet:
+        return PolicySet.load(DEFAULT_DIRECTORY / "policies")
 
 
 class Audit:

@@ -13,6 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from watchword.console import words
 from watchword.console.assets import Assets
 from watchword.kernel import Entropy
+from watchword.policy.telling import conditions_of
 from watchword.trust import attributions
 
 _NONCE_BYTES = 18
@@ -84,6 +85,7 @@ class Pages:
             indicator_words=words.indicator_words,
             sentence=words.sentence,
             anchor=anchor,
+            conditions=conditions_of,
         )
 
     def nonce(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,10 +19,12 @@ from watchword.console.routes.endpoint import endpoint, member
 from watchword.console.routes.visit import Visit
 from watchword.console.rows import Card, decision_rows, person_of, ring_of_decision, ring_of_session
 from watchword.console.words import browser, zone
-from watchword.kernel import Answer, DecisionId, NotFoundError
+from watchword.kernel import Answer, DecisionId, NotFoundError, Reason
 from watchword.kernel.ids import MalformedIdError
+from watchword.policy.telling import ASK_SOMEBODY, Recollection, for_the_refused
 
 _LATEST = 6
+_BY_POLICY = {Reason.POLICY_FORBIDS, Reason.POLICY_SILENT, Reason.POLICY_ASKS_STEP_UP}
 _SEARCHED = 300
 _WORDS = {Answer.ALLOW: "open to you", Answer.STEP_UP: "asks for a fresh proof", Answer.APPROVAL: "needs approval"}
 _HEADLINES = {
@@ -88,11 +91,25 @@ async def show_decision(visit: Visit) -> Response:
     # Prevents: reading other people's decisions. What is not one's own does not exist, in the same words.
     if view is None or not (is_detailed or view.user_id == visit.visitor.user.id):
         raise NotFoundError("no such decision")
+    assert record is not None
+    # In a thread: asking again with every clause watched takes milliseconds, during which others want decisions.
+    recalled = await asyncio.to_thread(services.policies.recollect, record)
     return visit.show(
         "decision.html",
         Page(section="admin" if is_detailed else "home"),
         **_explained(visit, view, is_detailed=is_detailed),
+        recalled=recalled if is_detailed else None,
+        remedies=_remedies(view, recalled),
     )
+
+
+def _remedies(view: DecisionView, recalled: Recollection | None) -> list[str]:
+    """Say what would help: what the reasons say, and what the policies were seen to ask of the person alone."""
+    told = list(view.remedies)
+    # Prevents: a hint from policies that did not decide this, or for a denial that policies did not make.
+    if recalled and not recalled.reservation and view.reasons and view.reasons[0] in _BY_POLICY:
+        told += [words for words in for_the_refused(recalled.said) if words != ASK_SOMEBODY]
+    return list(dict.fromkeys(told))
 
 
 def _explained(visit: Visit, view: DecisionView, *, is_detailed: bool) -> dict[str, Any]:
