@@ -26,6 +26,7 @@ from watchword.policy.bundles import (
     is_bundle_name,
     protocol_of,
 )
+from watchword.policy.rego import OpaSettings
 from watchword.trust import TrustSettings
 
 CONFIG_VARIABLE = "WATCHWORD_CONFIG"
@@ -190,6 +191,7 @@ SLICES: Mapping[str, type] = MappingProxyType(
         "decision": DecisionSettings,
         "trust": TrustSettings,
         "policy": PolicySettings,
+        "opa": OpaSettings,
         "forward_auth": ForwardAuthSettings,
         "authzen": AuthzenSettings,
     }
@@ -207,6 +209,7 @@ class Settings:
     decision: DecisionSettings
     trust: TrustSettings
     policy: PolicySettings
+    opa: OpaSettings
     forward_auth: ForwardAuthSettings
     authzen: AuthzenSettings
     applications: tuple[Application, ...]

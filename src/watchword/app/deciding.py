@@ -17,6 +17,8 @@ from watchword.console import Services as ConsoleServices
 from watchword.decision import Application, Decision, DecisionPoint, FactBase, Procedure, Sources
 from watchword.enforcement.streams import Streams
 from watchword.kernel import DecisionId, UserId
+from watchword.policy import PolicySet
+from watchword.policy.rego import RemoteOpa
 from watchword.settings import NODE_KEY
 from watchword.storage import OutboxRelay
 from watchword.trust import ContextSource, NetworkLists, TrustState, profiles
@@ -47,11 +49,12 @@ class Deciding:
         self._networks = NetworkLists(services.database)
         self._trust = TrustState(services.database, clock, self._places, timezone_of=self._zone_of)
         self.policies = policy_source(services)
+        self._opa = RemoteOpa(settings.opa, clock=clock.monotonic) if settings.opa.url else None
         self._procedure = Procedure(
             Sources(
                 applications=applications,
                 facts=self._facts,
-                policies=lambda: self.policies.current,
+                policies=self._in_force,
                 trust=self._trust,
                 places=self._places,
                 networks=self._networks,
@@ -62,9 +65,9 @@ class Deciding:
             clock,
             services.entropy,
         )
-        self.point = DecisionPoint(self._procedure, journal)
+        self.point = DecisionPoint(self._procedure, journal, remote=self._opa)
         self._authzen: AuthzenPart | None = None
-        self.streams = Streams(self.point.evaluate, self._note_cut)
+        self.streams = Streams(self.point.evaluate, self._note_cut, ask=self.point.ask if self._opa else None)
 
     async def open(self) -> None:
         """Journal what an earlier run left, load the facts, follow the events.
@@ -98,9 +101,7 @@ class Deciding:
 
     def authzen(self) -> AuthzenPart:
         """Make the API for enforcement points that are not ours; it follows the same facts."""
-        made = AuthzenPart(
-            self._services, self._applications, self._facts, lambda: self.policies.current, self._journal
-        )
+        made = AuthzenPart(self._services, self._applications, self._facts, self._in_force, self._journal)
         self.subscribe(made.observe)
         self._authzen = made
         return made
@@ -112,6 +113,8 @@ class Deciding:
     async def close(self) -> None:
         """Stop watching policies and write behind what was learned."""
         await self.policies.stop()
+        if self._opa is not None:
+            self._opa.close()
         await self._trust.flush()
 
     def console_services(self) -> ConsoleServices:
@@ -155,6 +158,11 @@ class Deciding:
             "decisions": {f"{answer.value}/{reason.code}": n for (answer, reason), n in self.point.counts.items()},
             **self._facts.counts(),
         }
+
+    def _in_force(self) -> PolicySet:
+        """Return the policies to ask now; with a policy server that has to agree, if there is one."""
+        current = self.policies.current
+        return current if self._opa is None else current.joined_with(self._opa)
 
     async def _parts(self) -> Mapping[str, bool]:
         return {

@@ -11,13 +11,12 @@ from watchword.decision.case import Case
 from watchword.decision.model import Application, StepUp
 from watchword.decision.vocabulary import ACTIONS, Vocabulary, permission_uid, resource_uid
 from watchword.kernel import Acr, Answer, Obligation, Reason, merge, wire_bytes
-from watchword.policy import Effect, PolicyAnswer, PolicyRequest, PolicySet, Value
+from watchword.policy import Effect, PolicyAnswer, PolicyRequest, PolicySet, Value, reason_of_failure
 from watchword.policy.replay import Grant, Question, Then
 
 _SPAN: Final = re.compile(r"(\d{1,5})([smh])")
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3600}
 _STEP_UP_ACR: Final = {"mfa": Acr.MULTI_FACTOR, "phishing_resistant": Acr.PHISHING_RESISTANT}
-_POLICY_FAILURES: Final = {"policy_missing": Reason.POLICY_MISSING, "schema_misfit": Reason.SCHEMA_MISFIT}
 
 
 class PolicyGate:
@@ -78,7 +77,7 @@ class PolicyGate:
             return self._forbidden(case, answer)
         if effect is Effect.SILENT:
             return case.settle(Answer.DENY, Reason.POLICY_SILENT)
-        return case.settle(Answer.DENY, _POLICY_FAILURES.get(answer.code, Reason.POLICY_ERROR))
+        return case.settle(Answer.DENY, reason_of_failure(answer))
 
     def _forbidden(self, case: Case, answer: PolicyAnswer) -> None:
         """A forbid wins; only if every one of them says what would satisfy it is the answer softer than deny."""

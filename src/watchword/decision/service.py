@@ -26,6 +26,14 @@ class Journal(Protocol):
         ...
 
 
+class Remote(Protocol):
+    """A policy server elsewhere, which a decision may have to ask although it never waits."""
+
+    async def settle(self, decide: Callable[[], Decision]) -> Decision:
+        """Run a decision as often as it finds something new to ask, asking in between; return the last."""
+        ...
+
+
 class DecisionPoint:
     """Decide, journal, release, in this order.
 
@@ -34,8 +42,9 @@ class DecisionPoint:
         counts: decisions since the start, by answer and first reason.
     """
 
-    def __init__(self, procedure: Procedure, journal: Journal) -> None:
+    def __init__(self, procedure: Procedure, journal: Journal, *, remote: Remote | None = None) -> None:
         self._procedure = procedure
+        self._remote = remote
         self._journal = journal
         self._observers: list[Callable[[Decision], None]] = []
         self.recent: deque[Decision] = deque(maxlen=_RECENT)
@@ -49,12 +58,19 @@ class DecisionPoint:
         """Decide without releasing, for open streams that are asked about again; the answer carries no permit."""
         return self._procedure.decide(request, is_question=True)
 
+    async def ask(self, request: AccessRequest) -> Decision:
+        """Decide without releasing, as `evaluate` does, and ask whoever elsewhere must agree."""
+        return await self._settled(lambda: self.evaluate(request))
+
+    async def _settled(self, decide: Callable[[], Decision]) -> Decision:
+        return decide() if self._remote is None else await self._remote.settle(decide)
+
     async def authorize(self, request: AccessRequest) -> Decision:
         """Decide and release.
 
         # INVARIANT: an answer leaves only after its record is durable; if that fails, the answer is deny.
         """
-        decision = self._procedure.decide(request)
+        decision = await self._settled(lambda: self._procedure.decide(request))
         try:
             await self._journal.append_encoded(decision.encoded())
         except Exception:  # noqa: BLE001  # whatever keeps the record from the disk keeps the answer from the door

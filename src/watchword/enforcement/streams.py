@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, Protocol
@@ -49,6 +49,7 @@ class Streams:
 
     Args:
         decide: the decision procedure without the journal and without a permit.
+        ask: the same for reviews, where an answer may be waited for; by default `decide`.
         on_cut: told of each stream that was cut and the decision that cut it; what it raises is its own affair.
     """
 
@@ -56,9 +57,12 @@ class Streams:
         self,
         decide: Callable[[AccessRequest], Decision],
         on_cut: Callable[[DecisionId, Decision], None],
+        *,
+        ask: Callable[[AccessRequest], Awaitable[Decision]] | None = None,
     ) -> None:
         self._guard: StreamGuard | None = None
         self._decide = decide
+        self._ask = ask
         self._on_cut = on_cut
         self._admitted: dict[DecisionId, Admission] = {}
         self._evict_above = _REMEMBERED
@@ -89,7 +93,7 @@ class Streams:
         for decision_id in self._open():
             admission = self._admitted.get(decision_id)
             if admission is None or not admission.names.isdisjoint(subjects):
-                self._review(decision_id)
+                await self._review(decision_id)
 
     def review_all(self) -> None:
         """Ask about every open stream, from now on; `run` does it."""
@@ -107,20 +111,23 @@ class Streams:
     async def review(self) -> None:
         """Ask about every open stream; new requests are decided in between."""
         for n, decision_id in enumerate(self._open(), start=1):
-            self._review(decision_id)
+            await self._review(decision_id)
             if n % _AT_ONCE == 0:
                 await asyncio.sleep(0)
 
-    def _review(self, decision_id: DecisionId) -> None:
+    async def _review(self, decision_id: DecisionId) -> None:
         """Cut one stream unless its request would be let in now; one that nobody remembers is cut."""
         admission = self._admitted.get(decision_id)
-        decision = self._decide(admission.request) if admission is not None else None
+        decision = await self._asked(admission.request) if admission is not None else None
         if decision is not None and decision.answer is Answer.ALLOW:
             return
         if self._guard is not None and self._guard.cut_decision(decision_id) and decision is not None:
             # Prevents: one cut that cannot be told saving all streams after it.
             with suppress(Exception):
                 self._on_cut(decision_id, decision)
+
+    async def _asked(self, request: AccessRequest) -> Decision:
+        return self._decide(request) if self._ask is None else await self._ask(request)
 
     def _evict(self) -> None:
         """Forget the older half of those that have no open stream."""

@@ -62,8 +62,13 @@ def verdict_of(answer: PolicyAnswer, book: ObligationBook, is_known: IsKnown | N
         return _forbidden(answer.determining)
     if answer.effect is Effect.SILENT:
         return _SILENT
+    return Verdict(Answer.DENY, reason_of_failure(answer))
+
+
+def reason_of_failure(answer: PolicyAnswer) -> Reason:
+    """Return the reason for a denial by an answer whose effect is an error."""
     other = Reason.REGO_FAILED if answer.code.startswith(_REGO) else Reason.POLICY_ERROR
-    return Verdict(Answer.DENY, _FAILURES.get(answer.code, other))
+    return _FAILURES.get(answer.code, other)
 
 
 def _permitted(determining: Sequence[PolicyRef], book: ObligationBook, is_known: IsKnown | None) -> Verdict:

@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from watchword.policy.extension import Datetime, Decimal, Duration, Ip
+from watchword.policy.lazy import LazySet
 from watchword.policy.model import Entity, EntityUid, PolicyRequest, RecordKey, Truth
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -23,9 +24,9 @@ def document_of(request: PolicyRequest) -> dict[str, Any]:
 
     The whole context stands at the top by its own names (`input.risk.score`), beside what policies written for OPA
     look for: `user`, `action`, `resource` as plain words, `request`, `application`. Cedar's own names of the three are
-    below `input.cedar`.
+    below `input.cedar`. Relations (`context.rel`) are not among it: they are asked about one by one, never listed.
     """
-    context = {name: plain(value) for name, value in request.context.items()}
+    context = {name: plain(value) for name, value in request.context.items() if not isinstance(value, LazySet)}
     user = _entity(request.principal, request.entities)
     part = _entity(request.resource, request.entities)
     http, risk, network = (_record(context, name) for name in ("http", "risk", "network"))
@@ -48,7 +49,7 @@ def document_of(request: PolicyRequest) -> dict[str, Any]:
     }
 
 
-def plain(value: Any) -> Any:  # noqa: PLR0911 (one line for each kind of value)
+def plain(value: Any) -> Any:  # noqa: C901, PLR0911 (one line for each kind of value)
     """Say a value of Cedar in JSON: sets as sorted arrays, addresses and decimals as text, spans in milliseconds."""
     match value:
         case Truth():
@@ -65,12 +66,19 @@ def plain(value: Any) -> Any:  # noqa: PLR0911 (one line for each kind of value)
             return _rfc3339(ms)
         case Duration(ms):
             return ms
-        case Ip() | Decimal():
+        case Ip():
+            return _address(str(value))
+        case Decimal():
             return str(value)
         case bool() | int() | str():
             return value
         case _:
             raise TypeError("a value of no known kind")
+
+
+def _address(text: str) -> str:
+    """Return a single address without its prefix length, as policies for OPA write it; a network keeps it."""
+    return text.removesuffix("/128" if ":" in text else "/32")
 
 
 def _rfc3339(ms: int) -> str:

@@ -1,9 +1,9 @@
 """Record what the real Open Policy Agent answers: `python record.py PATH-OF-OPA`.
 
-It puts the policies and inputs of `answers.json` beside this file to OPA, and writes down there what OPA says; the tests
-read only that and need no `opa`. To add a case, add it with its `modules` and the `input` of each question, and record. Every question is asked twice:
-as OPA does by itself, where a builtin that fails leaves its expression undefined, and with `--strict-builtin-errors`,
-which says whether one failed.
+It puts the policies and inputs of `answers.json` to OPA and writes down there what OPA says; the tests read only that
+and need no `opa`. To add a case, write its `modules` and the `input` of each question there, and record again.
+Every question is asked twice: as OPA does by itself, where a builtin that fails leaves its expression undefined, and
+with `--strict-builtin-errors`, which says whether one failed.
 """
 
 from __future__ import annotations
