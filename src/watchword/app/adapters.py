@@ -24,7 +24,6 @@ from watchword.identity import Client, SessionFacts, UserFacts
 from watchword.kernel import Answer, Clock, DecisionId, DeviceId, NotFoundError, Reason, RiskLevel
 from watchword.keys import KeyRing
 from watchword.policy.telling import Recollection, recollect
-from watchword.policy.telling import Recollection, recollect
 from watchword.trust import ContextSource
 
 _SLOW_READER = 100
@@ -173,10 +172,6 @@ class PolicyAdapter:
     def _watching(self) -> tuple[ports.WatchingPolicies, ...]:
         figures = self._candidates.figures() if self._candidates is not None else {}
         return tuple(_watching(title, figures[key]) for key, title in _WATCHING if figures.get(key))
-
-    def recollect(self, record: Mapping[str, Any]) -> Recollection | None:
-        """Ask the policies in force what a decision's record says was asked."""
-        return recollect(self._source.current, record)
 
     def recollect(self, record: Mapping[str, Any]) -> Recollection | None:
         """Ask the policies in force what a decision's record says was asked."""

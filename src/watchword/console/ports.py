@@ -11,7 +11,6 @@ from typing import Any, Protocol
 from watchword.identity import Client, SessionFacts, UserFacts
 from watchword.kernel import Answer, DecisionId, DeviceId, Reason, RiskLevel, SessionId, UserId
 from watchword.policy.telling import Recollection
-from watchword.policy.telling import Recollection
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,10 +165,6 @@ class PolicyStatus(Protocol):
 
     def overview(self) -> PolicyOverview:
         """Return what is in force and what went wrong last."""
-        ...
-
-    def recollect(self, record: Mapping[str, Any]) -> Recollection | None:
-        """Ask again what a decision's record says was asked; blocking. Nothing where policies were not reached."""
         ...
 
     def recollect(self, record: Mapping[str, Any]) -> Recollection | None:
