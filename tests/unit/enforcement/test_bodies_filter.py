@@ -81,6 +81,30 @@ def test_each_rule_makes_of_a_value_what_it_says() -> None:
     }  # fmt: skip
 
 
+@pytest.mark.parametrize("keep", range(5))
+def test_a_mask_keeps_nothing_of_short_text(keep: int) -> None:
+    assert reduced(fields(a=Mask(keep)), {"a": "1234567"}) == {"a": "***"}
+
+
+@pytest.mark.parametrize(
+    ("rule", "value", "shown"),
+    [
+        (Generalise("prefix", (3,)), "94", "94*"),
+        (Generalise("prefix", (0,)), "94", "*"),
+        (Generalise("network", (24, 48)), "::ffff:192.0.2.77", "192.0.2.0/24"),
+        (Generalise("network", (24, 48)), "fe80::1%eth0", "fe80::/48"),
+        (Generalise("network", (24, 48)), "192.0.2.77/32", None),
+        (Generalise("range", (10,)), "47", None),
+        (Generalise("year"), 1985, None),
+        (Generalise("year"), {"y": 1985}, None),
+    ],
+)
+def test_what_a_rule_does_not_fit_is_hidden_and_one_value_has_one_form(
+    rule: FieldRule, value: Any, shown: str | None
+) -> None:
+    assert reduced(fields(a=rule), {"a": value}) == {"a": shown}
+
+
 def test_hashes_and_tokens_are_keyed_and_bound_to_their_context() -> None:
     def of(rule: FieldRule, keys: ValueKeys = KEYS, value: Any = "ada@example.com") -> str:
         body = BodyFilter(fields(a=rule), keys).apply(json.dumps({"a": value}).encode())
@@ -326,6 +350,13 @@ def test_json_by_any_of_its_names_is_reduced(kind: bytes) -> None:
 def test_an_answer_that_cannot_be_reduced_is_known_by_its_head(status: int, headers: list[tuple[bytes, bytes]]) -> None:
     with pytest.raises(BodyRefusedError):
         judge(status, headers, is_bodiless=False)
+
+
+@pytest.mark.parametrize("status", [101, 206, 304])
+def test_a_part_or_an_answer_of_somebody_elses_is_refused_without_a_body_too(status: int) -> None:
+    with pytest.raises(BodyRefusedError):
+        judge(status, [], is_bodiless=True)
+    assert judge(200, [(b"etag", b"x")], is_bodiless=True) is Verdict.HAS_NO_BODY
 
 
 def test_headers_that_tell_of_the_whole_are_gone() -> None:

@@ -30,7 +30,6 @@ seen: list[dict[str, str]] = []
 
 async def customers(request: Request) -> Response:
     seen.append(dict(request.headers))
-    assert not request.scope.get("extensions")
     return JSONResponse(CUSTOMERS, headers={"etag": '"x"', "x-app": "yes"})
 
 
@@ -228,6 +227,33 @@ async def test_an_application_that_fails_after_half_an_answer_has_shown_nothing(
 
     with pytest.raises(RuntimeError, match="half way"):
         await ask("/", app=app)
+
+
+async def test_ways_around_the_body_are_not_offered(maker: Maker, clock: FrozenClock, tmp_path: Path) -> None:
+    offered: list[Any] = []
+
+    async def app(scope: Any, _receive: Any, send: Any) -> None:
+        offered.append(scope["extensions"])
+        await send(START)
+        await send(BODY)
+
+    keys = maker.publish(tmp_path / "jwks.json")
+    wrapped = WatchwordMiddleware(app, audience=AUDIENCE, issuer=ISSUER, jwks=keys, clock=clock)
+    token = maker.token(obligations=obligations_claim([HIDE], is_edge=False))
+    headers = [(b"x-watchword-assertion", token.encode())]
+    extensions = {"http.response.pathsend": {}, "http.response.trailers": {}}
+    scope = {"type": "http", "method": "GET", "path": "/", "headers": headers, "extensions": extensions}
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    async def receive() -> Any:
+        return {"type": "http.request"}
+
+    await wrapped(scope, receive, send)
+    assert offered == [{}]
+    assert json.loads(sent[1]["body"]) == {"customers": [{"id": 1}]}
 
 
 async def test_a_websocket_is_refused_before_the_application_sees_it(
