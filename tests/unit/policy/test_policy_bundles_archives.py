@@ -116,6 +116,13 @@ def test_a_member_that_claims_more_than_there_is_is_refused_tar_bomb() -> None:
         read_tar(bytes(data))
 
 
+def test_a_header_whose_checksum_is_wrong_is_refused() -> None:
+    data = bytearray(tar_of((member("index.json"), b"x")))
+    data[0:1] = b"j"
+    with pytest.raises(BundleMalformedError, match="not a plain tar"):
+        read_tar(bytes(data))
+
+
 def test_a_size_in_another_notation_is_refused() -> None:
     for field in (b"\x80\0\0\0\0\0\0\0\0\0\0\x01", b"-0000000001\0", b"0x000000001\0", b"           \0"):
         data = bytearray(tar_of((member("index.json"), b"x")))

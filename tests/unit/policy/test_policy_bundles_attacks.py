@@ -193,6 +193,16 @@ def test_a_manifest_that_names_a_file_twice_is_refused() -> None:
         verified(with_document(bundle(), twice))
 
 
+def test_a_manifest_whose_files_are_out_of_order_is_refused() -> None:
+    def turned(document: dict[str, object]) -> None:
+        files = document["files"]
+        assert isinstance(files, list)
+        document["files"] = files[::-1]
+
+    with pytest.raises(BundleMalformedError, match="in order"):
+        verified(with_document(bundle(files={**FILES, "20-others.cedar": OTHER}), turned))
+
+
 def test_a_manifest_that_leaves_a_file_out_is_refused() -> None:
     parcel = bundle()
     with pytest.raises(BundleFilesError, match=r"20-others.cedar"):
@@ -369,6 +379,13 @@ def test_an_envelope_is_read_as_it_was_written() -> None:
 def test_an_envelope_that_is_none_is_refused(data: bytes) -> None:
     with pytest.raises(BundleMalformedError):
         Envelope.from_bytes(data)
+
+
+def test_an_envelope_that_names_a_key_twice_is_refused() -> None:
+    data = bundle().envelope.to_bytes()
+    twice = data.replace(b'{"payload":', b'{"payload":"","payload":', 1)
+    with pytest.raises(BundleMalformedError, match="twice"):
+        Envelope.from_bytes(twice)
 
 
 def test_a_thousand_signatures_are_refused_before_any_is_verified() -> None:

@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
@@ -14,7 +15,18 @@ import pytest
 from bundle_world import ALICE, BOB, FILES, MALLORY, NOW, OTHER, Node, bundle, follows, manifest_of, trusted
 
 from watchword.policy import Effect, EntityUid, PolicyRequest
-from watchword.policy.bundles import BundleError, BundleKeptError, BundleUnreachableError, Form, Kept, write
+from watchword.policy.bundles import (
+    BundleError,
+    BundleKeptError,
+    BundleRollbackError,
+    BundleUnreachableError,
+    Form,
+    Kept,
+    Memory,
+    VerifiedBundle,
+    verify,
+    write,
+)
 
 MORE = {**FILES, "20-others.cedar": OTHER}
 WRONG = {"10-members.cedar": b"permit (principal, actoin, resource);\n"}
@@ -411,6 +423,34 @@ async def test_two_processes_cannot_take_each_others_place_backwards(tmp_path: P
     await two.offer(bundle(5))
     assert await one.offer(bundle(4)) is False
     assert one.alarm.reasons() == ["policy.bundle_rollback"]
+
+
+def test_a_second_process_decides_only_after_the_first_has_remembered(tmp_path: Path) -> None:
+    """Without the lock the second would find nothing remembered yet, and take the older bundle."""
+    decided, refused = threading.Event(), list[BundleError]()
+
+    def admit(version: int, check: Callable[[Path], None], seen: threading.Event) -> None:
+        def decide(memory: Memory) -> VerifiedBundle:
+            seen.set()
+            return verify(bundle(version), trusted=trusted(), memory=memory, name="policies", now=NOW)
+
+        Kept(tmp_path, "policies").admit(decide, check)
+
+    def late() -> None:
+        try:
+            admit(7, lambda _folder: None, decided)
+        except BundleError as error:
+            refused.append(error)
+
+    other = threading.Thread(target=late)
+
+    def check(_folder: Path) -> None:
+        other.start()
+        assert not decided.wait(0.1)
+
+    admit(8, check, threading.Event())
+    other.join(20)
+    assert [type(error) for error in refused] == [BundleRollbackError]
 
 
 async def test_twenty_older_versions_are_kept_and_the_rest_forgotten(node: Node) -> None:
