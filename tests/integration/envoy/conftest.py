@@ -41,7 +41,9 @@ async def make_edge(short_directory: Path) -> AsyncIterator[Callable[..., Any]]:
     """Start an edge with given settings; everything is stopped after the test."""
     async with contextlib.AsyncExitStack() as stack:
 
-        async def make(*, application: dict[str, Any] | None = None, **settings: Any) -> Edge:
+        async def make(
+            *, application: dict[str, Any] | None = None, door: Callable[..., Any] | None = None, **settings: Any
+        ) -> Edge:
             run = short_directory / "run"
             run.mkdir(mode=0o700)
             clock, entropy = SystemClock(), SystemEntropy()
@@ -55,7 +57,7 @@ async def make_edge(short_directory: Path) -> AsyncIterator[Callable[..., Any]]:
             context = ssl.create_default_context(cafile=str(authority.root_file))
             edge = Edge(edge_settings, files, guard, context, admitted=admitted)
             socket_of = {"authz": files.authz_socket, "web": files.web_socket, "notes": run / "notes.sock"}
-            apps = {"authz": authorizer(edge), "web": portal(edge), "notes": upstream(edge)}
+            apps = {"authz": door or authorizer(edge), "web": portal(edge), "notes": upstream(edge)}
             for name, app in apps.items():
                 edge.servers[name] = await serve(app, socket_of[name])
                 stack.push_async_callback(stop, *edge.servers[name])
