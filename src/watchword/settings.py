@@ -83,6 +83,9 @@ class PolicySettings:
     """Where policies come from, and who must have signed them."""
 
     directory: str = setting("Directory of Cedar policies; empty means `policies` in the data directory.", default="")
+    candidate: str = setting(
+        "Directory of policies that watch beside those in force and never decide; empty for none.", default=""
+    )
     source: PolicyOrigin = setting(
         "`directory` (edited in place), or signed bundles from an `archive` on this machine, a `url` or a `git` "
         "repository.",
@@ -227,6 +230,11 @@ class Settings:
     def master_key_file(self) -> Path:
         """The path of the sealing key with its default filled in."""
         return Path(self.keys.file) if self.keys.file else self.data / "keys" / "master.key"
+
+    @property
+    def candidate_directory(self) -> Path | None:
+        """The directory of policies that only watch, if there is one."""
+        return Path(self.policy.candidate) if self.policy.candidate else None
 
     @property
     def policy_directory(self) -> Path:

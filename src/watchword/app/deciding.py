@@ -9,6 +9,7 @@ from typing import Any, Final
 from watchword import __version__
 from watchword.app import adapters
 from watchword.app.authzen import AuthzenPart
+from watchword.app.candidates import Candidates
 from watchword.app.policies import PURPOSE, bundle_status, plant_default_policies, policy_source
 from watchword.app.services import Services, device_key
 from watchword.audit import Journal
@@ -66,6 +67,8 @@ class Deciding:
             services.entropy,
         )
         self.point = DecisionPoint(self._procedure, journal, remote=self._opa)
+        self._candidates = Candidates(lambda: self.policies.current, settings.candidate_directory)
+        self.point.subscribe(self._candidates.observe)
         self._authzen: AuthzenPart | None = None
         self.streams = Streams(self.point.evaluate, self._note_cut, ask=self.point.ask if self._opa else None)
 
@@ -84,6 +87,7 @@ class Deciding:
         await self._trust.load()
         await self._facts.load()
         await self.policies.start()
+        await self._candidates.open()
         await self._services.identity.load()
         for observer in (
             self._facts.observe,
@@ -108,10 +112,17 @@ class Deciding:
 
     def background(self) -> Sequence[Coroutine[Any, Any, None]]:
         """Return the work that must go on while the node runs."""
-        return self._relay.run(), self._trust.run(), self.streams.run(), self._follow_policies()
+        return (
+            self._relay.run(),
+            self._trust.run(),
+            self.streams.run(),
+            self._follow_policies(),
+            *self._candidates.background(),
+        )
 
     async def close(self) -> None:
         """Stop watching policies and write behind what was learned."""
+        await self._candidates.close()
         await self.policies.stop()
         if self._opa is not None:
             self._opa.close()
@@ -130,7 +141,7 @@ class Deciding:
             risk=adapters.RiskAdapter(self._procedure),
             applications=adapters.ApplicationsAdapter(self._applications, settings.edge, self._procedure),
             decisions=adapters.DecisionsAdapter(self.point, settings.journal_directory),
-            policies=adapters.PolicyAdapter(self.policies),
+            policies=adapters.PolicyAdapter(self.policies, self._candidates),
             audit=adapters.AuditAdapter(self._journal, settings.journal_directory, services.keys, services.clock),
             places=adapters.PlacesAdapter(self._places),
             keys=adapters.KeysAdapter(services.keys),
@@ -163,6 +174,10 @@ class Deciding:
         """Return the policies to ask now; with a policy server that has to agree, if there is one."""
         current = self.policies.current
         return current if self._opa is None else current.joined_with(self._opa)
+
+    async def candidate_figures(self) -> dict[str, Any]:
+        """Tell this machine's own tools what the policies that only watch have found."""
+        return self._candidates.figures()
 
     async def _parts(self) -> Mapping[str, bool]:
         return {

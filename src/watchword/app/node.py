@@ -195,7 +195,8 @@ class Node:
             )
         )
         await self._listen(Listener(console, on_unix_socket(files.web_socket)))
-        await self._listen(Listener(ControlApp(decides.status), on_unix_socket(self._run / "control.sock")))
+        told = {"/status": decides.status, "/candidate": decides.candidate_figures}
+        await self._listen(Listener(ControlApp(told), on_unix_socket(self._run / "control.sock")))
         guard = StreamGuard(services.clock, decides.streams.admits)
         decides.streams.guarded_by(guard)
         await guard.start(files.guard_socket)

@@ -28,7 +28,7 @@ async def _status() -> dict[str, Any]:
 
 async def test_the_node_tells_this_machine_how_it_is(short: Path) -> None:
     (short / "run").mkdir(mode=0o700)
-    listener = Listener(ControlApp(_status), on_unix_socket(short / "run" / "control.sock"))
+    listener = Listener(ControlApp({"/status": _status}), on_unix_socket(short / "run" / "control.sock"))
     await listener.start()
     try:
         assert await ask_node(short) == {"position": 7}
