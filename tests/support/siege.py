@@ -236,11 +236,14 @@ def until(condition: Callable[[], Any], *, within_s: float = WITHIN_S) -> Any:
 # --- an upstream that tells all ---------------------------------------------------------------------------------------
 
 
+PERSON = {"name": "Ada", "ssn": "123-45-6789", "contact": {"ssn": "123-45-6789", "city": "London"}}
+
+
 @dataclass
 class Echo:
     """An application without any authentication of its own, which keeps each request byte by byte.
 
-    It answers with the identifier of the decision that let the request in.
+    It answers with the identifier of the decision that let the request in; at `/person.json`, in JSON about a person.
 
     Attributes:
         seen: requests in order of arrival; `head` is the raw text up to the blank line.
@@ -304,11 +307,13 @@ class Echo:
                     seen.body, pending = pending[:length], pending[length:]
                 self.heads.append(head)
                 self.seen.append(seen)
-                body = (seen.get("x-watchword-decision") or "echo").encode()
+                decision = seen.get("x-watchword-decision") or "echo"
+                is_json = seen.target.startswith("/person.json")
+                body = json.dumps(PERSON | {"decision": decision}).encode() if is_json else decision.encode()
                 connection.sendall(
-                    b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: %d\r\n"
+                    b"HTTP/1.1 200 OK\r\ncontent-type: %b\r\ncontent-length: %d\r\n"
                     b"x-watchword-risk: 0\r\nset-cookie: app=1\r\n\r\n"
-                    % len(body)
+                    % (b"application/json" if is_json else b"text/plain", len(body))
                     + (b"" if seen.method == "HEAD" else body)
                 )
 
