@@ -35,6 +35,10 @@ def list_policies(context: typer.Context) -> None:
         {"policy": policy.id, "effect": policy.est["effect"], "file": policy.path, "line": policy.line}
         for policy in loaded.bundle.policies
     ]
+    rows += [
+        {"policy": package.id, "effect": " and ".join(package.asks), "file": package.path, "line": package.line}
+        for package in (loaded.bundle.rego.packages if loaded.bundle.rego else ())
+    ]
     shell.show(rows, "policy", "effect", "file", "line", empty="there are no policies, so everything is denied")
     status = asyncio.run(ask_node(shell.settings().data))
     if status is not None and not shell.is_json:
