@@ -101,6 +101,7 @@ async def publish(
     """
     order = _filled(services.settings, order)
     keys = await _signing_keys(services, order.keys)
+    _refuse_strangers(services, order, keys)
     gates = publish_gates(services.settings)
     return await _released(services, directory, order, keys, gates, actor=actor, begun=begun)
 
@@ -308,6 +309,20 @@ async def _signing_keys(services: Services, said: Sequence[str]) -> list[Signing
     if len({key.public.id for key in found}) != len(found) or not found:
         raise BundleKeyError("give each key once with --key", hint="make one with: watchword policies keygen")
     return found
+
+
+def _refuse_strangers(services: Services, order: Order, keys: Sequence[SigningKey]) -> None:
+    """Say at once that a signature would not count on this node, instead of that one is missing."""
+    assert order.to is not None
+    if not _is_followed(services.settings, order.to):
+        return
+    trusted = trusted_keys(services.settings, services.keys)
+    strangers = [str(key.public) for key in keys if key.public.id not in trusted.keys]
+    if strangers:
+        raise BundleKeyError(
+            f"this node does not trust the key `{strangers[0]}`",
+            hint="name it in `policy.keys`, or sign with one that is",
+        )
 
 
 def _next_version(settings: Settings, order: Order) -> int:

@@ -121,6 +121,14 @@ def test_somebody_whom_the_bundle_does_not_name_cannot_sign_it(desk: Desk, polic
     assert (said.code, "does not name" in said.err) == (1, True)
 
 
+def test_a_key_that_this_node_does_not_trust_is_told_before_anything_is_signed(desk: Desk, policies: Path) -> None:
+    desk.follow(desk.key("a"))
+    stranger = desk.key("b")
+    said = desk.cli("policies", "publish", str(policies), "--key", desk.file("b"))
+    assert (said.code, stranger in said.err) == (1, True)
+    assert not desk.bundle.exists()
+
+
 def test_going_back_makes_a_new_version_with_the_contents_of_an_older_one(desk: Desk, policies: Path) -> None:
     desk.follow(desk.key("k"))
     key = ("--key", desk.file("k"))

@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from bundle_server import BundleServer, authority, redirecting, serving_git
 from bundle_world import FILES, OTHER, PERMIT, Node, bundle
 
 from watchword.policy.bundles import (
@@ -218,6 +219,34 @@ def test_the_nodes_environment_does_not_reach_git(
     environment = found._environment()
     assert environment["GIT_ALLOW_PROTOCOL"] == "file"
     assert not any("secret" in value or "nowhere" in value for value in environment.values())
+
+
+def test_a_repository_is_fetched_over_https_from_a_server_that_is_verified(
+    repository: Repository, tmp_path: Path
+) -> None:
+    write(bundle(), repository.path / "live", Form.DIRECTORY)
+    repository.commit()
+    with BundleServer(serving_git(tmp_path), context=authority(tmp_path)) as server:
+        url = server.url("/theirs/.git")
+        found = GitCarrier(url, tmp_path / "store", folder="live", ca_file=tmp_path / "ca.pem")
+        assert found.fetch() == bundle()
+        assert found.fetch() is None
+        asked = len(server.asked)
+        with pytest.raises(BundleUnreachableError, match="fetch"):
+            GitCarrier(url, tmp_path / "other", folder="live").fetch()
+        assert len(server.asked) == asked
+
+
+@pytest.mark.parametrize("kind", ["http", "https", "ext"])
+def test_a_git_server_that_redirects_is_not_followed(tmp_path: Path, kind: str) -> None:
+    with BundleServer(serving_git(tmp_path)) as plain:
+        target = {"http": plain.url("/theirs/.git"), "https": "/again", "ext": "ext::touch /nowhere"}[kind]
+        with BundleServer(redirecting(target), context=authority(tmp_path)) as server:
+            found = GitCarrier(server.url("/theirs/.git"), tmp_path / "store", ca_file=tmp_path / "ca.pem")
+            with pytest.raises(BundleUnreachableError, match="fetch"):
+                found.fetch()
+            assert len(server.asked) == 1
+        assert plain.asked == []
 
 
 @pytest.mark.parametrize(

@@ -129,6 +129,18 @@ async def test_reading_and_compiling_do_not_run_in_the_event_loops_thread(tmp_pa
     assert len(threads) == 1
 
 
+async def test_a_source_that_hangs_does_not_hold_up_a_start_with_a_kept_bundle(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await node.offer(bundle())
+    monkeypatch.setattr("watchword.policy.bundles.source._NEWER_LOOK_S", 0.05)
+    hung = threading.Event()
+    node.shelf.fetch = lambda: hung.wait(60) and None  # type: ignore[method-assign]  # a carrier that never comes back
+    source = await node.restart()
+    assert len(source.current) == 1
+    hung.set()
+
+
 def test_a_source_that_hangs_does_not_keep_a_node_from_stopping(tmp_path: Path) -> None:
     hung, begun = threading.Event(), threading.Event()
 

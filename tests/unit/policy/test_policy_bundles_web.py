@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import ssl
 import threading
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from http.server import BaseHTTPRequestHandler
-from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
-from bundle_server import BundleServer, redirecting, serving
+from bundle_server import BundleServer, authority, redirecting, serving
 from bundle_world import FILES, OTHER, Node, bundle
-from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from watchword.policy.bundles import BundleKeyError, BundleMalformedError, BundleUnreachableError, UrlCarrier, check_url
 from watchword.policy.bundles.oci import write_layout
@@ -121,7 +115,7 @@ def test_a_server_that_trickles_or_falls_silent_is_left_in_time_slow_retrieval(
             request.wfile.write(piece)
             request.wfile.flush()
 
-    with BundleServer(slow, context=_certificate(tmp_path) if is_encrypted else None) as server:
+    with BundleServer(slow, context=authority(tmp_path) if is_encrypted else None) as server:
         ca_file = tmp_path / "ca.pem" if is_encrypted else None
         try:
             with pytest.raises(BundleUnreachableError, match="longer than"):
@@ -218,37 +212,18 @@ def test_an_address_that_nobody_can_trust_is_refused(url: str) -> None:
         check_url(url)
 
 
-def _certificate(directory: Path, *, name: str = "127.0.0.1") -> ssl.SSLContext:
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "bundles")])
-    now = datetime.now(UTC)
-    certificate = (
-        x509.CertificateBuilder(subject, subject, key.public_key(), x509.random_serial_number())
-        .not_valid_before(now - timedelta(hours=1))
-        .not_valid_after(now + timedelta(hours=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address(name))]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .sign(key, SHA256())
-    )
-    (directory / "ca.pem").write_bytes(certificate.public_bytes(Encoding.PEM))
-    (directory / "key.pem").write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(directory / "ca.pem", directory / "key.pem")
-    return context
-
-
 def test_a_certificate_of_a_configured_authority_is_accepted(tmp_path: Path) -> None:
-    with BundleServer(serving(TAR), context=_certificate(tmp_path)) as server:
+    with BundleServer(serving(TAR), context=authority(tmp_path)) as server:
         assert UrlCarrier(server.url(), ca_file=tmp_path / "ca.pem").fetch() == bundle()
 
 
 def test_a_certificate_of_nobody_known_or_for_another_name_is_refused(tmp_path: Path) -> None:
-    with BundleServer(serving(TAR), context=_certificate(tmp_path)) as server:
+    with BundleServer(serving(TAR), context=authority(tmp_path)) as server:
         with pytest.raises(BundleUnreachableError, match="certificate"):
             UrlCarrier(server.url()).fetch()
         assert server.asked == []
     with (
-        BundleServer(serving(TAR), context=_certificate(tmp_path, name="127.0.0.2")) as server,
+        BundleServer(serving(TAR), context=authority(tmp_path, name="127.0.0.2")) as server,
         pytest.raises(BundleUnreachableError, match="certificate"),
     ):
         UrlCarrier(server.url(), ca_file=tmp_path / "ca.pem").fetch()

@@ -41,6 +41,9 @@ from watchword.policy.errors import PolicyLoadError, Problem
 from watchword.policy.load import EMPTY
 
 _POLL_S: Final = 30.0
+# How long a start waits for the first look: longer while nothing is in force, for then nobody is served anyway.
+_FIRST_LOOK_S: Final = 10.0
+_NEWER_LOOK_S: Final = 2.0
 _TELL_AFTER_FAILURES: Final = 3
 _MOST_UNTOLD: Final = 100
 _LAST_PART: Final = 4
@@ -114,6 +117,7 @@ class BundleSource:
         self._good: _InForce = _NOTHING
         self._task: asyncio.Task[None] | None = None
         self._turn = asyncio.Lock()
+        self._looked = asyncio.Event()
         self._refused: tuple[Problem, ...] = ()
         self._ended: tuple[Problem, ...] = ()
         self._unreachable: tuple[Problem, ...] = ()
@@ -154,11 +158,16 @@ class BundleSource:
         return len(self.current) > 0
 
     async def start(self) -> None:
-        """Put in force what was last in force, then look for newer; never raises, but denies and says why."""
+        """Put in force what was last in force, then look for newer; never raises, but denies and says why.
+
+        A source that is slow to answer is not waited for longer than a moment: it is followed all the same.
+        """
         async with self._turn:
             await self._resume()
-        await self.reload()
         self._task = asyncio.create_task(self._watch(), name="bundle-source")
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_FIRST_LOOK_S if self._good is _NOTHING else _NEWER_LOOK_S):
+                await self._looked.wait()
 
     async def stop(self) -> None:
         """End the watching; what is in force stays."""
@@ -179,8 +188,9 @@ class BundleSource:
 
     async def _watch(self) -> None:
         while True:
-            await asyncio.sleep(self._poll_s)
             await self.reload()
+            self._looked.set()
+            await asyncio.sleep(self._poll_s)
 
     async def _resume(self) -> None:
         """Verify what this machine kept as if it had just come; disks and keys change between two starts."""

@@ -87,7 +87,7 @@ class UrlCarrier:
         self._tag = ""
 
     def __repr__(self) -> str:
-        return f"UrlCarrier({self._url})"
+        return f"UrlCarrier({urlsplit(self._url).hostname})"
 
     def fetch(self) -> Parcel | None:
         """Ask for the bundle; nothing if the server says that it is the one of the last time."""
