@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from watchword.policy.obligations import (
 )
 from watchword.policy.rego import RegoPolicies, SourceError, load_rego
 from watchword.policy.relations import MODEL_FILE, RelationModel, parse_model, refuse_unknown
+from watchword.policy.templates import Est, is_template, linked, slots_of
 
 DEFAULT_DIRECTORY = Path(__file__).parent / "default"
 DEFAULT_SCHEMA = DEFAULT_DIRECTORY / "watchword.cedarschema"
@@ -33,8 +34,6 @@ _MAX_FILE_BYTES = 8 * 1024 * 1024
 _POSITION = re.compile(r"^for policy `policy\d+`, ")
 _CONSEQUENCE = "unable to find an applicable action"
 _BLAMED = re.compile(r"policy(\d+)$")
-
-Est = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,12 +96,12 @@ def load_bundle(directory: Path, *, schema: Path | None = DEFAULT_SCHEMA) -> Bun
     reader.check_modes(found)
     relations = reader.relations(found)
     reader.raise_if_wrong()
-    templates = tuple(policy for policy in found if _is_template(policy.est))
+    templates = tuple(policy for policy in found if is_template(policy.est))
     links = reader.links({template.id: template for template in templates}, {policy.id for policy in found})
     reader.raise_if_wrong()
     reader.check_links(links, schema_text, known)
     reader.raise_if_wrong()
-    policies = [policy for policy in found if not _is_template(policy.est)] + links
+    policies = [policy for policy in found if not is_template(policy.est)] + links
     ordered = tuple(sorted(policies, key=lambda policy: policy.id))
     rego = reader.rego()  # last, because what it starts must be ended if anything after it is wrong
     reader.raise_if_wrong()
@@ -142,17 +141,6 @@ def _version(
 
 def _mode(est: Est) -> str:
     return str(est.get("annotations", {}).get(MODE_ANNOTATION, _ENFORCE))
-
-
-def _is_template(est: Est) -> bool:
-    return "slot" in json.dumps([est["principal"], est["resource"]]) and any(_slots(est))
-
-
-def _slots(est: Est) -> Iterator[str]:
-    for place in ("principal", "resource"):
-        scope = est[place]
-        if "slot" in scope or "slot" in scope.get("in", {}):
-            yield f"?{place}"
 
 
 class _Reader:
@@ -305,10 +293,10 @@ class _Reader:
             near = text.nearest(wanted, frozenset(templates))
             self._problems.append(Problem(path, 0, 0, f"no template `{wanted}`", nearest=near, policy=name))
             return WrittenPolicy(name, {}, path, 0, "")
-        if set(values) != set(_slots(template.est)):
+        if set(values) != set(slots_of(template.est)):
             self._problems.append(
                 Problem(
-                    path, 0, 0, f"the link `{name}` fills the wrong slots", expected=", ".join(_slots(template.est))
+                    path, 0, 0, f"the link `{name}` fills the wrong slots", expected=", ".join(slots_of(template.est))
                 )
             )
         if name in taken:
@@ -317,7 +305,7 @@ class _Reader:
         for value in values.values():
             if value.keys() != {"type", "id"} or not all(isinstance(part, str) for part in value.values()):
                 raise TypeError
-        return replace(template, id=name, est=_linked(template.est, values), path=path, line=0)
+        return replace(template, id=name, est=linked(template.est, values), path=path, line=0)
 
     def check_links(self, links: list[WrittenPolicy], schema: str, known: frozenset[str]) -> None:
         """Check each link against the schema as if somebody had written it out."""
@@ -381,20 +369,6 @@ class _Reader:
             self._problems.append(found)
         if not result.validation_passed and not result.errors:
             self._problems.append(Problem(path, 0, 0, "the file does not fit the schema"))
-
-
-def _linked(est: Est, values: Mapping[str, Any]) -> Est:
-    """Fill the slots of a template's scope, as Cedar does when it links."""
-    filled = dict(est)
-    for place in ("principal", "resource"):
-        scope = dict(est[place])
-        if "slot" in scope:
-            scope.pop("slot")
-            scope["entity"] = values.get(f"?{place}")
-        elif "slot" in scope.get("in", {}):
-            scope["in"] = {"entity": values.get(f"?{place}")}
-        filled[place] = scope
-    return filled
 
 
 def _schema_problem(path: str, source: str, message: str) -> Problem:
