@@ -149,7 +149,7 @@ def test_a_request_that_nobody_made_is_explained(cli: Any, policies: Path, tmp_p
     assert said.code == 0
     assert "would be allowed if MFA were newer than 15 minutes (context.mfa.age_min is 40)" in said.out
     told = cli("policies", "explain", str(policies), "--request", str(file), "--for-the-refused")
-    assert told.out == "Confirm again that it is you, with a second factor.\n"
+    assert told.out == "Confirm that it is you with a second factor.\n"
     found = cli("--output", "json", "policies", "explain", str(policies), "--request", str(file)).json
     assert found["effect"] == "forbid"
     assert found["determining"] == ["notes-admin-wants-a-fresh-second-factor"]

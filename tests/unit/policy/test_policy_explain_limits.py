@@ -288,7 +288,7 @@ def test_a_refused_person_learns_no_policy_no_attribute_and_no_constant(
 
 def test_a_refused_person_is_told_what_they_can_do_themselves(tmp_path: Path) -> None:
     said = explained(tmp_path, "when { context.mfa has age_min && context.mfa.age_min < 15 }")
-    assert for_the_refused(said) == ("Confirm again that it is you, with a second factor.",)
+    assert for_the_refused(said) == ("Confirm that it is you with a second factor.",)
 
 
 def test_half_a_way_is_not_told(tmp_path: Path) -> None:

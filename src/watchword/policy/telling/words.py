@@ -29,7 +29,7 @@ _EFFECTS: Final = {
 # What a refused person may be told, by the kind of fact that stands in the way: kinds and no values, and only facts
 # that are the person's own. Whatever is not listed here is not told.
 _PERSONAL: Final[Mapping[tuple[str, str], str]] = {
-    ("context", "mfa"): "Confirm again that it is you, with a second factor.",
+    ("context", "mfa"): "Confirm that it is you with a second factor.",
     ("context", "session"): "Sign in again, in the strongest way that you have.",
     ("context", "device"): "Use another device, or bring this one in order.",
     ("context", "network"): "Try from another network.",
