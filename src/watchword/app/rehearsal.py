@@ -27,9 +27,9 @@ from watchword.policy.replay import Outcome, Question, Recorded, Rehearsal, Repo
 
 DEFAULT_LIMIT: Final = 100_000
 _TELL_EVERY: Final = 1_000
-# How far behind the decision is that another one repeats: a minute, and as many as one node keeps ready at most.
+# How far behind the decision is that another one repeats: a minute; and a node keeps 4,096 ready at most.
 _REPEATED_FOR: Final = timedelta(seconds=90)
-_MOST_FIRSTS: Final = 8_192
+_MOST_FIRSTS: Final = 5_000
 _FARTHEST: Final = 256_000
 _WORTH_PROCESSES: Final = 8_000
 _LOOK_EVERY_S: Final = 0.1
@@ -103,27 +103,29 @@ class Span:
 
 
 class _Firsts:
-    """Decisions that others repeat; of a repetition the journal keeps only what is its own."""
+    """Decisions that others may repeat; of a repetition the journal keeps only what is its own."""
 
     def __init__(self) -> None:
-        self._kept: dict[str, tuple[Any, Any, Any]] = {}
+        self._kept: dict[Any, tuple[Any, Any, Any]] = {}
 
     def whole(self, fields: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return a decision's record with what it shares with the one that it repeats, where that was read."""
         repeats = fields.get("repeats")
         if not isinstance(repeats, str):
-            return fields
-        if "policies" in fields:
-            if len(self._kept) >= _MOST_FIRSTS:
-                del self._kept[next(iter(self._kept))]
-            asked = (fields.get("personal") or {}).get("asked")
-            self._kept[repeats] = fields["policies"], fields.get("permissions"), asked
+            if fields.get("answer") == Answer.ALLOW.value and isinstance(fields.get("id"), str):
+                self._keep(fields)
             return fields
         first = self._kept.get(repeats)
         if first is None:
             return fields
         policies, permissions, asked = first
         return {**fields, "policies": policies, "permissions": permissions, "personal": {"asked": asked}}
+
+    def _keep(self, fields: Mapping[str, Any]) -> None:
+        if len(self._kept) >= _MOST_FIRSTS:
+            del self._kept[next(iter(self._kept))]
+        asked = (fields.get("personal") or {}).get("asked")
+        self._kept[fields["id"]] = fields.get("policies"), fields.get("permissions"), asked
 
 
 @dataclass(frozen=True, slots=True)
@@ -327,7 +329,7 @@ def recorded_of(fields: Mapping[str, Any], seq: int) -> Recorded | None:
 def recorded_now(decision: Decision, seq: int) -> Recorded:
     """Read a decision that was just released, for a candidate that watches."""
     asked: Question | None = decision.asked
-    if asked is not None and decision.repeats not in {None, decision.id}:
+    if asked is not None and decision.repeats is not None:
         asked = _with_path(asked, decision.request.path)
     reason = decision.reasons[0]
     step_up = decision.step_up
@@ -365,7 +367,7 @@ def _asked(fields: Mapping[str, Any]) -> Mapping[str, Any] | None:
     asked = (fields.get("personal") or {}).get("asked")
     if not isinstance(asked, dict):
         return None
-    if fields.get("repeats") in {None, fields["id"]}:
+    if fields.get("repeats") is None:
         return asked
     path = str(fields["path"])
     # A path that was cut is not what was asked; without it nothing is said rather than something wrong.

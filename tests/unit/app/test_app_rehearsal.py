@@ -63,6 +63,30 @@ async def world(
     await database.close()
 
 
+async def test_what_the_node_repeats_is_replayed_as_if_it_had_not(
+    world: DecisionWorld, tmp_path: Path, clock: FrozenClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The real reuse and the real journal: every repetition is asked again about its own path."""
+    asking = Asking(world)
+    asking.use(policies_in(tmp_path / "live", LIVE))
+    visit = await world.session(user := await world.person(), await world.device(user), host="notes.localhost")
+    clock.advance(timedelta(seconds=1))
+    paths = ["/page", "/secret", "/other", "/secret/x", "/page"]
+    records = [asking.decide(visit.request(path))[1] for path in paths]
+    assert [record["repeats"] for record in records] == [None] + [records[0]["id"]] * 4
+    journal = await written(tmp_path / "journal", world, records)
+    policies_in(tmp_path / "draft", DRAFTS[5])
+    monkeypatch.setattr("watchword.app.rehearsal._TELL_EVERY", 1)
+    for parts in (1, 2, 6):
+        rehearsal = Trial(tmp_path / "draft").begin()
+        for part in span_of(journal).parts(parts):
+            rehearsal.look_at_all(part.decisions())
+        report = rehearsal.report
+        assert (report.compared, report.not_recorded) == (5, 0)
+        assert [example.id for example in report.total.examples] == [records[3]["id"], records[1]["id"]]
+    assert [each.outcome.policies for each in span_of(journal, limit=1).decisions()] == [("members",)]
+
+
 async def requests_of_a_day(world: DecisionWorld, count: int = 250) -> list[tuple[float, AccessRequest]]:
     """People at home and abroad, signed in long ago and just now, asking for this and that; with pauses in seconds."""
     pick = random.Random(7)  # noqa: S311  # test cases, no secrets
@@ -227,35 +251,6 @@ async def test_what_was_not_written_down_is_counted_and_not_guessed(world: Decis
     ):
         assert recorded_of(hopeless, 1) is None
     assert (rehearsal.report.not_recorded, rehearsal.report.malformed, rehearsal.report.flips) == (1, 1, 0)
-
-
-async def test_a_repetition_is_asked_about_its_own_path_wherever_a_part_begins(
-    world: DecisionWorld, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    asking = Asking(world)
-    asking.use(policies_in(tmp_path / "live", LIVE))
-    visit = await world.session(user := await world.person(), await world.device(user), host="notes.localhost")
-    _, first = asking.decide(visit.request("/page"))
-    first["repeats"] = first["id"]
-    paths = ["/page", "/secret", "/other", "/secret/x", "/page"]
-    kept = ("type", "at", "answer", "reasons", "application", "resource", "action", "user", "policy_version")
-    repeats = [
-        {name: first[name] for name in kept}
-        | {"id": f"dec_{n}", "repeats": first["id"], "path": path, "personal": {"ip": HOME}}
-        for n, path in enumerate(paths)
-    ]
-    journal = await written(tmp_path / "journal", world, [first, *repeats], strangers=False)
-    policies_in(tmp_path / "draft", DRAFTS[5])
-    monkeypatch.setattr("watchword.app.rehearsal._TELL_EVERY", 1)
-    for parts in (1, 2, 6):
-        rehearsal = Trial(tmp_path / "draft").begin()
-        for part in span_of(journal).parts(parts):
-            rehearsal.look_at_all(part.decisions())
-        assert rehearsal.report.compared == 6
-        assert rehearsal.report.not_recorded == 0
-        assert sorted(example.id for example in rehearsal.report.total.examples) == ["dec_1", "dec_3"]
-    last = span_of(journal, limit=1)
-    assert [each.outcome.policies for each in last.decisions()] == [("members",)]
 
 
 def test_a_repetition_whose_path_was_cut_or_whose_first_is_lost_is_not_guessed() -> None:
