@@ -14,7 +14,6 @@ from typing import Any, Final
 
 from watchword.policy.emit import Types, compile_conditions
 from watchword.policy.index import Constraint, Scope
-from watchword.policy.load import Est
 from watchword.policy.model import EntityUid
 from watchword.policy.templates import Est
 
