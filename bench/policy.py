@@ -194,6 +194,7 @@ def context() -> dict[str, Any]:
         "device": {"is_known": True, "age_days": 30, "posture": "unknown"},
         "network": {"ip": ip("192.0.2.7"), "country": "CH", "asn": 64500, "is_allowed": False, "is_suspicious": False},
         "time": {"hour": 10, "minute": 0, "weekday": 3, "is_working_hours": True},
+        "rel": frozenset(),
     }
 
 

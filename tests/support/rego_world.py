@@ -49,5 +49,6 @@ def request(*groups: str, path: str = "/") -> PolicyRequest:
         "device": {"is_known": True, "age_days": 30, "posture": "unknown"},
         "network": {"ip": ip("192.0.2.7"), "country": "CH", "is_allowed": False, "is_suspicious": False},
         "time": {"hour": 10, "minute": 0, "weekday": 3, "is_working_hours": True},
+        "rel": frozenset(),
     }
     return PolicyRequest(USER, READ, PAGE, context, {entity.uid: entity for entity in entities})

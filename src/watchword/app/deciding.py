@@ -20,6 +20,7 @@ from watchword.enforcement.streams import Streams
 from watchword.kernel import DecisionId, UserId
 from watchword.policy import PolicySet
 from watchword.policy.rego import RemoteOpa
+from watchword.policy.relations.keeping import Relations
 from watchword.settings import NODE_KEY
 from watchword.storage import OutboxRelay
 from watchword.trust import ContextSource, NetworkLists, TrustState, profiles
@@ -34,6 +35,7 @@ class Deciding:
         point: releases decisions.
         streams: asks again about open streams.
         policies: the source of the set in force.
+        relations: every tuple, as it is in force.
     """
 
     def __init__(self, services: Services, applications: Sequence[Application], journal: Journal) -> None:
@@ -49,6 +51,9 @@ class Deciding:
         self._places = ContextSource.open(settings.trust)
         self._networks = NetworkLists(services.database)
         self._trust = TrustState(services.database, clock, self._places, timezone_of=self._zone_of)
+        self.relations = Relations(
+            services.database, position=lambda: self._relay.position, catch_up=self._relay.catch_up
+        )
         self.policies = policy_source(services)
         self._opa = RemoteOpa(settings.opa, clock=clock.monotonic) if settings.opa.url else None
         self._procedure = Procedure(
@@ -62,6 +67,7 @@ class Deciding:
                 profiles=profiles(settings.trust),
                 device_key=device_key(services.sealer),
                 settings=settings.decision,
+                relations=self.relations.view,
             ),
             clock,
             services.entropy,
@@ -86,11 +92,13 @@ class Deciding:
         await self._networks.load(settings.trust.networks)
         await self._trust.load()
         await self._facts.load()
+        await self.relations.load()
         await self.policies.start()
         await self._candidates.open()
         await self._services.identity.load()
         for observer in (
             self._facts.observe,
+            self.relations.observe,
             self._networks.observe,
             self._trust.observe,
             self._services.keys.observe,

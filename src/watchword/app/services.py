@@ -13,6 +13,7 @@ from watchword.devices import DeviceReader, Devices
 from watchword.identity import Identity, IdentitySettings
 from watchword.kernel import Clock, ConfigurationError, Entropy, Secret, SystemClock, SystemEntropy
 from watchword.keys import KeyRing, LocalAuthority, MasterKey, Sealer
+from watchword.policy.relations.keeping import RelationTuples
 from watchword.settings import Settings
 from watchword.storage import Database, migrate
 from watchword.trust import NetworkListing
@@ -34,6 +35,7 @@ class Services:
     devices: Devices
     device_reader: DeviceReader
     networks: NetworkListing
+    relations: RelationTuples
 
 
 @asynccontextmanager
@@ -65,6 +67,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
                 devices=Devices(database, clock, entropy, key=device_key(sealer), host=settings.edge.host),
                 device_reader=DeviceReader(database),
                 networks=NetworkListing(database, clock, entropy),
+                relations=RelationTuples(database, clock, entropy),
             )
         finally:
             identity.close()

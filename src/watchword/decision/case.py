@@ -10,6 +10,7 @@ from watchword.devices import DeviceFacts
 from watchword.identity import SessionFacts, UserFacts
 from watchword.kernel import Answer, DecisionId, Obligation, Reason, RiskLevel
 from watchword.policy import PolicyAnswer
+from watchword.policy.relations import RelationSet
 from watchword.policy.replay import Question
 from watchword.trust import Assessment, Baseline, Place, Standing
 
@@ -40,6 +41,7 @@ class Case:
         "policy",
         "posture",
         "reasons",
+        "relations",
         "request",
         "rule",
         "session",
@@ -82,6 +84,7 @@ class Case:
         self.assessment: Assessment | None = None
         self.level: RiskLevel | None = None
         self.asked: Question | None = None
+        self.relations: RelationSet | None = None
         self.policy: PolicyAnswer | None = None
         self.obligations: tuple[Obligation, ...] = ()
         self.permissions: tuple[str, ...] = ()
@@ -100,7 +103,9 @@ class Case:
 
     def close(self) -> Decision:
         """Make the decision; only an allow that answers a real request carries a permit."""
-        app, policy = self.app, self.policy
+        app, policy, relations = self.app, self.policy, self.relations
+        if relations is not None and relations.asked:
+            self.read("relations", relations.version)
         permit: Permit | None = None
         if self.answer is Answer.ALLOW and app is not None and not self.is_question:
             permit = grant(self.id, app.name)

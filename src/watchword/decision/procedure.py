@@ -16,6 +16,7 @@ from watchword.decision.case import Case
 from watchword.decision.model import AccessRequest, Decision, StepUp
 from watchword.decision.paths import read_path
 from watchword.decision.recognition import DeviceHandles, posture_of
+from watchword.decision.relating import relations_of
 from watchword.decision.reuse import Reuse
 from watchword.decision.sources import Sources
 from watchword.decision.vocabulary import context_of
@@ -359,7 +360,10 @@ class Procedure:
     def _context(self, case: Case, standing: Standing) -> dict[str, Value]:
         assert case.app is not None
         hours = self._sources.profiles[case.app.profile].working_hours
-        return context_of(case, standing, hours, mfa_age_min=self._mfa_age_min(case))
+        case.relations = relations_of(case, self._sources)
+        context = context_of(case, standing, hours, mfa_age_min=self._mfa_age_min(case))
+        context["rel"] = case.relations
+        return context
 
     def _risk_reason(self, case: Case) -> Reason:
         assert case.app is not None

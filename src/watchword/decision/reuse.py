@@ -39,6 +39,7 @@ class Settled:
     """An allow and everything it was read from, by identity.
 
     Attributes:
+        relations: the version of the tuples that were looked at; nothing if none were.
         failures: failed sign-ins, decayed; they fade by themselves, and one more is more than there were.
         until: the first moment at which time alone may change the answer or a fact of it.
     """
@@ -50,6 +51,7 @@ class Settled:
     standing: Standing
     place: Place
     until: datetime
+    relations: int | None
 
 
 class Reuse:
@@ -98,6 +100,9 @@ class Reuse:
             return
         if case.policy is None or case.policy.version != policies.version:
             return
+        relations = case.relations if case.relations is not None and case.relations.asked else None
+        if relations is not None and not relations.is_repeatable:
+            return
         assert case.baseline is not None
         assert case.standing is not None
         assert case.place is not None
@@ -107,7 +112,10 @@ class Reuse:
             del self._settled[next(iter(self._settled))]
         key = _key(case.request, rule, policies)
         self._settled.pop(key, None)  # so that the newest stands last
-        self._settled[key] = Settled(decision, policies, case.baseline, failures, case.standing, case.place, until)
+        version = relations.version if relations is not None else None
+        self._settled[key] = Settled(
+            decision, policies, case.baseline, failures, case.standing, case.place, until, version
+        )
 
     def _holds(self, settled: Settled, policies: PolicySet, request: AccessRequest, now: datetime) -> bool:
         """Tell whether everything that was read is what it was."""
@@ -120,6 +128,7 @@ class Reuse:
             facts.age_s() <= self._sources.settings.snapshot_max_age_s
             and decision.at <= now < settled.until
             and policies is settled.policies
+            and (settled.relations is None or settled.relations == self._relations_version(policies))
             and facts.session(session.id) is session
             and facts.user(user.id) is user
             and facts.device(device.id) is device
@@ -128,6 +137,10 @@ class Reuse:
             and _is_same(self._sources.places.place_of(request.client_ip), settled.place)
             and self._sources.networks.standing(request.client_ip, now) == settled.standing
         )
+
+    def _relations_version(self, policies: PolicySet) -> int | None:
+        view = self._sources.relations(policies.relations)
+        return view.version if view is not None else None
 
     def _lasts(self, case: Case, decision: Decision) -> datetime | None:
         """Return until when a decision would be the same; nothing if that cannot be known."""

@@ -12,6 +12,7 @@ from watchword.decision.model import Application
 from watchword.decision.settings import DecisionSettings
 from watchword.kernel import SessionId, UserId
 from watchword.policy import PolicySet
+from watchword.policy.relations import RelationModel, RelationView
 from watchword.trust import Baseline, Place, Profile, Sighting, Standing
 
 
@@ -60,6 +61,7 @@ class Sources:
         profiles: how trust is weighed, by the name that applications choose.
         device_key: the secret that device handles are made with.
         known_obligations: what every door of this node can do.
+        relations: the tuples as a model sees them; nothing where there is no model.
     """
 
     applications: Sequence[Application]
@@ -72,3 +74,4 @@ class Sources:
     device_key: bytes
     settings: DecisionSettings
     known_obligations: frozenset[str] = frozenset()
+    relations: Callable[[RelationModel | None], RelationView | None] = lambda _model: None

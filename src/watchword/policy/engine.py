@@ -13,6 +13,7 @@ from watchword.policy.load import DEFAULT_SCHEMA, Bundle, load_bundle, rehearsed
 from watchword.policy.model import Effect, PolicyAnswer, PolicyRequest
 from watchword.policy.reads import context_reads
 from watchword.policy.rego import RemoteOpa, document_of
+from watchword.policy.relations import RelationModel
 
 
 class PolicySet:
@@ -39,6 +40,11 @@ class PolicySet:
         """How many policies may settle an answer; unlinked templates do not count, a package of Rego counts as one."""
         rego = self.bundle.rego
         return len(self.bundle.policies) + (len(rego.packages) if rego is not None else 0)
+
+    @property
+    def relations(self) -> RelationModel | None:
+        """The model of relations that stands beside the policies; nothing where there is none."""
+        return self.bundle.relations
 
     @property
     def is_repeatable(self) -> bool:

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import NamedTuple, TypeAlias
 
 from watchword.policy.extension import Datetime, Decimal, Duration, Ip
+from watchword.policy.lazy import LazySet
 
 
 class EntityUid(NamedTuple):
@@ -37,7 +38,7 @@ class RecordKey:
 
 Value: TypeAlias = (
     "bool | int | str | EntityUid | Ip | Decimal | Datetime | Duration | frozenset[Value] | Mapping[str, Value] | Truth"
-    " | RecordKey"
+    " | RecordKey | LazySet"
 )
 
 

@@ -79,6 +79,8 @@ async def test_every_failure_of_the_policies_denies(world: DecisionWorld, code: 
 
 
 class _Answering:
+    relations = None
+
     def __init__(self, answer: Any) -> None:
         self.answer = answer
 
@@ -177,6 +179,8 @@ async def test_a_failure_while_granting_takes_the_allow_back(world: DecisionWorl
     asked: list[Any] = []
 
     class Half:
+        relations = None
+
         def evaluate(self, request: Any) -> Any:
             asked.append(request)
             if request.action.id == "use":

@@ -31,6 +31,7 @@ def context(**changes: Any) -> dict[str, Any]:
         "device": {"is_known": True, "age_days": 30, "posture": "unknown"},
         "network": {"ip": ip("192.0.2.7"), "country": "CH", "is_allowed": False, "is_suspicious": False},
         "time": {"hour": 10, "minute": 0, "weekday": 3, "is_working_hours": True},
+        "rel": frozenset(),
     }
     for path, value in changes.items():
         record, _, name = path.partition("__")

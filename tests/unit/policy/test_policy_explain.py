@@ -39,6 +39,7 @@ def request(group: str, resource: EntityUid, mfa: dict[str, Any]) -> PolicyReque
         "device": {"is_known": True, "posture": "unknown"},
         "network": {"ip": ip("192.0.2.7"), "is_allowed": False, "is_suspicious": False},
         "time": {"hour": 10, "minute": 0, "weekday": 3, "is_working_hours": True},
+        "rel": frozenset(),
     }
     known = {"name": "kim", "is_administrator": False, "is_privileged": False}
     entities = [

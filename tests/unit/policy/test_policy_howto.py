@@ -41,6 +41,7 @@ def effect(page: PolicySet, group: str, action: str, target: str, **changes: Any
         "device": {"is_known": True, "posture": "unknown", "is_managed": True},
         "network": {"ip": ip("198.51.100.7"), "country": "CH", "is_allowed": False, "is_suspicious": False},
         "time": {"hour": 10, "minute": 0, "weekday": 3, "is_working_hours": True},
+        "rel": frozenset(),
     }
     for path, value in changes.items():
         record, _, name = path.partition("__")

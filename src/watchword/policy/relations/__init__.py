@@ -1,6 +1,6 @@
 """Own relations: the OpenFGA modelling language, tuples in SQL and in memory, checks that end.
 
-Publishes the model, the view that answers, the service that writes, and the lazy set that Cedar policies ask.
+Publishes the model, the view that answers and the lazy set that Cedar policies ask; `keeping` keeps the tuples.
 Refuses to answer what it could not look at: a spent budget, a failed condition and a circle of exclusions are errors.
 """
 
@@ -30,14 +30,12 @@ from watchword.policy.relations.model import (
     Union,
 )
 from watchword.policy.relations.parse import MODEL_FILE, parse_model
-from watchword.policy.relations.service import MOST_AT_ONCE, Relations, RelationTuples
 from watchword.policy.relations.tuples import RelationTuple, name_in, permitted, read_tuple
 from watchword.policy.relations.view import Question, RelationView
 
 __all__ = [
     "DEFAULT_BUDGET",
     "MODEL_FILE",
-    "MOST_AT_ONCE",
     "Budget",
     "Computed",
     "Condition",
@@ -57,10 +55,8 @@ __all__ = [
     "RelationSet",
     "RelationStaleError",
     "RelationTuple",
-    "RelationTuples",
     "RelationUnknownError",
     "RelationView",
-    "Relations",
     "Restriction",
     "Rewrite",
     "Union",

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 
 from watchword.kernel import Clock, Entropy, Event, EventType
-from watchword.policy.relations import store
 from watchword.policy.relations.check import DEFAULT_BUDGET, Budget
 from watchword.policy.relations.errors import RelationMalformedError, RelationMissingError, RelationStaleError
-from watchword.policy.relations.events import RELATION_DELETED, RELATION_WRITTEN
 from watchword.policy.relations.graph import Graph
+from watchword.policy.relations.keeping import store
+from watchword.policy.relations.keeping.events import RELATION_DELETED, RELATION_WRITTEN
 from watchword.policy.relations.model import RelationModel
 from watchword.policy.relations.parse import compiled_conditions
 from watchword.policy.relations.tuples import RelationTuple, permitted, read_tuple
