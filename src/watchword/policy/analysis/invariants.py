@@ -92,8 +92,9 @@ def _est(scope: dict[str, Node], condition: Node, bundle: Bundle) -> dict[str, o
     result = cedarpy.validate_policies(source, bundle.schema)
     for wrong in result.errors[:1]:
         words = _POSITION.sub("", wrong.error)
-        quoted = re.search(r"`([A-Za-z_][A-Za-z0-9_]*)`", words)
-        near = text.nearest(quoted.group(1), text.names_in(bundle.schema)) if quoted else ""
+        quoted = re.search(r"`([A-Za-z_][A-Za-z0-9_.]*)`", words)
+        known = text.names_in(bundle.schema)
+        near = text.nearest(quoted.group(1).rpartition(".")[2], known) if quoted else ""
         raise condition.refuse(words, nearest=near)
     if not result.validation_passed:
         raise condition.refuse("the condition does not fit the schema")

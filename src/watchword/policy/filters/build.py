@@ -8,8 +8,6 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement
-
 from watchword.policy.checks import MisfitError, entity_misfit, misfit
 from watchword.policy.engine import PolicySet
 from watchword.policy.errors import Problem
@@ -17,8 +15,9 @@ from watchword.policy.evaluator import DEFAULT_BUDGET
 from watchword.policy.filters.errors import FilterMappingError, UntranslatableError
 from watchword.policy.filters.mapping import ResourceMap, Table
 from watchword.policy.filters.pairs import ALWAYS, NEVER, Pair, conjunction, negation
-from watchword.policy.filters.partial import CheckedEntities, Partial
-from watchword.policy.filters.sql import any_of, every, false
+from watchword.policy.filters.partial import Partial
+from watchword.policy.filters.rows import CheckedEntities
+from watchword.policy.filters.sql import ColumnElement, any_of, every, false
 from watchword.policy.index import Constraint, scope_of
 from watchword.policy.load import WrittenPolicy
 from watchword.policy.model import Entity, EntityUid, PolicyRequest, Value

@@ -6,15 +6,29 @@ These are the only identifiers that a filter ever names. A policy brings values,
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from sqlalchemy import CHAR, NCHAR, Boolean, ColumnElement, Enum, FromClause, Integer, String, Uuid
+from sqlalchemy import (
+    CHAR,
+    NCHAR,
+    BigInteger,
+    Boolean,
+    ColumnElement,
+    Enum,
+    FromClause,
+    Integer,
+    String,
+    Uuid,
+    bindparam,
+    false,
+    literal,
+)
 
 from watchword.policy.extension import LONG_MAX, LONG_MIN
 from watchword.policy.filters.errors import FilterMappingError
-from watchword.policy.filters.sql import ExactText, Expression, HoldsNumber, HoldsText, HoldsTruth
+from watchword.policy.filters.sql import ExactText, Expression, HoldsNumber, HoldsText, HoldsTruth, any_of
 from watchword.policy.model import EntityUid, Value
 from watchword.policy.schema import Record, Reference, Schema, SetOf, Type
 
@@ -190,6 +204,37 @@ def id_value(bound: Bound, uid: EntityUid) -> Any:
             return None
         return (found if bound.raw.type.as_uuid else str(found)) if str(found) == uid.id else None
     return uid.id
+
+
+def one_of(bound: Bound, values: Iterable[Value]) -> Expression:
+    """Test a column that is not null against values of its own kind; they are bound."""
+    if bound.type.kind == "bool":
+        return any_of(bound.raw.is_(one) for one in values)
+    if isinstance(bound.type, Reference):
+        ids = (id_value(bound, value) for value in values if isinstance(value, EntityUid))
+        held = [one for one in ids if one is not None]
+    else:
+        held = [scalar_value(bound.type, value) for value in values]
+    if not held:
+        return false()
+    raw = bound.raw.type
+    # Prevents: a driver that refuses a number because the column is narrower than Cedar's.
+    type_: Any = String() if isinstance(raw, String) else raw if isinstance(raw, Uuid) else BigInteger()
+    if len(held) == 1:
+        only: Expression = bound.term == literal(held[0], type_)
+        return only
+    listed: Expression = bound.term.in_(bindparam(None, held, type_=type_, expanding=True, unique=True))
+    return listed
+
+
+def number(value: int) -> Any:
+    """Bind a number."""
+    return literal(value, BigInteger())
+
+
+def holding(bound: Bound) -> type:
+    """Return what a column holds its values as."""
+    return next((class_ for class_ in (String, Integer, Uuid, Boolean) if isinstance(bound.raw.type, class_)), object)
 
 
 def scalar_value(type_: Type, value: Value) -> Any:
