@@ -284,6 +284,17 @@ def signed(tmp_path: Path) -> Path:
     return path
 
 
+def test_what_is_published_can_be_read_by_others_as_their_umask_says(tmp_path: Path) -> None:
+    before = os.umask(0o022)
+    try:
+        for form in Form:
+            write(bundle(), tmp_path / form, form)
+    finally:
+        os.umask(before)
+    modes = {path.stat().st_mode & 0o777 for path in tmp_path.rglob("*")}
+    assert modes == {0o644, 0o755}
+
+
 def test_every_form_gives_back_what_was_written(tmp_path: Path) -> None:
     parcel = bundle(files={**FILES, "rego/deep/a.rego": b"package a\n"})
     for form in Form:

@@ -210,7 +210,7 @@ def test_the_gates_copies_are_gone_afterwards(directory: Path) -> None:
     class Where(Noted):
         def __call__(self, copy: Path) -> Sequence[Problem]:
             places.append(copy)
-            assert copy.stat().st_mode & 0o077 == 0
+            assert copy.parent.stat().st_mode & 0o077 == 0
             return ()
 
     checked(directory, [Where("where")])

@@ -109,7 +109,7 @@ def write_folder(path: Path, files: Mapping[str, bytes]) -> None:
     Args:
         files: by paths that `check_paths` or a digest made safe.
     """
-    path.mkdir(mode=0o700)
+    path.mkdir()
     folders = {path}
     for name, content in files.items():
         target = path / name
