@@ -27,11 +27,8 @@ from watchword.kernel.body_rules import (
     body_rules,
     check_field,
     check_group,
-    from_wire,
     join,
     merge,
-    to_wire,
-    wire_bytes,
 )
 from watchword.kernel.clock import Clock, FrozenClock, SystemClock
 from watchword.kernel.entropy import Entropy, SystemEntropy
@@ -49,6 +46,7 @@ from watchword.kernel.ids import (
     SessionId,
     UserId,
 )
+from watchword.kernel.rules_wire import from_wire, to_wire, wire_bytes
 from watchword.kernel.secret import Secret
 
 __all__ = [

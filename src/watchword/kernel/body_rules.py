@@ -1,4 +1,4 @@
-"""What a door must do to a JSON answer: the rules, their order from weak to strict, and their compact form.
+"""What a door must do to a JSON answer: the rules, and their order from weak to strict.
 
 Rules meet here because three rooms need them: policy declares them, the decision carries them, doors apply them.
 
@@ -19,25 +19,22 @@ order in which rules are joined, and joining one twice, change nothing.
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Final, TypeAlias, cast
+from typing import Final, TypeAlias
 
-from watchword.kernel.field_paths import FieldPath, StepKind, parse_path
+from watchword.kernel.field_paths import FieldPath, StepKind
 
 MOST_KEPT: Final = 4
 WIDEST_RANGE: Final = 10**12
 MOST_MEMBERS: Final = 10_000
 MOST_PATHS: Final = 64
-MOST_WIRE_BYTES: Final = 3072
 _LONGEST_CONTEXT: Final = 64
 _LONGEST_PREFIX: Final = 16
 _V4_BITS, _V6_BITS = 32, 128
 _DATES: Final = ("month", "year", "decade")  # weak to strict
-_WIRE_VERSION: Final = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,122 +199,6 @@ def merge(every: frozenset[BodyRules]) -> BodyRules:
         fields=(field for rules in every for field in rules.fields),
         groups=(group for rules in every for group in rules.groups),
     )
-
-
-# ---- the compact form ------------------------------------------------------------------------------------------------
-
-Wire: TypeAlias = Mapping[str, Any]
-
-
-def to_wire(rules: BodyRules) -> dict[str, Any]:
-    """Return the compact form: what JSON holds, the same for equal rules."""
-    wire: dict[str, Any] = {"v": _WIRE_VERSION}
-    if rules.includes:
-        wire["include"] = sorted(sorted(path.text for path in include) for include in rules.includes)
-    if rules.fields:
-        wire["fields"] = sorted([path.text, *_field_wire(rule)] for path, rule in rules.fields)
-    if rules.groups:
-        wire["groups"] = sorted([path.text, *_group_wire(rule)] for path, rule in rules.groups)
-    return wire
-
-
-@lru_cache(maxsize=1024)
-def wire_bytes(rules: BodyRules) -> bytes:
-    """Return the compact form as JSON.
-
-    Raises:
-        ValueError: the rules together are longer than a header may carry; nobody could apply them, so deny.
-    """
-    found = json.dumps(to_wire(rules), separators=(",", ":"), ensure_ascii=True).encode()
-    if len(found) > MOST_WIRE_BYTES:
-        raise ValueError(f"the rules together are longer than {MOST_WIRE_BYTES} bytes")
-    return found
-
-
-def _field_wire(rule: FieldRule) -> list[Any]:
-    match rule:
-        case Tokenize(context):
-            return ["tokenize", context]
-        case Hash(context):
-            return ["hash", context]
-        case Generalise(to, size):
-            return ["generalise", to, *size]
-        case Mask(keep_last):
-            return ["mask", keep_last]
-        case Exclude():
-            return ["exclude"]
-
-
-def _group_wire(rule: GroupRule) -> list[Any]:
-    if isinstance(rule, Anonymise):
-        return ["anonymise", sorted(rule.by), rule.least]
-    return ["aggregate", sorted(rule.by), sorted(map(list, rule.measures)), rule.least]
-
-
-def from_wire(wire: object) -> BodyRules:
-    """Read the compact form.
-
-    Raises:
-        ValueError: of a later version, or anything in it that is not known here; who reads it must deny.
-    """
-    try:
-        return _from_wire(cast("dict[str, Any]", wire))
-    except (TypeError, AttributeError, KeyError) as error:
-        raise ValueError("the rules have a form that is not known here") from error
-
-
-def _from_wire(wire: dict[str, Any]) -> BodyRules:
-    # Prevents: a rule of a later version being passed over because this version has no name for it.
-    if wire["v"] is not _WIRE_VERSION or not wire.keys() <= {"v", "include", "fields", "groups"}:
-        raise ValueError("the rules are of another version")
-    includes = [[parse_path(path) for path in _list(include)] for include in _list(wire.get("include", []))]
-    fields = [(parse_path(path), _read_field(kind, rest)) for path, kind, *rest in _list(wire.get("fields", []))]
-    groups = [(parse_path(path), _read_group(kind, rest)) for path, kind, *rest in _list(wire.get("groups", []))]
-    # Prevents: a document walked with thousands of rules at a time.
-    if sum(map(len, includes)) + len(includes) + len(fields) + len(groups) > 4 * MOST_PATHS:
-        raise ValueError("there are too many rules")
-    for path, group in groups:
-        check_group(path, group)
-    return body_rules(includes=includes, fields=fields, groups=groups)
-
-
-def _list(value: object) -> list[Any]:
-    if not isinstance(value, list):
-        raise TypeError
-    return value
-
-
-def _read_field(kind: object, rest: list[Any]) -> FieldRule:
-    match kind, rest:
-        case "exclude", []:
-            return EXCLUDE
-        case "mask", [int(keep_last)]:
-            return check_field(Mask(keep_last))
-        case "hash", [str(context)]:
-            return check_field(Hash(context))
-        case "tokenize", [str(context)]:
-            return check_field(Tokenize(context))
-        case "generalise", [str(to), *size] if all(type(part) is int for part in size):
-            return check_field(Generalise(to, tuple(size)))
-        case _:
-            raise ValueError("a rule for a field is not known here")
-
-
-def _read_group(kind: object, rest: list[Any]) -> GroupRule:
-    match kind, rest:
-        case "anonymise", [list(by), int(least)]:
-            return Anonymise(frozenset(map(_name, by)), least)
-        case "aggregate", [list(by), list(measures), int(least)]:
-            found = frozenset((_name(what), _name(field)) for what, field in measures)
-            return Aggregate(frozenset(map(_name, by)), found, least)
-        case _:
-            raise ValueError("a rule for a list is not known here")
-
-
-def _name(value: object) -> str:
-    if not isinstance(value, str):
-        raise TypeError
-    return value
 
 
 def check_field(rule: FieldRule) -> FieldRule:
