@@ -19,4 +19,7 @@ def test_checks_are_answered_as_the_reference_answers_them(tmp_path: Path) -> No
     assert met["both say True"] > 250
     assert met["both say False"] > 1000
     assert met["both fail"] > 30
+    assert met["the same objects"] > 40
+    assert met["the same users"] > 30
+    assert met.get("other users", 0) < 20
     assert sum(met.get(kind, 0) for kind in EXPLAINED[3:]) < 40

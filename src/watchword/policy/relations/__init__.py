@@ -17,6 +17,7 @@ from watchword.policy.relations.errors import (
     RelationUnknownError,
 )
 from watchword.policy.relations.graph import Graph
+from watchword.policy.relations.listing import Listing, Tree, expand, list_objects, list_users
 from watchword.policy.relations.model import (
     Computed,
     Condition,
@@ -44,6 +45,7 @@ __all__ = [
     "FromTupleset",
     "Graph",
     "Intersection",
+    "Listing",
     "Question",
     "RelationBudgetError",
     "RelationConditionError",
@@ -59,7 +61,11 @@ __all__ = [
     "RelationView",
     "Restriction",
     "Rewrite",
+    "Tree",
     "Union",
+    "expand",
+    "list_objects",
+    "list_users",
     "name_in",
     "objects_of",
     "parse_model",
