@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import Final
 
 from watchword.app.policies import PURPOSE, kept, publish_gates, trusted_keys
+from watchword.app.rehearsal import flip_gate
 from watchword.app.services import Services
 from watchword.kernel import ConfigurationError
 from watchword.kernel.events import Json
@@ -62,6 +63,8 @@ class Order:
         to: where the bundle goes; nothing for where this node looks.
         form: in which form; nothing for what is there already, else a tar.
         version: nothing for the next.
+        expect_gain: so many recorded decisions may gain; nothing for what `expected-flips.yaml` says.
+        expect_lose: so many may lose.
     """
 
     keys: Sequence[str]
@@ -70,6 +73,8 @@ class Order:
     form: Form | None = None
     days: int = 90
     version: int | None = None
+    expect_gain: int | None = None
+    expect_lose: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +107,8 @@ async def publish(
     order = _filled(services.settings, order)
     keys = await _signing_keys(services, order.keys)
     _refuse_strangers(services, order, keys)
-    gates = publish_gates(services.settings)
+    replayed = flip_gate(services.settings, directory, gain=order.expect_gain, lose=order.expect_lose)
+    gates = (*publish_gates(services.settings), replayed)
     return await _released(services, directory, order, keys, gates, actor=actor, begun=begun)
 
 

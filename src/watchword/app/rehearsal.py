@@ -19,13 +19,16 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
+from watchword.app.policies import in_force_directory
 from watchword.audit import Record, last, read
 from watchword.decision import Decision
 from watchword.kernel import Answer, Reason
 from watchword.policy import PolicyError, PolicyLoadError, PolicySet, Problem
-from watchword.policy.replay import Outcome, Question, Recorded, Rehearsal, Report
+from watchword.policy.replay import FlipGate, Outcome, Question, Recorded, Rehearsal, Report, expectations_for
+from watchword.settings import Settings
 
 DEFAULT_LIMIT: Final = 100_000
+_GATE_LIMIT: Final = 20_000
 _TELL_EVERY: Final = 1_000
 # How far behind the decision is that another one repeats: a minute; and a node keeps 4,096 ready at most.
 _REPEATED_FOR: Final = timedelta(seconds=90)
@@ -223,6 +226,27 @@ def rehearse(
     return report
 
 
+def flip_gate(settings: Settings, directory: Path, *, gain: int | None = None, lose: int | None = None) -> FlipGate:
+    """Return the gate of a publication that replays the newest decisions.
+
+    The draft is compared with the policies that are in force, so that what an earlier publication changed is not held
+    against this one; where there are none, with what was decided.
+
+    Raises:
+        PolicyLoadError: `expected-flips.yaml` is malformed.
+    """
+    expected = expectations_for(directory, gain=gain, lose=lose)
+
+    def run(place: Path) -> Report:
+        base = in_force_directory(settings)
+        with suppress(PolicyLoadError):
+            trial = Trial(place, base=base if len(PolicySet.load(base)) else None)
+            return rehearse(trial, span_of(settings.journal_directory, limit=_GATE_LIMIT))
+        return rehearse(Trial(place), span_of(settings.journal_directory, limit=_GATE_LIMIT))
+
+    return FlipGate(run, expected)
+
+
 _rehearsal: Rehearsal | None = None
 _tell: Callable[[int], None] | None = None
 
@@ -380,4 +404,13 @@ def _asked(fields: Mapping[str, Any]) -> Mapping[str, Any] | None:
     return {**asked, "request": {**request, "context": {**context, "http": {**context["http"], "path": path}}}}
 
 
-__all__: Sequence[str] = ("DEFAULT_LIMIT", "Span", "Trial", "recorded_now", "recorded_of", "rehearse", "span_of")
+__all__: Sequence[str] = (
+    "DEFAULT_LIMIT",
+    "Span",
+    "Trial",
+    "flip_gate",
+    "recorded_now",
+    "recorded_of",
+    "rehearse",
+    "span_of",
+)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from time import monotonic
 from typing import Annotated, Any, Literal
@@ -57,9 +58,10 @@ def keygen(
     )
 
 
-def publish(
+def publish(  # noqa: PLR0913  # each is an option that somebody may want
     context: typer.Context,
     directory: Annotated[Path, typer.Argument(help="Directory of policies.", exists=True, file_okay=False)],
+    *,
     key: Keys,
     to: To = None,
     form: FormOption = None,
@@ -68,10 +70,16 @@ def publish(
         list[str] | None, typer.Option("--cosigner", help="Public key of somebody who will sign later; repeatable.")
     ] = None,
     version: Annotated[int | None, typer.Option("--version", help="Another version than the next one.")] = None,
+    expect_gain: Annotated[int | None, typer.Option(min=0, help="So many recorded decisions may gain.")] = None,
+    expect_lose: Annotated[int | None, typer.Option(min=0, help="So many may lose.")] = None,
 ) -> None:
     """Check a directory, sign it and publish it as the next version; exit code 4 when a gate finds something wrong."""
     shell = shell_of(context)
-    order = _order(key, to=to, form=form, days=days, cosigner=cosigner, version=version)
+    order = replace(
+        _order(key, to=to, form=form, days=days, cosigner=cosigner, version=version),
+        expect_gain=expect_gain,
+        expect_lose=expect_lose,
+    )
 
     async def act(services: Any) -> tuple[Any, str]:
         from watchword.app import publish  # noqa: PLC0415  # quick help

@@ -18,7 +18,7 @@ from watchword.cli.shell import EXIT_FOUND_WRONG, Shell, one_line, printable, sh
 from watchword.kernel import ConfigurationError, NotFoundError
 
 if TYPE_CHECKING:
-    from watchword.policy.replay import Expectations, Report
+    from watchword.policy.replay import Report
 
 _SPAN = re.compile(r"([0-9]{1,5})([smhd])")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
@@ -52,17 +52,14 @@ def replay(  # noqa: PLR0913  # each is an option that somebody may want
         _show_live(shell)
         return
     from watchword.app.rehearsal import Trial, rehearse, span_of  # noqa: PLC0415  # quick help
-    from watchword.policy.replay import page, unexpected  # noqa: PLC0415  # as above
+    from watchword.policy.replay import expectations_for, page, unexpected  # noqa: PLC0415  # as above
 
     settings = shell.settings()
     draft = directory or settings.candidate_directory or settings.policy_directory
     if not draft.is_dir():
         raise NotFoundError(f"there is no directory `{draft}`", hint="name the directory of the draft")
-    wanted = (
-        _expectations(draft, expect, expect_gain, expect_lose)
-        if _is_gate(gate, expect, expect_gain, expect_lose)
-        else None
-    )
+    is_gate = gate or any(option is not None for option in (expect, expect_gain, expect_lose))
+    wanted = expectations_for(draft, file=expect, gain=expect_gain, lose=expect_lose) if is_gate else None
     span = span_of(settings.journal_directory, since=_moment(since), limit=limit)
     with _progress(shell) as tell:
         report = rehearse(Trial(draft, base=against), span, processes=processes, tell=tell)
@@ -79,28 +76,6 @@ def replay(  # noqa: PLR0913  # each is an option that somebody may want
             print(f"\nwritten to {html}")
     if problems:
         raise typer.Exit(EXIT_FOUND_WRONG)
-
-
-def _is_gate(*given: object) -> bool:
-    return any(option is not None and option is not False for option in given)
-
-
-def _expectations(draft: Path, file: Path | None, gain: int | None, lose: int | None) -> Expectations:
-    from dataclasses import replace  # noqa: PLC0415  # quick help
-
-    from watchword.policy.replay import (  # noqa: PLC0415  # as above
-        EXPECTATIONS_FILE,
-        Change,
-        Expectation,
-        Expectations,
-        read_expectations,
-    )
-
-    path = file or draft / EXPECTATIONS_FILE
-    found = read_expectations(path) if file is not None or path.exists() else Expectations()
-    numbers = ((Change.GAINS, gain), (Change.LOSES, lose))
-    more = tuple(Expectation(change, at_most=number) for change, number in numbers if number is not None)
-    return replace(found, flips=found.flips + more)
 
 
 def _moment(text: str) -> datetime | None:

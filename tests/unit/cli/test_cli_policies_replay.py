@@ -138,3 +138,19 @@ def test_terminal_controls_in_what_is_shown_are_made_harmless(cli: CommandLine, 
     said = cli("policies", "replay", str(draft(tmp_path / "draft", FRESH)))
     assert "\x1b" not in said.out
     assert "a b" in said.out
+
+
+def test_unexpected_flips_stop_a_publication(cli: CommandLine, shop: Path, tmp_path: Path) -> None:
+    key = str(tmp_path / "key")
+    public = cli.json("policies", "keygen", key)["public"]
+    (cli.data / "watchword.toml").write_text(f'[policy]\nsource = "archive"\nkeys = ["{public}"]\n')
+    publish = ("policies", "publish", str(shop), "--key", key)
+    stopped = cli(*publish)
+    assert stopped.code == 4
+    assert "unexpected: usr_2 loses on shop/tea by all, fresh" in stopped.out
+    assert not (cli.data / "policies.tar").exists()
+    assert cli(*publish, "--expect-lose", "3").code == 4
+    assert cli(*publish, "--expect-lose", "4").code == 0
+    assert (cli.data / "policies.tar").exists()
+    draft(shop, FRESH, "flips:\n  - change: loses\n    policy: fresh\n    at_least: 4\n")
+    assert cli(*publish).code == 0

@@ -16,7 +16,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -95,6 +95,26 @@ def read_expectations(path: Path) -> Expectations:
     flips = tuple(_expectation(node) for node in found["flips"].items()) if "flips" in found else ()
     unknown = found["unknown"].integer(least=0, most=_MOST) if "unknown" in found else 0
     return Expectations(flips, draft, unknown)
+
+
+def expectations_for(
+    directory: Path, *, file: Path | None = None, gain: int | None = None, lose: int | None = None
+) -> Expectations:
+    """Return what is expected of a draft: by its file, if there is one, and by numbers that somebody gave.
+
+    Args:
+        file: another file than the one beside the policies.
+        gain: so many decisions may gain, whoever's; nothing for as many as the file says.
+        lose: so many may lose.
+
+    Raises:
+        PolicyLoadError: the file is malformed, or was named and is not there.
+    """
+    path = file or directory / EXPECTATIONS_FILE
+    found = read_expectations(path) if file is not None or path.exists() else Expectations()
+    numbers = ((Change.GAINS, gain), (Change.LOSES, lose))
+    more = tuple(Expectation(change, at_most=number) for change, number in numbers if number is not None)
+    return replace(found, flips=found.flips + more)
 
 
 def unexpected(report: Report, expected: Expectations) -> tuple[Problem, ...]:
