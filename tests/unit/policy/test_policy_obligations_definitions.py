@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from watchword.kernel import EXCLUDE, Aggregate, Anonymise, Generalise, Hash, Mask, Tokenize, merge, parse_path
-from watchword.policy import PolicyLoadError, PolicySet
+from watchword.policy import PolicyLoadError, PolicySet, PolicySource
 
 PERMIT = '@id("p") @obligation("{}") permit (principal, action, resource);'
 GOOD = """
@@ -138,6 +138,21 @@ def test_every_wrong_definition_is_told(tmp_path: Path) -> None:
 def test_an_obligation_too_long_to_carry_is_refused(tmp_path: Path) -> None:
     paths = ", ".join(f"'customers[*].a_rather_long_name_of_a_field_{n}'" for n in range(100))
     assert "longer than 3072 bytes" in problem(tmp_path, f"obligations:\n  x: {{kind: mask, fields: [{paths}]}}\n")
+
+
+async def test_obligations_that_are_wrong_leave_in_force_what_was(tmp_path: Path) -> None:
+    load(tmp_path, GOOD)
+    source = PolicySource(tmp_path)
+    await source.reload()
+    assert source.current.bundle.obligations.named("mask_ssn").rules is not None
+    version = source.current.version
+    (tmp_path / "obligations.yaml").write_text(GOOD.replace("keep_last: 4", "keep_last: many"))
+    await source.reload()
+    assert source.current.version == version
+    assert source.problems[0].place == "obligations.yaml:5:67"
+    (tmp_path / "obligations.yaml").write_text(GOOD.replace("keep_last: 4", "keep_last: 1"))
+    await source.reload()
+    assert source.current.version != version
 
 
 def test_two_obligations_for_one_field_meet_in_the_stricter(tmp_path: Path) -> None:
