@@ -94,6 +94,10 @@ class PolicySet:
         if answer.code == "policy_missing":
             return Explanation(answer, (), ())
         found = replace(explain(self.bundle, self._engine, request), answer=answer)
+        if rego is not None or self._remote is not None:
+            # Nobody looked for what would change the mind of Rego, so that no way past it is proved.
+            ways = () if answer.effect is Effect.PERMIT else found.ways
+            found = replace(found, ways=tuple(replace(way, is_certain=False) for way in ways))
         if rego is None:
             return found
         document = document_of(request)

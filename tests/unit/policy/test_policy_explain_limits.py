@@ -304,3 +304,12 @@ def test_an_error_tells_a_refused_person_nothing_of_what_failed(tmp_path: Path) 
     said = explained(tmp_path, "", asked=request(context={"secretive": "x"}))
     assert said.answer.effect is Effect.ERROR
     assert for_the_refused(said) == (ASK_SOMEBODY,)
+
+
+def test_beside_rego_no_way_is_certain(tmp_path: Path) -> None:
+    (tmp_path / "rego").mkdir()
+    (tmp_path / "rego" / "a.rego").write_text("package a.authz\nimport rego.v1\ndefault allow := false\n")
+    policies = policy_set(tmp_path, '@id("x") permit (principal, action, resource) when { context.secretive > 10 };')
+    said = policies.explain(request())
+    assert not any(way.is_certain for way in said.ways)
+    assert for_the_refused(said) == (ASK_SOMEBODY,)
