@@ -163,7 +163,8 @@ class Node:
         decides.subscribe(follow_keys)
         for work in decides.background():
             self._keep(work)
-        _ready("policies", decides.policies.problem or f"{len(decides.policies.current)} in force")
+        policies = (f"{len(decides.policies.current)} in force", decides.policies.problem)
+        _ready("policies", "; ".join(filter(None, policies)))
         return decides
 
     async def _open_doors(
