@@ -1,6 +1,6 @@
 """The other ways to ask: which objects, which users, and what a relation is made of.
 
-Objects and users are found in two steps. A walk that takes `and` for its first operand and `but not` for its base, and
+Objects and users are found in two steps. A walk that takes `and` for one of its operands, `but not` for its base, and
 every condition for true, finds all that could be right; a check of each decides.
 """
 
@@ -194,7 +194,10 @@ def _forwards(start: Goal, kind: str) -> set[str]:
         for part in parts:
             found.update(members(part.subjects.get(object_id)))
         steps = [(target, one) for part, target in _edges(node) for one in members(part.subjects.get(object_id))]
-        steps += [(combined.operands[0], object_id) for combined in node.combined]
+        for combined in node.combined:
+            # All operands of an `and`: one may hold for everybody, and who they are stands in another.
+            operands = combined.operands[:1] if combined.is_exclusion else combined.operands
+            steps += [(operand, object_id) for operand in operands]
         for step in steps:
             if step not in seen and kind in step[0].reaches:
                 seen.add(step)
