@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, Protocol
 
 from watchword.decision import AccessRequest, Decision
@@ -16,6 +18,7 @@ DEVICE_COOKIE: Final = "__Host-ww-device"
 _COOKIES: Final = {SESSION_COOKIE: "session", DEVICE_COOKIE: "device", STATE_COOKIE: "state"}
 _OURS: Final = "__Host-ww-"
 _MAX_HANDLE: Final = 200
+_LONGEST_REMEMBERED: Final = 2048
 
 ASSERTION_HEADER: Final = b"x-watchword-assertion"
 DECISION_HEADER: Final = b"x-watchword-decision"
@@ -69,8 +72,7 @@ class Door:
             target: path and query after the one normalisation.
             headers: lower-case names; doubled headers joined as RFC 9110 section 5.2 says (cookies with `; `).
         """
-        cookie_header = headers.get(b"cookie", b"").decode("latin-1")
-        cookies = read_cookies(cookie_header, _COOKIES) if cookie_header else {}
+        cookies = _cookies(headers.get(b"cookie", b""))
         path, _, _ = target.partition("?")
         request = AccessRequest(
             method=method,
@@ -78,8 +80,8 @@ class Door:
             path=path,
             client_ip=client_ip,
             user_agent=headers.get(b"user-agent", b"").decode("latin-1"),
-            session_handle=_bounded(cookies.get("session")),
-            device_handle=_bounded(cookies.get("device")),
+            session_handle=cookies.session,
+            device_handle=cookies.device,
             # Prevents: a POST that calls itself a WebSocket and is judged as one.
             is_upgrade=method == "GET" and headers.get(b"upgrade", b"").lower() == b"websocket",
             filters_bodies=self._reduces is not None,
@@ -88,18 +90,18 @@ class Door:
         if decision.answer is Answer.ALLOW and decision.permit is not None:
             if STREAM_HEADER in headers:
                 self._admitted(decision)
-            return self._admit(decision, cookie_header)
+            return self._admit(decision, cookies)
         return self._answers.refuse(
             decision,
             Asker(
                 url=f"https://{host}{target}",
                 is_browser=_navigates(headers) and not request.is_upgrade,
                 can_return=method in {"GET", "HEAD"},
-                state=cookies.get("state"),
+                state=cookies.state,
             ),
         )
 
-    def _admit(self, decision: Decision, cookie_header: str) -> HttpAnswer:
+    def _admit(self, decision: Decision, cookies: _Cookies) -> HttpAnswer:
         headers: list[Header] = [(DECISION_HEADER, decision.id.encode())]
         if decision.user is not None and decision.session is not None:
             headers.append((ASSERTION_HEADER, self._minter.mint(decision).encode()))
@@ -110,14 +112,40 @@ class Door:
             rules = merged_rules(decision.obligations)
             if rules is not None:
                 headers.append((_FILTER, filter_header(rules)))
-        # Prevents: an application that learns the handle of a session it has no business with. What is left is named
-        # even where nothing was taken away: a proxy that replaces the header needs to be told what to replace it by.
-        rest = "; ".join(pair.strip() for pair in cookie_header.split(";") if not pair.strip().startswith(_OURS))
-        if rest:
-            headers.append((b"cookie", rest.encode("latin-1")))
-        elif cookie_header:
-            headers.append((b"x-envoy-auth-headers-to-remove", b"cookie"))
+        if cookies.left is not None:
+            headers.append(cookies.left)
         return HttpAnswer(200, tuple(headers))
+
+
+@dataclass(frozen=True, slots=True)
+class _Cookies:
+    """What a cookie header holds for us, and the header that says what it holds for the application."""
+
+    session: str | None = None
+    device: str | None = None
+    state: str | None = None
+    left: Header | None = None
+
+
+def _cookies(header: bytes) -> _Cookies:
+    # Prevents: huge headers, each sent once, filling the memory of those that are remembered.
+    return _read_cookies(header) if len(header) > _LONGEST_REMEMBERED else _remembered_cookies(header)
+
+
+def _read_cookies(header: bytes) -> _Cookies:
+    if not header:
+        return _Cookies()
+    text = header.decode("latin-1")
+    found = read_cookies(text, _COOKIES)
+    # Prevents: an application that learns the handle of a session it has no business with. What is left is named
+    # even where nothing was taken away: a proxy that replaces the header needs to be told what to replace it by.
+    rest = "; ".join(pair.strip() for pair in text.split(";") if not pair.strip().startswith(_OURS))
+    left = (b"cookie", rest.encode("latin-1")) if rest else (b"x-envoy-auth-headers-to-remove", b"cookie")
+    return _Cookies(_bounded(found.get("session")), _bounded(found.get("device")), found.get("state"), left)
+
+
+# A browser sends the same header with each request of a page.
+_remembered_cookies = lru_cache(maxsize=2048)(_read_cookies)
 
 
 def join_headers(raw: Iterable[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
