@@ -55,6 +55,11 @@ async def test_an_answer_is_reduced_in_three_turns() -> None:
     assert json.loads(shown.response_body.response.body_mutation.body) == {"name": "Ada"}
 
 
+async def test_a_redirect_loses_its_body() -> None:
+    *_, shown = await said(opening(), head("302", location="/x"), body(b"<a>123-45-6789"))
+    assert shown.response_body.response.body_mutation.clear_body
+
+
 async def test_every_trailer_is_taken_out() -> None:
     trailers = {"headers": [{"key": "X-SSN", "raw_value": b"1"}, {"key": "grpc-status", "value": "0"}]}
     *_, last = await said(opening(), head(), body(), ProcessingRequest(response_trailers={"trailers": trailers}))

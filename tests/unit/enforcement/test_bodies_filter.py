@@ -319,6 +319,7 @@ def test_many_strange_names_make_no_filter_grow() -> None:
         b"application/problem+json",
         b"Application/JSON; charset=UTF-8",
         b'application/json;charset="utf-8"',
+        b'application/json; odata.metadata=minimal; profile="a;b"',
     ],
 )
 def test_json_by_any_of_its_names_is_reduced(kind: bytes) -> None:
@@ -332,6 +333,8 @@ def test_json_by_any_of_its_names_is_reduced(kind: bytes) -> None:
         (200, [JSON, JSON]),
         (200, [(b"content-type", b"text/html")]),
         (200, [(b"content-type", b"application/json; charset=utf-16")]),
+        (200, [(b"content-type", b"application/json; charset=utf-8; Charset=utf-7")]),
+        (200, [(b"content-type", b"application/json; charset")]),
         (200, [(b"content-type", b"application/json, text/html")]),
         (200, [(b"content-type", b"application/x-ndjson")]),
         (200, [(b"content-type", b"application/json-seq")]),
@@ -357,6 +360,11 @@ def test_a_part_or_an_answer_of_somebody_elses_is_refused_without_a_body_too(sta
     with pytest.raises(BodyRefusedError):
         judge(status, [], is_bodiless=True)
     assert judge(200, [(b"etag", b"x")], is_bodiless=True) is Verdict.HAS_NO_BODY
+
+
+def test_a_redirect_goes_out_without_its_body() -> None:
+    head = [(b"location", b"/x"), (b"content-type", b"text/html")]
+    assert judge(302, head, is_bodiless=False) is Verdict.DROP_BODY
 
 
 def test_headers_that_tell_of_the_whole_are_gone() -> None:

@@ -72,6 +72,10 @@ async def file(request: Request) -> Response:
     return FileResponse(request.app.state.file, media_type="application/json")
 
 
+async def away(_request: Request) -> Response:
+    return Response(f"<a>{SECRET}", 302, {"location": "/customers"}, "text/html")
+
+
 async def empty(_request: Request) -> Response:
     return Response(status_code=204)
 
@@ -89,7 +93,7 @@ def maker(clock: FrozenClock) -> Maker:
 
 @pytest.fixture
 def ask(maker: Maker, clock: FrozenClock, tmp_path: Path) -> Callable[..., Any]:
-    paths = (customers, missing, page, lying, packed, endless, events, file, empty, guarded)
+    paths = (customers, missing, page, lying, packed, endless, events, file, away, empty, guarded)
     inner = Starlette(routes=[Route(f"/{each.__name__}", each) for each in paths])
     inner.state.file = tmp_path / "customers.json"
     inner.state.file.write_text(json.dumps(CUSTOMERS))
@@ -137,6 +141,11 @@ async def test_an_error_keeps_its_status_and_loses_its_words(ask: Callable[..., 
     reply = await ask("/missing")
     assert reply.status_code == 404
     assert SECRET not in reply.text
+
+
+async def test_a_redirect_passes_without_its_body(ask: Callable[..., Any]) -> None:
+    reply = await ask("/away")
+    assert (reply.status_code, reply.content, reply.headers["location"]) == (302, b"", "/customers")
 
 
 async def test_an_answer_without_a_body_passes(ask: Callable[..., Any]) -> None:

@@ -106,7 +106,7 @@ class _Answer:
         body: bytes | None = None
         if self._verdict is Verdict.REDUCE:
             body = await self._reduced(bytes(self._body))
-        elif self._body and not self._is_head:
+        elif self._verdict is Verdict.HAS_NO_BODY and self._body and not self._is_head:
             raise BodyRefusedError("a body came where none was announced")
         length = None if self._is_head else len(body or b"")
         await self._say(head, reduced_headers(head["headers"], length), body or b"")

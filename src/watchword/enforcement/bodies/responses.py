@@ -37,8 +37,12 @@ TOLD: Final = (b"cache-control", b"no-store")
 
 _NO_BODY: Final = frozenset({204, 205})
 _NOT_MODIFIED, _PARTIAL, _FIRST_FINAL, _FIRST_ERROR = 304, 206, 200, 400
+_REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+_TOKEN: Final = rb"[A-Za-z0-9!#$%&'*+.^_`|~-]+"
+_PARAMETER: Final = rb"[ \t]*;[ \t]*(" + _TOKEN + rb")=(" + _TOKEN + rb'|"[^"\\]*")'
+_PARAMETERS: Final = re.compile(_PARAMETER)
 _MEDIA_TYPE: Final = re.compile(
-    rb'application/(?:[a-z0-9!#$&^_.-]+\+)?json[ \t]*(?:;[ \t]*charset[ \t]*=[ \t]*"?utf-8"?[ \t]*)?', re.IGNORECASE
+    rb"application/(?:[a-z0-9!#$&^_.-]+\+)?json(?:" + _PARAMETER + rb")*[ \t]*", re.IGNORECASE
 )
 
 
@@ -47,6 +51,7 @@ class Verdict(Enum):
 
     REDUCE = "reduce"
     HAS_NO_BODY = "has_no_body"
+    DROP_BODY = "drop_body"
 
 
 def judge(status: int, headers: Iterable[Header], *, is_bodiless: bool) -> Verdict:
@@ -66,6 +71,9 @@ def judge(status: int, headers: Iterable[Header], *, is_bodiless: bool) -> Verdi
     #    browser told to show what it kept from a time when no rule applied.
     if status < _FIRST_FINAL or status in {_PARTIAL, _NOT_MODIFIED} or b"content-range" in found:
         raise BodyRefusedError("the application sent a part, or no answer of its own")
+    # A redirect says all in its head; its body is for nobody but old browsers.
+    if status in _REDIRECTS:
+        return Verdict.DROP_BODY
     # 2. Not encoded. Prevents: bombs, since nothing is ever unpacked here.
     if any(value.lower() != b"identity" for value in found.get(b"content-encoding", [])):
         raise BodyRefusedError("the body is encoded")
@@ -73,9 +81,16 @@ def judge(status: int, headers: Iterable[Header], *, is_bodiless: bool) -> Verdi
         return Verdict.HAS_NO_BODY
     # 3. JSON, by its one media type. Prevents: a stream of documents or events, of which only one would be looked at.
     types = found.get(b"content-type", [])
-    if len(types) != 1 or not _MEDIA_TYPE.fullmatch(types[0]):
+    if len(types) != 1 or not _is_json(types[0]):
         raise BodyRefusedError("the body is not of type JSON")
     return Verdict.REDUCE
+
+
+def _is_json(media_type: bytes) -> bool:
+    """Tell whether a media type is JSON in UTF-8. Prevents: another encoding, read by the browser and not by us."""
+    charsets = [value for name, value in _PARAMETERS.findall(media_type) if name.lower() == b"charset"]
+    is_utf8 = all(value.strip(b'"').lower() == b"utf-8" for value in charsets)
+    return _MEDIA_TYPE.fullmatch(media_type) is not None and is_utf8
 
 
 def reduced_headers(headers: Iterable[Header], length: int | None) -> list[Header]:

@@ -152,6 +152,8 @@ class _Exchange:
             if body:
                 raise BodyRefusedError("a body came where none was announced")
             return changed_body(b"")
+        if self._verdict is Verdict.DROP_BODY:
+            return changed_body(b"")
         if len(body) <= _AT_ONCE:
             return changed_body(self._filter.apply(body))
         async with self._threads:
