@@ -109,7 +109,7 @@ class AuthzenWorld:
         entities: Path | None = None,
         namespaces: Sequence[str] = (),
         applications: Sequence[Application] = (NOTES,),
-        relations: Any = None,
+        candidates: Any = None,
         **settings: Any,
     ) -> None:
         self.clock, self.entropy = clock, entropy
@@ -133,7 +133,7 @@ class AuthzenWorld:
                 knowledge=Knowledge(self.people, applications),
                 filed=self.filed,
                 snapshot_max_age_s=2.0,
-                relations=relations,
+                candidates=candidates,
             ),
             self.settings,
             journal=self.journal,

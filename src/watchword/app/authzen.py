@@ -23,6 +23,7 @@ from watchword.enforcement.envoy import PublishedApi, TcpAddress
 from watchword.identity import UserFacts
 from watchword.kernel import Event
 from watchword.policy import PolicySet
+from watchword.policy.relations import RelationModel, RelationView
 from watchword.settings import Settings
 
 _SOCKET: Final = "authzen.sock"
@@ -34,6 +35,7 @@ class AuthzenPart:
 
     Attributes:
         app: what answers on the socket.
+        service: what it asks.
         filed: the file of entities; its `problem` belongs in the node's status.
     """
 
@@ -44,18 +46,20 @@ class AuthzenPart:
         facts: FactBase,
         policies: Callable[[], PolicySet],
         journal: Journal,
+        relations: Callable[[RelationModel | None], RelationView | None],
     ) -> None:
         settings = services.settings.authzen
         self._people = _People(facts)
         self.filed = EntitiesFile(entities_path(services.settings))
         self.filed.load()
-        service = Authzen(
+        self.service = service = Authzen(
             Sources(
                 policies=policies,
                 people=self._people,
                 knowledge=Knowledge(self._people, applications),
                 filed=self.filed,
                 snapshot_max_age_s=services.settings.decision.snapshot_max_age_s,
+                relations=relations,
             ),
             settings,
             journal=journal,

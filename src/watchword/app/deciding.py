@@ -12,12 +12,13 @@ from watchword.app.authzen import AuthzenPart
 from watchword.app.candidates import Candidates
 from watchword.app.policies import PURPOSE, bundle_status, plant_default_policies, policy_source
 from watchword.app.services import Services, device_key
+from watchword.app.supposing import Supposing
 from watchword.audit import Journal
 from watchword.bus import Bus, Observer
 from watchword.console import Services as ConsoleServices
 from watchword.decision import Application, Decision, DecisionPoint, FactBase, Procedure, Sources
 from watchword.enforcement.streams import Streams
-from watchword.kernel import DecisionId, UserId
+from watchword.kernel import Answer, DecisionId, Reason, UserId
 from watchword.policy import PolicySet
 from watchword.policy.rego import RemoteOpa
 from watchword.policy.relations.keeping import Relations
@@ -111,9 +112,18 @@ class Deciding:
         """Let something else of the node follow committed events, after the facts did."""
         self._bus.subscribe(observer)
 
+    def supposing(self) -> Supposing:
+        """Make what tells this machine's own tools how a request would be decided."""
+        services = self._services
+        return Supposing(
+            self._procedure, self._facts, self._applications, clock=services.clock, entropy=services.entropy
+        )
+
     def authzen(self) -> AuthzenPart:
         """Make the API for enforcement points that are not ours; it follows the same facts."""
-        made = AuthzenPart(self._services, self._applications, self._facts, self._in_force, self._journal)
+        made = AuthzenPart(
+            self._services, self._applications, self._facts, self._in_force, self._journal, self.relations.view
+        )
         self.subscribe(made.observe)
         self._authzen = made
         return made
@@ -172,9 +182,10 @@ class Deciding:
             "policies": len(current),
             "policy_problem": self.policies.problem,
             "policy_bundle": bundle_status(self.policies),
+            "authzen": _counted(self._authzen.service.counts) if self._authzen else {},
             "entities_problem": self._authzen.filed.problem if self._authzen else None,
             "place_problems": list(self._places.problems),
-            "decisions": {f"{answer.value}/{reason.code}": n for (answer, reason), n in self.point.counts.items()},
+            "decisions": _counted(self.point.counts),
             **self._facts.counts(),
         }
 
@@ -210,6 +221,10 @@ class Deciding:
     def _note_cut(self, decision_id: DecisionId, decision: Decision) -> None:
         record = decision.record() | {"type": "stream.cut", "stream": decision_id}
         self._journal.append_nowait(record).add_done_callback(_forgive)
+
+
+def _counted(counts: Mapping[tuple[Answer, Reason], int]) -> dict[str, int]:
+    return {f"{answer.value}/{reason.code}": n for (answer, reason), n in counts.items()}
 
 
 def _forgive(future: asyncio.Future[int]) -> None:

@@ -9,10 +9,12 @@ import pytest
 from authzen_shop import write_shop
 from authzen_world import AuthzenWorld, question
 
+from watchword.app.rehearsal import recorded_of
 from watchword.enforcement.authzen import Caller
 from watchword.enforcement.authzen.reading import read_question
 from watchword.kernel import FrozenClock
 from watchword.policy import PolicySet
+from watchword.policy.replay import Rehearsal
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +69,7 @@ async def test_ignored_properties_are_named_where_the_answer_is_no(shop: Authzen
 async def test_an_obligation_rides_on_the_permit_in_the_profiles_form(shop: AuthzenWorld, caller: str) -> None:
     said = await shop.decides(question("user/ada", "audit", "order/1"), caller=caller)
     assert said == {"decision": True, "context": {"obligations": [_RECORD]}}
-    assert shop.journal.records[0]["obligations"] == ["custom"]
+    assert shop.journal.records[0]["obligations"] == ["record_session"]
 
 
 @pytest.mark.parametrize(
@@ -168,7 +170,7 @@ async def test_the_record_has_the_shape_of_every_decision_and_says_who_asked(sho
         "r-1",
     )
     assert (record["answer"], record["action"], record["resource"]) == ("allow", 'Shop::Action::"view"', "Shop::Order")
-    assert record["personal"]["asked"] == asked
+    assert record["personal"]["question"] == asked
     # What a caller says of people and things is personal, whatever it is.
     assert "Ulm" not in str(public)
     assert "order/1" not in str(public)
@@ -198,7 +200,21 @@ async def test_a_search_that_cannot_be_journaled_tells_nothing(shop: AuthzenWorl
 async def test_a_long_question_is_kept_as_its_hash(shop: AuthzenWorld) -> None:
     asked = question("user/ada", "view", "Shop::Order/1", context={"note": "x" * 20_000})
     await shop.decides(asked)
-    assert set(shop.journal.records[0]["personal"]["asked"]) == {"sha256", "bytes"}
+    personal = shop.journal.records[0]["personal"]
+    assert set(personal["question"]) == {"sha256", "bytes"}
+    assert personal["asked"]["request"]["context"] == {}  # the note was ignored, so the policies were not asked with it
+
+
+async def test_a_replay_asks_again_what_was_asked_and_gets_the_same_answer(shop: AuthzenWorld) -> None:
+    order = {"type": "order", "id": "1", "properties": {"address": {"city": "Ulm"}, "tags": ["a"], "price": "1.50"}}
+    for asked in (question("user/ada", "audit", order), _LARGE, _SHIP, question("user/ada", "edit", order)):
+        await shop.decides(asked)
+    recorded = [recorded_of(record, number) for number, record in enumerate(shop.journal.records)]
+    replay = Rehearsal(shop.policies)
+    report = replay.look_at_all([each for each in recorded if each is not None])
+    assert len(recorded) == report.decisions == 4
+    assert (replay.evaluated, report.malformed, report.not_recorded) == (4, 0, 0)
+    assert report.flips == 0
 
 
 async def test_a_batch_does_not_multiply_its_defaults_in_the_journal(shop: AuthzenWorld) -> None:

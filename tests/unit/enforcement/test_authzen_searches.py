@@ -254,7 +254,7 @@ async def test_relations_name_candidates_and_policies_still_decide(
         def resources(self, subject: EntityUid, resource_type: str) -> Iterable[str]:
             return ["9", "1"] if (subject.type, resource_type) == ("Watchword::User", "Shop::Order") else []
 
-    world = AuthzenWorld(clock, entropy, policies, relations=Related())
+    world = AuthzenWorld(clock, entropy, policies, candidates=Related())
     world.people.add("ada", groups=["members"])
     assert (await world.finds("resource", _VIEWED))["results"] == [
         {"type": "Shop::Order", "id": "1"},

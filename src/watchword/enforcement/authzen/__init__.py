@@ -10,7 +10,7 @@ from watchword.enforcement.authzen.filed import EntitiesFile
 from watchword.enforcement.authzen.known import Knowledge
 from watchword.enforcement.authzen.openapi import openapi
 from watchword.enforcement.authzen.paging import Pages
-from watchword.enforcement.authzen.ports import People, Relations
+from watchword.enforcement.authzen.ports import Candidates, People
 from watchword.enforcement.authzen.routes import SLACK, AuthzenApp
 from watchword.enforcement.authzen.service import Authzen, Sources
 from watchword.enforcement.authzen.settings import AuthzenSettings, CallerSettings, Told
@@ -24,12 +24,12 @@ __all__ = [
     "Caller",
     "CallerSettings",
     "Callers",
+    "Candidates",
     "EntitiesFile",
     "EntitiesFileError",
     "Knowledge",
     "Pages",
     "People",
-    "Relations",
     "Sources",
     "Told",
     "hash_of",

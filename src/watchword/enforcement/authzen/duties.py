@@ -47,6 +47,11 @@ def duties(answer: PolicyAnswer, book: ObligationBook) -> Sequence[Mapping[str, 
     return found
 
 
+def duty_names(answer: PolicyAnswer, book: ObligationBook) -> tuple[str, ...]:
+    """Return the names that the satisfied permits attach, for the record."""
+    return tuple(each.name for each in book.attached(ref.annotations for ref in answer.determining))
+
+
 def _custom(properties: Mapping[str, Any]) -> Mapping[str, Any]:
     return {"type": CUSTOM, "properties": {"vendor": VENDOR, **properties}}
 

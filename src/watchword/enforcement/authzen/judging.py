@@ -4,21 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from time import perf_counter_ns
 from typing import Any, Final
 
 from watchword.enforcement.authzen.callers import Caller
-from watchword.enforcement.authzen.duties import SUPPORTED, duties, numbered, step_up, supported
+from watchword.enforcement.authzen.duties import SUPPORTED, duties, duty_names, numbered, step_up, supported
 from watchword.enforcement.authzen.known import USER_TYPE, Known, is_own
 from watchword.enforcement.authzen.model import Party, Question, Verdict
-from watchword.enforcement.authzen.names import Meaning, Names, NoMeaningError
+from watchword.enforcement.authzen.names import OWN_NAMESPACE, Meaning, Names, NoMeaningError
 from watchword.enforcement.authzen.values import Converter, UnfitError
 from watchword.kernel import Answer, DecisionId, Reason
-from watchword.policy import Effect, Entity, EntityUid, PolicyAnswer, PolicyRequest, PolicySet, Value
+from watchword.policy import (
+    Effect,
+    Entity,
+    EntityUid,
+    PolicyAnswer,
+    PolicyRequest,
+    PolicySet,
+    Scalar,
+    SetOf,
+    Value,
+)
+from watchword.policy.relations import RelationSet, RelationView, objects_of
 
 # Where the properties of an action stand in the context; what a caller writes there itself is not read.
 ACTION_PROPERTIES: Final = "action"
 
+# Where policies ask for relations, as at the doors: `context.rel.contains("viewer")`.
+RELATIONS: Final = "rel"
+_NAMES_OF_RELATIONS: Final = SetOf(Scalar("string"))
 _FAILURES: Final = {"policy_missing": Reason.POLICY_MISSING, "schema_misfit": Reason.SCHEMA_MISFIT}
 
 
@@ -43,6 +58,8 @@ class Bench:
     policies: PolicySet
     names: Names
     known: Known
+    now: datetime
+    view: RelationView | None
     is_fresh: bool
     refuses_unknown: bool
 
@@ -85,6 +102,7 @@ class Bench:
             action=str(meaning.action),
             resource_type=meaning.resource,
             ignored=ignored,
+            asked=asked,
         )
         return self._settle(asked, verdict, supported(question.context, caller.obligations))
 
@@ -140,15 +158,35 @@ class Bench:
         return replace(known, attributes={**given, **known.attributes})
 
     def _context(self, question: Question, meaning: Meaning, converter: Converter) -> dict[str, Value]:
-        reserved = {ACTION_PROPERTIES, SUPPORTED} - (meaning.context.fields.keys() - {ACTION_PROPERTIES})
+        reserved = {ACTION_PROPERTIES}
+        if SUPPORTED not in meaning.context.fields:
+            reserved.add(SUPPORTED)
+        # Prevents: a caller that says of itself which relations the subject has.
+        if _asks_relations(meaning):
+            reserved.add(RELATIONS)
         given = {name: value for name, value in question.context.items() if name not in reserved}
         context = converter.record(meaning.context, given, "context")
+        if _asks_relations(meaning):
+            context[RELATIONS] = self._relations(question, meaning)
         declared = meaning.context.fields.get(ACTION_PROPERTIES)
         if declared is not None and (question.action.properties or declared.is_required):
             context[ACTION_PROPERTIES] = converter.value(declared.type, question.action.properties, "action.properties")
         elif question.action.properties:
             converter.ignored.append("action.properties")
         return context
+
+    def _relations(self, question: Question, meaning: Meaning) -> RelationSet:
+        """Return what policies may ask of a user's relations to a part of an application, as the doors do."""
+        user = self.known.user(question.subject.id) if meaning.principal == USER_TYPE else None
+        application, slash, part = question.resource.id.partition("/")
+        is_part = slash and meaning.resource == f"{OWN_NAMESPACE}::Resource"
+        return RelationSet(
+            self.view,
+            user.id if user is not None else "",
+            objects_of(application, part) if is_part and user is not None else (),
+            groups=user.groups if user is not None else (),
+            context={"current_time": self.now},
+        )
 
     def _settle(self, asked: PolicyRequest, verdict: Verdict, can_do: frozenset[str] | None) -> Verdict:
         answer = self.policies.evaluate(asked)
@@ -172,8 +210,18 @@ class Bench:
         if found is None or (can_do is not None and any(each["type"] not in can_do for each in found)):
             return replace(verdict, reason=Reason.OBLIGATION_UNKNOWN)
         return replace(
-            verdict, answer=Answer.ALLOW, reason=Reason.POLICY_PERMITS, detail="", obligations=numbered(found)
+            verdict,
+            answer=Answer.ALLOW,
+            reason=Reason.POLICY_PERMITS,
+            detail="",
+            obligations=numbered(found),
+            obligation_names=duty_names(answer, self.policies.bundle.obligations),
         )
+
+
+def _asks_relations(meaning: Meaning) -> bool:
+    declared = meaning.context.fields.get(RELATIONS)
+    return declared is not None and declared.type == _NAMES_OF_RELATIONS
 
 
 def _forbidden(answer: PolicyAnswer, verdict: Verdict) -> Verdict:

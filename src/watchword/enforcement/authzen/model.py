@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from watchword.kernel import Answer, DecisionId, Reason
+from watchword.policy import PolicyRequest
 
 MAX_ID: Final = 1024
 MAX_NAME: Final = 256
@@ -124,9 +125,10 @@ class Verdict:
     Attributes:
         detail: what happened, for the administrator of the enforcement point; never a value of the request.
         words: for the person concerned, without policy internals.
-        obligations: in the form of the draft profile.
+        obligations: in the form of the draft profile; `obligation_names` are those of the policies.
         policies: identifiers of the determining policies, with their own words.
         principal: of a user of this node, the identifier; of anybody else nothing.
+        asked: what the policies were asked; nothing where they were not.
         ignored: properties that the schema does not know, by path.
     """
 
@@ -138,6 +140,7 @@ class Verdict:
     error: str = ""
     step_up: Mapping[str, Any] | None = None
     obligations: tuple[Mapping[str, Any], ...] = ()
+    obligation_names: tuple[str, ...] = ()
     policies: tuple[tuple[str, str], ...] = ()
     policy_version: str = ""
     policy_errors: tuple[str, ...] = ()
@@ -146,6 +149,7 @@ class Verdict:
     resource_type: str | None = None
     ignored: tuple[str, ...] = ()
     cost_us: int = 0
+    asked: PolicyRequest | None = None
 
     @property
     def is_permit(self) -> bool:

@@ -51,8 +51,8 @@ class Seals(Protocol):
         ...
 
 
-class Relations(Protocol):
-    """Who and what relations name, where a node has relations: candidates for searches, nothing more."""
+class Candidates(Protocol):
+    """Whom and what relations name, where a node can list them: candidates for searches, nothing more."""
 
     def subjects(self, resource: EntityUid, subject_type: str) -> Iterable[str]:
         """Return identifiers of subjects of a type that have some relation to a resource."""

@@ -14,6 +14,9 @@ import orjson
 
 from watchword.enforcement.authzen.callers import Caller
 from watchword.enforcement.authzen.model import Question, Search, Verdict
+from watchword.policy import PolicyError
+from watchword.policy.replay import Question as Asked
+from watchword.policy.replay import Recorder
 
 DOOR: Final = "authzen"
 _LONGEST_ASKED: Final = 16 * 1024
@@ -66,9 +69,11 @@ def decision_record(
         "policies": [list(policy) for policy in verdict.policies],
         "policy_version": verdict.policy_version,
         "policy_errors": [error[:_LONGEST_WORDS] for error in verdict.policy_errors],
-        "obligations": [each["type"] for each in verdict.obligations],
+        "obligations": list(verdict.obligation_names),
         "permissions": [],
-        "step_up": dict(verdict.step_up) if verdict.step_up else None,
+        "step_up": {"acr": verdict.step_up["acr_value"], "max_age_s": verdict.step_up["max_age"]}
+        if verdict.step_up
+        else None,
         "facts": [["snapshot", snapshot, None]],
         "snapshot": snapshot,
         "cost_us": verdict.cost_us,
@@ -78,9 +83,9 @@ def decision_record(
             "country": None,
             "facts": {},
             "details": {},
-            "asked": _bounded(question.as_json(), longest) if question is not None else None,
+            "asked": _replayable(verdict, longest),
+            "question": _bounded(question.as_json(), longest) if question is not None else None,
             "detail": (verdict.error or verdict.detail)[:_LONGEST_WORDS],
-            "duties": _bounded({"obligations": list(verdict.obligations)}) if verdict.obligations else None,
         },
     }
 
@@ -104,6 +109,17 @@ def search_record(
         "found": len(told),
         "personal": {"asked": _bounded(search.question.as_json()), "told": _bounded({"ids": named[:_MOST_TOLD]})},
     }
+
+
+def _replayable(verdict: Verdict, longest: int) -> Mapping[str, Any] | None:
+    """Return what the policies were asked, so that a replay can ask again; nothing where that is too long to keep."""
+    if verdict.asked is None:
+        return None
+    try:
+        found = Asked(verdict.asked).record(Recorder())
+    except PolicyError:
+        return None
+    return found if len(orjson.dumps(found)) <= longest else None
 
 
 def _bounded(asked: Mapping[str, Any], longest: int = _LONGEST_ASKED) -> Mapping[str, Any]:

@@ -17,7 +17,7 @@ from watchword.enforcement.authzen.judging import Bench
 from watchword.enforcement.authzen.model import Question, Search, Sought, Verdict
 from watchword.enforcement.authzen.names import OWN_NAMESPACE
 from watchword.enforcement.authzen.paging import Place
-from watchword.enforcement.authzen.ports import Relations
+from watchword.enforcement.authzen.ports import Candidates
 from watchword.enforcement.authzen.turns import Turn
 from watchword.kernel import DecisionId
 from watchword.policy import EntityUid
@@ -49,7 +49,7 @@ async def look(
     place: Place,
     bench: Bench,
     caller: Caller,
-    relations: Relations | None,
+    candidates: Candidates | None,
     *,
     turn: Turn,
     is_spent: Callable[[int], bool],
@@ -60,7 +60,7 @@ async def look(
     """
     results: list[Mapping[str, Any]] = []
     last, tried = place.after, 0
-    for candidate in _candidates(search, place.after, bench, caller, relations):
+    for candidate in _candidates(search, place.after, bench, caller, candidates):
         if is_spent(tried):
             return Found(tuple(results), last, goes_on=True, tried=tried)
         tried += 1
@@ -76,7 +76,7 @@ async def look(
 
 
 def _candidates(
-    search: Search, after: str | None, bench: Bench, caller: Caller, relations: Relations | None
+    search: Search, after: str | None, bench: Bench, caller: Caller, candidates: Candidates | None
 ) -> Sequence[str]:
     question = search.question
     if search.sought is Sought.ACTION:
@@ -90,19 +90,19 @@ def _candidates(
         enumerated = bench.names.schema.entities[type_].ids
         if enumerated is not None:
             found.append(_behind(enumerated, after))
-        if relations is not None:
-            found.append(_behind(_related(search, type_, bench, caller, relations), after))
+        if candidates is not None:
+            found.append(_behind(_related(search, type_, bench, caller, candidates), after))
     return found[0] if len(found) == 1 else list(dict.fromkeys(merge(*found)))
 
 
-def _related(search: Search, type_: str, bench: Bench, caller: Caller, relations: Relations) -> frozenset[str]:
+def _related(search: Search, type_: str, bench: Bench, caller: Caller, candidates: Candidates) -> frozenset[str]:
     """Return what relations name, at most 100,000."""
     if search.sought is Sought.SUBJECT:
         given, place = search.question.resource, caller.namespaces
-        named: Callable[[EntityUid, str], Iterable[str]] = relations.subjects
+        named: Callable[[EntityUid, str], Iterable[str]] = candidates.subjects
     else:
         given, place = search.question.subject, (*caller.namespaces, OWN_NAMESPACE) if caller.namespaces else ()
-        named = relations.resources
+        named = candidates.resources
     found: set[str] = set()
     for other in bench.names.types(given.type, place):
         for each in named(EntityUid(other, given.id), type_):

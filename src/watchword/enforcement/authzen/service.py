@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
@@ -15,14 +16,17 @@ from watchword.enforcement.authzen.known import Knowledge
 from watchword.enforcement.authzen.model import Batch, Question, Search, Unreadable, Verdict
 from watchword.enforcement.authzen.names import Names
 from watchword.enforcement.authzen.paging import Pages
-from watchword.enforcement.authzen.ports import Journal, People, Relations
+from watchword.enforcement.authzen.ports import Candidates, Journal, People
 from watchword.enforcement.authzen.records import decision_record, search_record
 from watchword.enforcement.authzen.searching import Found, look
 from watchword.enforcement.authzen.settings import AuthzenSettings
 from watchword.enforcement.authzen.turns import Turn
 from watchword.kernel import Answer, Clock, DecisionId, Entropy, Reason
 from watchword.policy import PolicySet, Schema, parse_schema
+from watchword.policy.relations import RelationModel, RelationView
 
+# A batch that takes longer is denied from there on; the edge ends a call after 30 s.
+_LONGEST_BATCH_S: Final = 10.0
 # So many records wait for the disk at once.
 _GROUP: Final = 100
 _NO_SCHEMA: Final = Schema({}, {})
@@ -35,6 +39,7 @@ class Sources:
     Attributes:
         policies: the set in force, asked anew for each call.
         snapshot_max_age_s: older facts deny.
+        relations: the tuples as a model sees them; nothing where there is no model.
     """
 
     policies: Callable[[], PolicySet]
@@ -42,11 +47,16 @@ class Sources:
     knowledge: Knowledge
     filed: EntitiesFile
     snapshot_max_age_s: float
-    relations: Relations | None = None
+    candidates: Candidates | None = None
+    relations: Callable[[RelationModel | None], RelationView | None] = lambda _model: None
 
 
 class Authzen:
-    """The Authorization API without its transport."""
+    """The Authorization API without its transport.
+
+    Attributes:
+        counts: decisions since the start, by answer and reason.
+    """
 
     def __init__(
         self,
@@ -64,6 +74,7 @@ class Authzen:
         self._pages = pages
         self._clock = clock
         self._entropy = entropy
+        self.counts: Counter[tuple[Answer, Reason]] = Counter()
         self._names: tuple[str, Names] = ("", Names(_NO_SCHEMA))
 
     async def evaluate(self, question: Question, caller: Caller, request_id: str = "") -> Verdict:
@@ -79,9 +90,12 @@ class Authzen:
         bench = self._bench()
         turn = Turn(self._clock)
         judged: list[tuple[Verdict, Question | None]] = []
+        ends = self._clock.monotonic() + _LONGEST_BATCH_S
         for item in batch.items:
             if isinstance(item, Unreadable):
                 judged.append((self._unreadable(item), None))
+            elif self._clock.monotonic() > ends:
+                judged.append((self._late(), item))
             else:
                 judged.append((bench.judge(item, caller, self._new_id()), item))
             if batch.semantic.ends_with(is_permit=judged[-1][0].is_permit):
@@ -112,7 +126,7 @@ class Authzen:
             place,
             bench,
             caller,
-            self._sources.relations,
+            self._sources.candidates,
             turn=Turn(self._clock),
             is_spent=lambda tried: (
                 tried >= self._settings.max_candidates
@@ -148,9 +162,15 @@ class Authzen:
             policies,
             names,
             sources.knowledge.picture(entities, misfits),
+            now=self._clock.now(),
+            view=sources.relations(policies.relations),
             is_fresh=age_s <= sources.snapshot_max_age_s,  # so that an age that is no number is too old
             refuses_unknown=self._settings.denies_unknown_properties,
         )
+
+    def _late(self) -> Verdict:
+        reason = Reason.POLICY_ERROR
+        return Verdict(self._new_id(), Answer.DENY, reason, "the call takes longer than it may", words=reason.words)
 
     def _unreadable(self, item: Unreadable) -> Verdict:
         reason = Reason.REQUEST_MALFORMED
@@ -165,7 +185,10 @@ class Authzen:
             await self._journal.append(record)
         except Exception:  # noqa: BLE001  # whatever keeps the record from the disk keeps the answer from the caller
             reason = Reason.JOURNAL_UNWRITABLE
-            return Verdict(verdict.id, Answer.DENY, reason, words=reason.words, policy_version=verdict.policy_version)
+            verdict = Verdict(
+                verdict.id, Answer.DENY, reason, words=reason.words, policy_version=verdict.policy_version
+            )
+        self.counts[verdict.answer, verdict.reason] += 1
         return verdict
 
     def _new_id(self) -> DecisionId:
