@@ -31,13 +31,15 @@ class Verdict:
 class Oracle:
     """A bundle in the hands of `cedarpy`; `schema` as text, or nothing to let everything through."""
 
-    def __init__(self, bundle: Bundle, *, is_schema_checked: bool = True) -> None:
+    def __init__(
+        self, bundle: Bundle, *, is_schema_checked: bool = True, written: Mapping[str, Any] | None = None
+    ) -> None:
         self._schema = cedarpy.Schema.from_str(bundle.schema) if is_schema_checked else None
         static = {policy.id: policy.est for policy in bundle.policies}
         self._forbids = frozenset(policy.id for policy in bundle.policies if policy.est["effect"] == "forbid")
-        self._policies = cedarpy.PolicySet.from_json_str(
-            json.dumps({"staticPolicies": static, "templates": {}, "templateLinks": []})
-        )
+        # With `written`, which may hold templates and links, the reference links for itself.
+        whole = written or {"staticPolicies": static, "templates": {}, "templateLinks": []}
+        self._policies = cedarpy.PolicySet.from_json_str(json.dumps(whole))
 
     def ask(self, request: PolicyRequest) -> Verdict:
         asked = {

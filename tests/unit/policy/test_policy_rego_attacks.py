@@ -14,7 +14,7 @@ from rego_world import HEAD, request, write
 from watchword.policy import Effect, PolicyLoadError, PolicySet
 from watchword.policy.rego import Limits, RegoPolicies, Said, SourceError, Stand, load_rego
 
-TIGHT = Limits(budget_s=0.15, load_s=1.0, memory_bytes=256 * 1024 * 1024)
+TIGHT = Limits(budget_s=0.15, load_s=0.5, memory_bytes=256 * 1024 * 1024)
 # Far above the budget, so that a busy machine does not fail the test; far below what the attack would take.
 PATIENCE_S = 5.0
 

@@ -1,0 +1,88 @@
+"""Policies built to exhaust the engine: each is refused when it is loaded, or answers or denies within its budget."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+from rego_world import request
+
+from watchword.policy import Effect, PolicyLoadError, PolicySet
+from watchword.policy.evaluator import DEFAULT_BUDGET, Evaluator
+from watchword.policy.load import load_bundle
+
+WHEN = 'permit (principal, action in Watchword::Action::"access", resource) when {{ {} }};\n'
+LONG_PATH = "/" + "ab" * 4000
+# A decision takes microseconds; this is for a machine that is busy with something else.
+PATIENCE_S = 0.5
+
+
+def answer(directory: Path, text: str) -> tuple[Effect, str]:
+    """Load and ask; tell the effect, or `refused`."""
+    (directory / "a.cedar").write_text(text)
+    policies = PolicySet.load(directory)
+    asked = request("members", path=LONG_PATH)
+    began = time.perf_counter()
+    found = policies.evaluate(asked)
+    assert time.perf_counter() - began < PATIENCE_S
+    return found.effect, found.code
+
+
+@pytest.mark.parametrize(
+    ("body", "effects"),
+    [
+        ("[" + ",".join(map(str, range(10_000))) + "].contains(context.risk.score + 1)", {Effect.PERMIT}),
+        ("[" + ",".join(f"context.risk.score + {n}" for n in range(2_000)) + "].contains(-1)", {Effect.SILENT}),
+        ('context.http.path like "' + "*a" * 20_000 + '*c"', {Effect.SILENT}),
+        ('context.http.path like "' + "*" * 50_000 + 'c"', {Effect.SILENT}),
+        (" || ".join(f'context.http.path like "*{"ab" * 500}c{n}*"' for n in range(20)), {Effect.SILENT}),
+        ("{a: " * 60 + "1" + "}" * 60 + " == " + "{a: " * 60 + "1" + "}" * 60, {Effect.PERMIT}),
+        ("[" * 60 + "1" + "]" * 60 + " == " + "[" * 60 + "2" + "]" * 60, {Effect.SILENT}),
+    ],
+    ids=["set", "sums", "stars", "only stars", "near misses", "records", "sets of sets"],
+)
+def test_huge_sets_and_long_patterns_are_answered_in_time(tmp_path: Path, body: str, effects: set[Effect]) -> None:
+    effect, code = answer(tmp_path, WHEN.format(body))
+    assert effect in {*effects, Effect.ERROR}
+    assert code in {"", "budget_spent"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        WHEN.format("[" + ",".join(map(str, range(1_500))) + "].containsAll([context.risk.score])") * 4,
+        "".join(WHEN.format(f'context.http.path like "{"*ab" * 300}*x{n}"') for n in range(30)),
+        WHEN.format(" && ".join(["context.risk.score < 100"] * 100)) * 15,
+    ],
+    ids=["sets", "patterns", "clauses"],
+)
+def test_a_set_of_policies_that_costs_more_than_the_budget_denies(tmp_path: Path, text: str) -> None:
+    """The cost of what a policy says is counted before it is asked; the real budget is a hundred times this one."""
+    (tmp_path / "a.cedar").write_text(text)
+    bundle = load_bundle(tmp_path)
+    asked = request("members", path=LONG_PATH)
+    assert Evaluator(bundle).evaluate(asked).effect is not Effect.ERROR
+    found = Evaluator(bundle, budget=DEFAULT_BUDGET // 100).evaluate(asked)
+    assert (found.effect, found.code) == (Effect.ERROR, "budget_spent")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "(" * 3000 + "true" + ")" * 3000,
+        "!" * 3000 + "true",
+        "if true then (" * 300 + "true" + ") else false" * 300,
+        " && ".join(["context.risk.score < 100"] * 5000),
+        "{a: " * 3000 + "1" + "}" * 3000 + " == 1",
+        "[" * 3000 + "]" * 3000 + ".isEmpty()",
+        "context" + ".http" * 5000,
+    ],
+    ids=["brackets", "negations", "choices", "conjunction", "records", "sets", "attributes"],
+)
+def test_deep_nesting_is_refused_when_it_is_loaded(tmp_path: Path, body: str) -> None:
+    began = time.perf_counter()
+    with pytest.raises(PolicyLoadError) as caught:
+        answer(tmp_path, WHEN.format(body))
+    assert caught.value.problems[0].path == "a.cedar"
+    assert time.perf_counter() - began < PATIENCE_S * 10
