@@ -16,7 +16,8 @@ from typing import Any
 
 from bench.decision import World
 from bench.figures import show
-from watchword.app.rehearsal import Trial, rehearse, span_of
+from watchword.app.recorded import span_of
+from watchword.app.rehearsal import Trial, rehearse
 from watchword.audit import Journal
 from watchword.decision import Procedure
 from watchword.kernel import KeyId, SystemClock, SystemEntropy

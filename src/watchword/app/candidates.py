@@ -7,7 +7,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from watchword.app.rehearsal import recorded_now
+from watchword.app.recorded import recorded_now
 from watchword.decision import Decision
 from watchword.policy import PolicySet, PolicySource
 from watchword.policy.replay import Candidate

@@ -51,7 +51,8 @@ def replay(  # noqa: PLR0913  # each is an option that somebody may want
     if live:
         _show_live(shell)
         return
-    from watchword.app.rehearsal import Trial, rehearse, span_of  # noqa: PLC0415  # quick help
+    from watchword.app.recorded import span_of  # noqa: PLC0415  # quick help
+    from watchword.app.rehearsal import Trial, rehearse  # noqa: PLC0415  # as above
     from watchword.policy.replay import expectations_for, page, unexpected  # noqa: PLC0415  # as above
 
     settings = shell.settings()

@@ -11,7 +11,8 @@ import pytest
 from decision_world import HOME, LONDON, TOKYO, DecisionWorld, Visit
 from replay_world import APPLICATIONS, Asking, policies_in
 
-from watchword.app.rehearsal import Trial, recorded_of, rehearse, span_of
+from watchword.app.recorded import recorded_of, span_of
+from watchword.app.rehearsal import Trial, rehearse
 from watchword.audit import Journal
 from watchword.decision import AccessRequest, Decision
 from watchword.kernel import Answer, FrozenClock, KeyId, Obligation, Reason
@@ -76,7 +77,7 @@ async def test_what_the_node_repeats_is_replayed_as_if_it_had_not(
     assert [record["repeats"] for record in records] == [None] + [records[0]["id"]] * 4
     journal = await written(tmp_path / "journal", world, records)
     policies_in(tmp_path / "draft", DRAFTS[5])
-    monkeypatch.setattr("watchword.app.rehearsal._TELL_EVERY", 1)
+    monkeypatch.setattr("watchword.app.recorded._TELL_EVERY", 1)
     for parts in (1, 2, 6):
         rehearsal = Trial(tmp_path / "draft").begin()
         for part in span_of(journal).parts(parts):
@@ -193,7 +194,7 @@ async def test_figures_do_not_depend_on_pieces_processes_or_memory(
     journal = await written(tmp_path / "journal", world, records)
     policies_in(tmp_path / "draft", DRAFTS[0])
     trial = Trial(tmp_path / "draft", known_obligations=KNOWN)
-    monkeypatch.setattr("watchword.app.rehearsal._TELL_EVERY", 10)
+    monkeypatch.setattr("watchword.app.recorded._TELL_EVERY", 10)
     span = span_of(journal)
     told: list[tuple[int, int]] = []
     alone = rehearse(trial, span, processes=1, tell=lambda done, total: told.append((done, total)))

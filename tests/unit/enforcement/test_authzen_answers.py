@@ -9,7 +9,7 @@ import pytest
 from authzen_shop import write_shop
 from authzen_world import AuthzenWorld, question
 
-from watchword.app.rehearsal import recorded_of
+from watchword.app.recorded import recorded_of
 from watchword.enforcement.authzen import Caller
 from watchword.enforcement.authzen.reading import read_question
 from watchword.kernel import FrozenClock
