@@ -164,7 +164,7 @@ def test_an_archive_that_is_cut_short_anywhere_is_refused() -> None:
 
 
 @given(st.data())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_a_damaged_archive_is_refused_or_read_as_what_its_digests_say(data: Any) -> None:
     raw = bytearray(write_tar(LAYOUT))
     for _ in range(data.draw(st.integers(1, 4))):
@@ -177,7 +177,7 @@ def test_a_damaged_archive_is_refused_or_read_as_what_its_digests_say(data: Any)
 
 
 @given(st.dictionaries(st.from_regex(r"[a-z0-9_][a-z0-9._-]{0,20}", fullmatch=True), st.binary(max_size=1200)))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_what_is_written_is_read_again(files: dict[str, bytes]) -> None:
     assert read_tar(write_tar(files)) == files
 
