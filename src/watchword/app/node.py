@@ -197,7 +197,9 @@ class Node:
         )
         await self._listen(Listener(console, on_unix_socket(files.web_socket)))
         told = {"/status": decides.status, "/candidate": decides.candidate_figures}
-        await self._listen(Listener(ControlApp(told), on_unix_socket(self._run / "control.sock")))
+        await self._listen(
+            Listener(ControlApp(told, {"/suppose": decides.supposing()}), on_unix_socket(self._run / "control.sock"))
+        )
         guard = StreamGuard(services.clock, decides.streams.admits)
         decides.streams.guarded_by(guard)
         await guard.start(files.guard_socket)

@@ -76,7 +76,7 @@ def show(
         if name not in {"facts", "contributions", "trust_contributions", "personal", "seq", "prev"}:
             print(f"{name:<18} {one_line(_words(value))}")
     for name, value in (record.get("personal") or {}).items():
-        if name not in {"facts", "details"}:
+        if name not in {"facts", "details", "asked"}:
             print(f"{name:<18} {one_line(_words(value))}")
 
 
@@ -85,20 +85,29 @@ def explain(
     context: typer.Context, reference: Annotated[str, typer.Argument(help="The reference a person was shown.")]
 ) -> None:
     """Say why a decision came out as it did, what it stood on, and what would have helped."""
-    from watchword.cli.explanation import explain_record  # noqa: PLC0415  # quick help
-
     shell = shell_of(context)
     record = _find(shell, reference)
+    show_explained(shell, record)
+
+
+def show_explained(shell: Shell, record: Mapping[str, Any], *, directory: Path | None = None) -> None:
+    """Print why a decision came out as it did.
+
+    Args:
+        directory: of other policies than those in force, for what each clause says.
+    """
+    from watchword.cli.explanation import explain_record  # noqa: PLC0415  # quick help
+
     if shell.is_json:
         print(_json(record))
         return
     for line in explain_record(record):
         print(one_line(line))
-    for line in _clauses(shell, record):
+    for line in _clauses(shell, record, directory):
         print(one_line(line).rstrip())
 
 
-def _clauses(shell: Shell, record: Mapping[str, Any]) -> Iterator[str]:
+def _clauses(shell: Shell, record: Mapping[str, Any], directory: Path | None) -> Iterator[str]:
     """Yield what each policy said to what was asked; nothing where the policies were not reached."""
     from watchword.app import in_force_directory  # noqa: PLC0415  # quick help
     from watchword.policy import PolicyLoadError, PolicySet  # noqa: PLC0415  # as above
@@ -109,7 +118,7 @@ def _clauses(shell: Shell, record: Mapping[str, Any]) -> Iterator[str]:
     yield ""
     yield "What the policies say"
     try:
-        found = recollect(PolicySet.load(in_force_directory(shell.settings())), record)
+        found = recollect(PolicySet.load(directory or in_force_directory(shell.settings())), record)
     except PolicyLoadError:
         yield "  the policies cannot be read as they stand: watchword policies check says what is wrong"
         return

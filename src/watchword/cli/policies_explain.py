@@ -2,23 +2,36 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import urlencode
 
 import typer
 
+from watchword.cli.force import ask_node
 from watchword.cli.shell import EXIT_FOUND_WRONG, Shell, one_line, printable, shell_of
 
 _MOST_BYTES = 1024 * 1024
 
 
-def explain(
+def explain(  # noqa: PLR0913, PLR0917  # each is an option of the command
     context: typer.Context,
     directory: Annotated[Path | None, typer.Argument(help="A policy directory; else the one in force.")] = None,
     request: Annotated[
         Path | None, typer.Option("--request", help="File with a request in YAML or JSON; `-` for standard input.")
+    ] = None,
+    user: Annotated[
+        str | None, typer.Option(help="Instead of --request: as if this user asked the running node.")
+    ] = None,
+    app: Annotated[str, typer.Option(help="With --user: for this application, by its name.")] = "",
+    path: Annotated[str, typer.Option(help="With --user: for this path.")] = "/",
+    method: Annotated[str, typer.Option(help="With --user: by this method.")] = "GET",
+    ip: Annotated[str, typer.Option(help="With --user: from this address.")] = "127.0.0.1",
+    mfa_age: Annotated[
+        int | None, typer.Option(help="With --user: with a second factor shown so many minutes ago.")
     ] = None,
     refused: Annotated[
         bool, typer.Option("--for-the-refused", help="Print only what the person who asked would be told.")
@@ -29,8 +42,12 @@ def explain(
     from watchword.policy.trials import question_in  # noqa: PLC0415  # as above
 
     shell = shell_of(context)
-    if request is None:
-        raise typer.BadParameter("a request is needed", param_hint="--request")
+    if user is not None and request is None:
+        asked = {"user": user, "app": app, "path": path, "method": method, "ip": ip}
+        _suppose(shell, asked | ({} if mfa_age is None else {"mfa_age_min": str(mfa_age)}), directory)
+        return
+    if request is None or user is not None:
+        raise typer.BadParameter("one of --request and --user is needed", param_hint="--request")
     try:
         policies = PolicySet.load(directory or in_force(shell))
         source = sys.stdin.buffer.read(_MOST_BYTES + 1) if str(request) == "-" else request
@@ -39,6 +56,20 @@ def explain(
         show_problems(shell, error.problems)
         raise typer.Exit(EXIT_FOUND_WRONG) from None
     show_explanation(shell, said, refused=refused)
+
+
+def _suppose(shell: Shell, asked: dict[str, str], directory: Path | None) -> None:
+    """Let the running node decide about a request that nobody makes, and explain that."""
+    from watchword.cli.decisions import show_explained  # noqa: PLC0415  # as above
+    from watchword.kernel import ConfigurationError, NotFoundError  # noqa: PLC0415  # as above
+
+    found = asyncio.run(ask_node(shell.settings().data, path=f"/suppose?{urlencode(asked)}"))
+    if found is None or not found:
+        hint = "start it with `watchword up`, or write the request down and use --request"
+        raise ConfigurationError("no node runs on this data directory", hint=hint)
+    if "problem" in found:
+        raise NotFoundError(str(found["problem"]), hint="users list and config show name what there is")
+    show_explained(shell, found, directory=directory)
 
 
 def show_explanation(shell: Shell, said: Any, *, refused: bool = False) -> None:
