@@ -6,17 +6,20 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from rego_world import EXAMPLE, EXAMPLE_INPUT, write
 
-from watchword.policy.rego import Outcome, Said, Stand, load_rego
+from watchword.policy.rego import Limits, Outcome, Said, Stand, load_rego, source
 from watchword.policy.rego.model import read
+from watchword.policy.rego.process import Worker, site_of_regorus
 
 RECORDED = json.loads((Path(__file__).parent / "rego" / "answers.json").read_text())
 CASES = {case["name"]: case for case in RECORDED["cases"]}
+LIMITS = Limits(budget_s=2.0)
 # What denies here, and says so, where OPA goes on; never the other way round.
 STRICTER = {
     "another type": "rego_builtin_error",
@@ -30,19 +33,28 @@ def outcomes(answers: dict[str, list[Any]]) -> dict[str, Outcome]:
     return {rule: Outcome(*answer) for rule, answer in answers.items()}
 
 
+@pytest.fixture(scope="module")
+def worker() -> Iterator[Worker]:
+    """One process for all cases, emptied before each; starting a hundred of them would take longer than asking them."""
+    site = site_of_regorus()
+    assert site is not None
+    made = Worker(site, LIMITS)
+    yield made
+    made.close()
+
+
 @pytest.mark.parametrize("name", CASES)
-def test_rego_answers_as_opa_does(name: str, tmp_path: Path) -> None:
+def test_rego_answers_as_opa_does(name: str, tmp_path: Path, worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
     case = CASES[name]
-    rego = load_rego(write(tmp_path, **{f"m{number}": source for number, source in enumerate(case["modules"])}))
+    worker.call("N", "", LIMITS.load_s)
+    monkeypatch.setattr(source, "Worker", lambda *_: worker)
+    rego = load_rego(write(tmp_path, **{f"m{n}": text for n, text in enumerate(case["modules"])}), limits=LIMITS)
     assert rego is not None
-    try:
-        package = next(package for package in rego.packages if package.name.endswith(".authz"))
-        assert {module.dialect for module in rego.modules if module.package == package.name} == {case["dialect"]}
-        for question in case["questions"]:
-            (said,) = rego.say(question["input"])
-            agree(name, said, question)
-    finally:
-        rego.close()
+    package = next(package for package in rego.packages if package.name.endswith(".authz"))
+    assert {module.dialect for module in rego.modules if module.package == package.name} == {case["dialect"]}
+    for question in case["questions"]:
+        (said,) = rego.say(question["input"])
+        agree(name, said, question)
 
 
 def agree(name: str, said: Said, question: dict[str, Any]) -> None:
