@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,12 +12,13 @@ from typing import Any
 from decision_world import NOTES, DecisionWorld, Visit
 from edge_harness import respond
 
-from watchword.decision import Application, ResourceRule
+from watchword.decision import Application, DecisionPoint, ResourceRule
 from watchword.kernel import Sensitivity
+from watchword.policy.relations import Graph, RelationView, read_tuple
 
 EXAMPLE = Path(__file__).parents[2] / "docs" / "how-to" / "examples" / "data-access"
 SSN, CARD = "123-45-6789", "4111-1111-1111-1111"
-_TICKET_HOLDER = "usr_01jd0000000000000000000000"
+CUSTOMER_7 = "resource:crm/customer-7"
 _PARTS = (("customer-7", "/customers/7"), ("customer-8", "/customers/8"), ("analytics", "/analytics"), ("default", "/"))
 CRM = Application(
     name="crm",
@@ -58,16 +60,22 @@ async def customers(scope: Any, _receive: Any, send: Any) -> None:
     await respond(send, 200, [("content-type", "application/json"), ("etag", '"1"')], json.dumps(found).encode())
 
 
-async def people(world: DecisionWorld, directory: Path) -> tuple[Visit, Visit, Visit]:
-    """Put the example in force; return who holds the ticket of customer 7, a colleague without one, an analyst."""
+async def people(world: DecisionWorld, directory: Path) -> tuple[Visit, Visit, Visit, Callable[[], bool]]:
+    """Put the example in force.
+
+    Returns:
+        Who holds the ticket of customer 7, a colleague without one, an analyst, and what closes the ticket.
+    """
     holder = await world.visit(name="ada", groups=["support"])
     shutil.copytree(EXAMPLE, directory)
-    links = directory / "links.json"
-    links.write_text(links.read_text().replace(_TICKET_HOLDER, holder.user.id))
     world.policy("", directory)
+    ticket = read_tuple(CUSTOMER_7, "ticket_holder", f"user:{holder.user.id}")
+    graph = Graph([ticket])
+    world.rewired(relations=lambda model: RelationView(model, graph) if model is not None else None)
+    world.point = DecisionPoint(world.procedure, world.journal)
     colleague = await world.visit(name="bob", groups=["support"])
     analyst = await world.visit(name="eve", groups=["analysts"])
-    return holder, colleague, analyst
+    return holder, colleague, analyst, lambda: graph.drop(ticket)
 
 
 def fulfilling() -> Application:

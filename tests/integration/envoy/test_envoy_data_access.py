@@ -36,7 +36,7 @@ async def test_behind_envoy_support_and_analysts_see_what_the_rules_leave(
     database: Database, clock: FrozenClock, entropy: Any, make_edge: MakeEdge, tmp_path: Path
 ) -> None:
     world = DecisionWorld(database, clock, entropy, applications=[CRM])
-    holder, colleague, analyst = await people(world, tmp_path / "policies")
+    holder, colleague, analyst, close_ticket = await people(world, tmp_path / "policies")
     doors = DoorWorld(world)
     door = Door(
         *(world.point, doors.answers, doors.minter),
@@ -61,6 +61,8 @@ async def test_behind_envoy_support_and_analysts_see_what_the_rules_leave(
     assert (reply.status, json.loads(reply.body)) == (200, FIGURES)
     assert (await get(analyst, "/customers/7")).status == 403
     record = world.journal.records[-2]
+    close_ticket()
+    assert (await get(holder, "/customers/7")).status == 403
     assert record["obligations"] == ["anonymous", "coarse", "figures", "figures_only"]
 
 
@@ -68,7 +70,7 @@ async def test_in_the_application_the_same_rules_leave_the_same(
     database: Database, clock: FrozenClock, entropy: Any, tmp_path: Path
 ) -> None:
     world = DecisionWorld(database, clock, entropy, applications=[fulfilling()])
-    holder, _, analyst = await people(world, tmp_path / "policies")
+    holder, _, analyst, _ = await people(world, tmp_path / "policies")
     doors = DoorWorld(world)
     doors.minter = AssertionMinter(lambda: doors.signer, PORTAL, fulfils=lambda _: True)
     doors.door = Door(
@@ -95,7 +97,7 @@ async def test_a_door_that_reduces_nothing_denies_both(
     database: Database, clock: FrozenClock, entropy: Any, tmp_path: Path
 ) -> None:
     world = DecisionWorld(database, clock, entropy, applications=[CRM])
-    holder, _, analyst = await people(world, tmp_path / "policies")
+    holder, _, analyst, _ = await people(world, tmp_path / "policies")
     doors = DoorWorld(world)
     assert (await doors.ask(holder, "/customers/7")).status == 403
     assert (await doors.ask(analyst, "/analytics/customers")).status == 403
