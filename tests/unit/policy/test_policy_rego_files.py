@@ -93,6 +93,21 @@ def test_the_version_covers_the_files_of_rego(tmp_path: Path, sets: list[PolicyS
     assert [len(each) for each in sets] == [2, 2]
 
 
+def test_files_in_folders_count_and_data_files_are_refused(tmp_path: Path, sets: list[PolicySet]) -> None:
+    folder = write(tmp_path, a=HEAD + "allow if true") / "rego" / "deeper" / "still"
+    folder.mkdir(parents=True)
+    (folder / "no.rego").write_text("package no\nimport rego.v1\ndeny := true")
+    sets.append(PolicySet.load(tmp_path))
+    assert sets[0].evaluate(request("members")).effect is Effect.FORBID
+    (folder / "no.rego").write_text("package")
+    assert problems(tmp_path)[0].startswith("rego/deeper/still/no.rego:1:")
+    (folder / "no.rego").unlink()
+    (folder / "data.json").write_text("{}")
+    assert problems(tmp_path) == [
+        "rego/deeper/still/data.json: data files are not read; expected the values in a file of Rego"
+    ]
+
+
 def test_tests_for_opa_and_hidden_files_are_left_out(tmp_path: Path, sets: list[PolicySet]) -> None:
     sets.append(PolicySet.load(write(tmp_path, a=HEAD, a_test="package x.authz_test\ntest_a { true }")))
     (tmp_path / "rego" / ".hidden.rego").write_text("nonsense")

@@ -26,7 +26,7 @@ from watchword.policy.rego.negation import guarded
 from watchword.policy.rego.process import Evaluation, StoppedError, Worker, site_of_regorus
 
 FOLDER: Final = "rego"
-PATTERNS: Final = (f"{FOLDER}/*.rego",)
+PATTERNS: Final = (f"{FOLDER}/**/*.rego", *(f"{FOLDER}/**/*.{ending}" for ending in ("json", "yaml", "yml")))
 _MAX_FILE_BYTES: Final = 1024 * 1024
 _MOST_FILES: Final = 500
 _ANSWERS: Final = ("allow", "deny")
@@ -110,13 +110,17 @@ def version_of(modules: tuple[Module, ...]) -> str:
 
 
 def rego_files(directory: Path) -> list[Path]:
-    """Return the files of Rego of a policy directory; hidden ones and OPA's own tests are left out."""
-    found = (directory / FOLDER).glob("*.rego")
-    return sorted(path for path in found if not path.name.startswith(".") and not path.name.endswith("_test.rego"))
+    """Return the files that count, in folders too; hidden ones and OPA's own tests are left out."""
+    found = {path for pattern in PATTERNS for path in directory.glob(pattern)}
+    return sorted(path for path in found if not _is_left_out(path.relative_to(directory)))
+
+
+def _is_left_out(path: Path) -> bool:
+    return any(part.startswith(".") for part in path.parts) or path.name.endswith("_test.rego")
 
 
 def load_rego(directory: Path, *, limits: Limits | None = None) -> RegoPolicies | None:
-    """Read `rego/*.rego` of a policy directory; nothing where there is none.
+    """Read `rego/**/*.rego` of a policy directory; nothing where there is none.
 
     Raises:
         SourceError: with every problem found.
@@ -124,7 +128,7 @@ def load_rego(directory: Path, *, limits: Limits | None = None) -> RegoPolicies 
     paths = rego_files(directory)
     if not paths:
         return None
-    modules = _read(paths)
+    modules = _read(directory, paths)
     site = site_of_regorus()
     if site is None:
         message = "policies in Rego are evaluated by an optional part that is not installed"
@@ -150,12 +154,16 @@ def load_rego(directory: Path, *, limits: Limits | None = None) -> RegoPolicies 
         raise
 
 
-def _read(paths: list[Path]) -> tuple[Module, ...]:
+def _read(directory: Path, paths: list[Path]) -> tuple[Module, ...]:
     if len(paths) > _MOST_FILES:
         raise SourceError(Problem(FOLDER, 0, 0, f"{len(paths)} files of Rego", expected=f"at most {_MOST_FILES}"))
     found, problems = [], []
     for path in paths:
-        name = f"{FOLDER}/{path.name}"
+        name = path.relative_to(directory).as_posix()
+        if path.suffix != ".rego":
+            # Prevents: a denial about `data.banned` that is undefined, because nobody read the list.
+            problems.append(Problem(name, 0, 0, "data files are not read", expected="the values in a file of Rego"))
+            continue
         try:
             with path.open("rb") as file:
                 data = file.read(_MAX_FILE_BYTES + 1)
