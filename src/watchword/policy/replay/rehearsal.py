@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any, Final, NamedTuple
@@ -123,7 +124,7 @@ class Rehearsal:
         if not isinstance(request, dict):
             raise MalformedRecordError("a recorded question is of an unknown form")
         found = request.get("entities")
-        key = orjson.dumps(found)
+        key = _digest(found)
         known = self._entities.get(key)
         if known is None:
             known = read_entities(found)
@@ -139,7 +140,7 @@ class Rehearsal:
 
 
 def canonical(asked: Mapping[str, Any], *, with_path: bool) -> bytes:
-    """Return the same bytes for questions that must have the same answer.
+    """Return the same bytes for questions that must have the same answer, and for no others.
 
     Args:
         with_path: the path may matter; otherwise any two paths are the same, for a path is a string like another.
@@ -150,9 +151,14 @@ def canonical(asked: Mapping[str, Any], *, with_path: bool) -> bytes:
     try:
         if not with_path:
             asked = _without_path(asked)
-        return orjson.dumps(asked, option=orjson.OPT_SORT_KEYS)
+        return _digest(asked)
     except (TypeError, KeyError, AttributeError) as error:
         raise MalformedRecordError("a recorded question is of an unknown form") from error
+
+
+def _digest(found: Any) -> bytes:
+    # Prevents: a hundred megabytes of questions kept only to be compared; nobody finds two with one SHA-256.
+    return hashlib.sha256(orjson.dumps(found, option=orjson.OPT_SORT_KEYS)).digest()
 
 
 def _without_path(asked: Mapping[str, Any]) -> Mapping[str, Any]:
