@@ -21,6 +21,7 @@ from typing import Any
 
 import cedarpy
 
+from bench import relations
 from watchword.policy import DEFAULT_DIRECTORY, DEFAULT_SCHEMA, Effect, Entity, EntityUid, PolicyRequest, PolicySet, ip
 from watchword.policy.load import Bundle, WrittenPolicy
 
@@ -44,6 +45,7 @@ def main(json: bool) -> None:  # noqa: FBT001 (the contract of `python -m bench 
     figures["p99_us_5000"] = round(statistics.quantiles(ours[5000], n=100)[98], 2)
     figures |= {f"cedarpy_us_{size}": round(statistics.median(theirs[size]), 1) for size in THEIRS_A_ROUND}
     figures["compile_s_5000"] = round(cases[5000].compile_s, 2)
+    figures |= relations.figures()
     figures["cases_agreed"] = _agreement()
     _print(figures, as_json=json)
 

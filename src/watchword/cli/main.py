@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from watchword import __version__
-from watchword.cli import audit, authzen, decisions, groups, keys, networks, node, policies, sessions, users
+from watchword.cli import audit, authzen, decisions, groups, keys, networks, node, policies, relations, sessions, users
 from watchword.cli.shell import Output, Shell, fail, shell_of
 from watchword.kernel import WatchwordError
 
@@ -26,6 +26,7 @@ app.add_typer(groups.app, name="groups")
 app.add_typer(sessions.app, name="sessions")
 app.add_typer(networks.app, name="networks")
 app.add_typer(policies.app, name="policies")
+app.add_typer(relations.app, name="relations")
 app.add_typer(decisions.app, name="decisions")
 app.add_typer(audit.app, name="audit")
 app.add_typer(authzen.app, name="authzen")

@@ -1,0 +1,240 @@
+"""`watchword relations`: who is related to what, and what follows from it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from watchword.cli.force import in_force
+from watchword.cli.shell import EXIT_FOUND_WRONG, shell_of
+
+app = typer.Typer(help="Relate users to objects, and ask what follows.", no_args_is_help=True)
+
+Object = Annotated[str, typer.Argument(help="For example resource:notes/admin.")]
+Relation = Annotated[str, typer.Argument(help="For example viewer.")]
+User = Annotated[str, typer.Argument(help="For example user:usr_..., user:* or group:staff#member.")]
+Values = Annotated[str, typer.Option("--context", help="Values for conditions, a JSON object.")]
+_AT_ONCE = 500
+
+
+@app.command("model")
+def model(context: typer.Context) -> None:
+    """Show the types and relations that the model beside the policies defines."""
+    shell = shell_of(context)
+    found = _model(shell)
+    rows = [
+        {"type": type_.name, "relation": relation.name, "line": relation.place.line}
+        for type_ in found.types.values()
+        for relation in type_.relations.values()
+    ]
+    shell.show(rows, "type", "relation", "line", empty="the model defines no relation")
+
+
+@app.command("write")
+def write(
+    context: typer.Context,
+    user: Annotated[str, typer.Argument(help="As in `check`; leave all three out with --file.")] = "",
+    relation: Annotated[str, typer.Argument()] = "",
+    object_: Annotated[str, typer.Argument(metavar="OBJECT")] = "",
+    condition: Annotated[str, typer.Option(help="A condition of the model that must hold as well.")] = "",
+    values: Values = "{}",
+    file: Annotated[Path | None, typer.Option(help="Tuples as JSON lines, instead of one tuple.")] = None,
+) -> None:
+    """Relate a user to an object; prints a token for checks that must see it."""
+    shell = shell_of(context)
+    found = _given(user, relation, object_, file, condition=condition, values=values)
+
+    async def act(services: Any) -> tuple[str, str]:
+        chosen, token = _model(shell), ""
+        for chunk in _chunks(found):
+            token = await services.relations.write(chunk, model=chosen, actor=shell.actor)
+        return token, await in_force(services)
+
+    token, force = shell.run(act)
+    shell.say(f"{len(found)} written, token {token}; {force}", written=len(found), token=token)
+
+
+@app.command("delete")
+def delete(
+    context: typer.Context,
+    user: Annotated[str, typer.Argument(help="As in `check`; leave all three out with --file.")] = "",
+    relation: Annotated[str, typer.Argument()] = "",
+    object_: Annotated[str, typer.Argument(metavar="OBJECT")] = "",
+    file: Annotated[Path | None, typer.Option(help="Tuples as JSON lines, instead of one tuple.")] = None,
+) -> None:
+    """Take a relation back; the next decision does without it."""
+    shell = shell_of(context)
+    found = _given(user, relation, object_, file)
+
+    async def act(services: Any) -> tuple[str, str]:
+        token = ""
+        for chunk in _chunks(found):
+            token = await services.relations.delete(chunk, actor=shell.actor)
+        return token, await in_force(services)
+
+    token, force = shell.run(act)
+    shell.say(f"{len(found)} deleted, token {token}; {force}", deleted=len(found), token=token)
+
+
+@app.command("list")
+def list_tuples(
+    context: typer.Context,
+    user: Annotated[str | None, typer.Option(help="Only of this user.")] = None,
+    relation: Annotated[str | None, typer.Option(help="Only this relation.")] = None,
+    object_: Annotated[str | None, typer.Option("--object", help="Only of this object.")] = None,
+    most: Annotated[int, typer.Option(min=1, max=100_000, help="How many at most.")] = 1000,
+) -> None:
+    """List tuples as they are written."""
+    shell = shell_of(context)
+
+    async def act(services: Any) -> list[dict[str, Any]]:
+        found = await services.relations.listed(user=user, relation=relation, object_=object_, most=most)
+        return [_row(each) for each in found]
+
+    shell.show(shell.run(act), "user", "relation", "object", "condition", "context", empty="there are no tuples")
+
+
+@app.command("check")
+def check(context: typer.Context, user: User, relation: Relation, object_: Object, values: Values = "{}") -> None:
+    """Say whether a user is related so to an object; exit code 4 when not."""
+    shell = shell_of(context)
+
+    async def act(services: Any) -> bool:
+        return bool((await _view(shell, services)).check(user, relation, object_, context=_json(values)))
+
+    related = shell.run(act)
+    shell.say(f"`{user}` is {'' if related else 'not '}`{relation}` of `{object_}`", related=related)
+    if not related:
+        raise typer.Exit(EXIT_FOUND_WRONG)
+
+
+@app.command("expand")
+def expand(context: typer.Context, relation: Relation, object_: Object) -> None:
+    """Say what a relation of an object is made of."""
+    shell = shell_of(context)
+
+    async def act(services: Any) -> list[dict[str, Any]]:
+        from watchword.policy.relations import expand  # noqa: PLC0415  # quick help
+
+        return _branches(expand(await _view(shell, services), relation, object_), 0)
+
+    shell.show(shell.run(act), "part", "users")
+
+
+@app.command("list-objects")
+def list_objects(
+    context: typer.Context,
+    user: User,
+    relation: Relation,
+    type_: Annotated[str, typer.Argument(metavar="TYPE", help="For example resource.")],
+    values: Values = "{}",
+) -> None:
+    """List the objects of a type that a user is related to."""
+    shell = shell_of(context)
+
+    async def act(services: Any) -> Any:
+        from watchword.policy.relations import list_objects  # noqa: PLC0415  # quick help
+
+        return list_objects(await _view(shell, services), user, relation, type_, context=_json(values))
+
+    _show_listing(shell, shell.run(act), "object")
+
+
+@app.command("list-users")
+def list_users(
+    context: typer.Context,
+    object_: Object,
+    relation: Relation,
+    kind: Annotated[str, typer.Argument(help="user, or group#member for usersets.")] = "user",
+    values: Values = "{}",
+) -> None:
+    """List the users that are related to an object."""
+    shell = shell_of(context)
+
+    async def act(services: Any) -> Any:
+        from watchword.policy.relations import list_users  # noqa: PLC0415  # quick help
+
+        return list_users(await _view(shell, services), object_, relation, kind, context=_json(values))
+
+    _show_listing(shell, shell.run(act), "user")
+
+
+def _show_listing(shell: Any, found: Any, column: str) -> None:
+    shell.show([{column: name} for name in found.names], column, empty="nobody" if column == "user" else "nothing")
+    if not found.is_complete and not shell.is_json:
+        print("\nthere may be more: the list was cut, or a check had no answer")
+
+
+def _row(found: Any) -> dict[str, Any]:
+    return {
+        "user": str(found.subject),
+        "relation": found.relation,
+        "object": str(found.object),
+        "condition": found.condition or None,
+        "context": json.dumps(dict(found.context), sort_keys=True) if found.context else None,
+    }
+
+
+def _branches(tree: Any, depth: int) -> list[dict[str, Any]]:
+    rows = [{"part": "  " * depth + tree.kind, "users": ", ".join(tree.users)}]
+    return rows + [row for part in tree.parts for row in _branches(part, depth + 1)]
+
+
+def _model(shell: Any) -> Any:
+    """Read the model that stands beside the policies."""
+    from watchword.kernel import ConfigurationError  # noqa: PLC0415  # quick help
+    from watchword.policy.relations import MODEL_FILE, parse_model  # noqa: PLC0415  # as above
+
+    path = shell.settings().policy_directory / MODEL_FILE
+    try:
+        return parse_model(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigurationError(f"there is no model `{path}`", hint="write one; see docs/how-to/relate.md") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"the model `{path}` cannot be read", hint=type(error).__name__) from None
+
+
+async def _view(shell: Any, services: Any) -> Any:
+    """Read every tuple; what a running node has in memory is the same, or will be in a moment."""
+    from watchword.policy.relations.keeping import Relations  # noqa: PLC0415  # quick help
+
+    relations = Relations(services.database)
+    await relations.load()
+    return relations.view(_model(shell))
+
+
+def _given(
+    user: str, relation: str, object_: str, file: Path | None, *, condition: str = "", values: str = "{}"
+) -> Any:
+    from watchword.kernel import ConfigurationError  # noqa: PLC0415  # quick help
+    from watchword.policy.relations import read_tuple  # noqa: PLC0415  # as above
+    from watchword.policy.relations.lines import read_lines  # noqa: PLC0415  # as above
+
+    if (file is None) == (not object_):
+        raise ConfigurationError("give a user, a relation and an object, or --file")
+    if file is not None:
+        return read_lines(file)
+    return [read_tuple(object_, relation, user, condition=condition, context=_json(values))]
+
+
+def _json(text: str) -> dict[str, Any]:
+    from watchword.kernel import ConfigurationError  # noqa: PLC0415  # quick help
+
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict):
+        raise ConfigurationError("--context is no JSON object", hint='for example {"ip": "192.0.2.7"}')
+    return found
+
+
+def _chunks(found: list[Any]) -> Any:
+    """Cut into acts; each is written whole or not at all, with a bar for the patient where there are many."""
+    from rich.progress import track  # noqa: PLC0415  # quick help
+
+    chunks = [found[at : at + _AT_ONCE] for at in range(0, len(found), _AT_ONCE)]
+    return track(chunks, description="tuples", disable=len(chunks) <= 1, transient=True)
