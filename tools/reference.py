@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+import json
 import pkgutil
 import sys
 import types
@@ -18,6 +19,7 @@ import watchword
 from watchword.cli import shell
 from watchword.cli.main import app
 from watchword.decision import ApplicationSettings
+from watchword.enforcement.authzen import AuthzenSettings, openapi
 from watchword.kernel import EventType, Reason, Visibility, WatchwordError, event_types
 from watchword.kernel.errors import error_types
 from watchword.kernel.settings import PREFIX
@@ -54,6 +56,7 @@ def pages() -> dict[str, str]:
         "errors.md": errors_page(),
         "reasons.md": reasons_page(),
         "exit-codes.md": exit_codes_page(),
+        "authzen-openapi.json": json.dumps(openapi(AuthzenSettings(), "https://watchword.localhost:8444"), indent=2),
     }
     return {name: f"{text.strip()}\n" for name, text in made.items()}
 

@@ -30,6 +30,7 @@ from watchword.identity import UserFacts
 from watchword.kernel import FrozenClock, UserId
 from watchword.keys import MasterKey, Sealer
 from watchword.policy import PolicySet
+from watchword.policy.relations import Graph, RelationView
 
 ORIGIN = "https://pdp.example.com"
 
@@ -110,6 +111,7 @@ class AuthzenWorld:
         namespaces: Sequence[str] = (),
         applications: Sequence[Application] = (NOTES,),
         candidates: Any = None,
+        graph: Graph | None = None,
         **settings: Any,
     ) -> None:
         self.clock, self.entropy = clock, entropy
@@ -134,6 +136,7 @@ class AuthzenWorld:
                 filed=self.filed,
                 snapshot_max_age_s=2.0,
                 candidates=candidates,
+                relations=lambda model: RelationView(model, graph or Graph()) if model else None,
             ),
             self.settings,
             journal=self.journal,

@@ -262,6 +262,7 @@ async def test_a_value_of_another_type_is_denied_and_named(shop: AuthzenWorld, p
     shop.people.add("ada", groups=["members"])
     words = await _reason(shop, question("user/ada", "audit", _order(**properties)))
     assert words.startswith("schema_misfit: ")
+    assert shop.journal.records[0]["user"] == next(iter(shop.people.all))
     assert next(iter(properties)) in words
 
 

@@ -82,9 +82,26 @@ class Bench:
             raise _Refused(Reason.SNAPSHOT_STALE, "")
         # 2. The question means one thing, and lies where this caller may ask.
         meaning = self._meaning(question, caller)
+        principal = self._principal(question.subject, meaning)
+        verdict = replace(
+            verdict,
+            principal=principal.id if is_own(principal.type) else None,
+            action=str(meaning.action),
+            resource_type=meaning.resource,
+        )
+        try:
+            asked, ignored = self._request(question, meaning, principal)
+        except _Refused as refused:
+            return replace(verdict, reason=refused.reason, detail=refused.detail)
+        # 4. The policies: default deny, a forbid wins, an error denies.
+        verdict = replace(verdict, ignored=ignored, asked=asked)
+        return self._settle(asked, verdict, supported(question.context, caller.obligations))
+
+    def _request(
+        self, question: Question, meaning: Meaning, principal: EntityUid
+    ) -> tuple[PolicyRequest, tuple[str, ...]]:
         # 3. Both sides are who Watchword knows them to be, else who the caller says they are.
         converter = Converter()
-        principal = self._principal(question.subject, meaning)
         resource = EntityUid(meaning.resource, question.resource.id)
         try:
             own = self._sides(question, principal, resource, converter)
@@ -94,17 +111,8 @@ class Bench:
         ignored = tuple(converter.ignored)
         if ignored and self.refuses_unknown:
             raise _Refused(Reason.SCHEMA_MISFIT, f"the schema does not declare `{ignored[0]}`")
-        # 4. The policies: default deny, a forbid wins, an error denies.
         asked = PolicyRequest(principal, meaning.action, resource, context, _Around(own, self.known.entities))
-        verdict = replace(
-            verdict,
-            principal=principal.id if is_own(principal.type) else None,
-            action=str(meaning.action),
-            resource_type=meaning.resource,
-            ignored=ignored,
-            asked=asked,
-        )
-        return self._settle(asked, verdict, supported(question.context, caller.obligations))
+        return asked, ignored
 
     def _meaning(self, question: Question, caller: Caller) -> Meaning:
         try:
@@ -161,11 +169,9 @@ class Bench:
         reserved = {ACTION_PROPERTIES}
         if SUPPORTED not in meaning.context.fields:
             reserved.add(SUPPORTED)
-        # Prevents: a caller that says of itself which relations the subject has.
-        if _asks_relations(meaning):
-            reserved.add(RELATIONS)
         given = {name: value for name, value in question.context.items() if name not in reserved}
         context = converter.record(meaning.context, given, "context")
+        # Prevents: a caller that says which relations the subject has.
         if _asks_relations(meaning):
             context[RELATIONS] = self._relations(question, meaning)
         declared = meaning.context.fields.get(ACTION_PROPERTIES)
