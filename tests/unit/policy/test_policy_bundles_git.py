@@ -82,7 +82,7 @@ async def test_a_signed_folder_in_a_repository_is_put_in_force_and_followed(
     node = Node(tmp_path, carrier(repository, tmp_path, folder="live"))
     assert await node.source.reload() is True, node.source.problem
     assert await node.source.reload() is False
-    write(bundle(2, {**FILES, "rego/deep/a.rego": b"package a\n"}), repository.path / "live", Form.DIRECTORY)
+    write(bundle(2, {**FILES, "tests/deep/a.yaml": b""}), repository.path / "live", Form.DIRECTORY)
     repository.commit()
     await node.source.reload()
     assert node.version == 2, node.source.problem

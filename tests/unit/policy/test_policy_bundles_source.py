@@ -507,3 +507,27 @@ async def test_a_threshold_of_two_holds_for_a_node(tmp_path: Path) -> None:
     await node.offer(bundle(1, key_ids=[BOB.public.id]))
     assert len(node.source.current) == 0
     assert await node.offer(bundle(1, keys=[ALICE, BOB]))
+
+
+async def test_every_part_of_a_policy_directory_rides_in_a_bundle(node: Node) -> None:
+    parts = {
+        "10-members.cedar": FILES["10-members.cedar"].replace(
+            b'@id("members")', b'@id("members")\n@obligation("mask")'
+        ),
+        "links.json": b"[]",
+        "obligations.yaml": b"obligations:\n  mask: {kind: mask, fields: [ssn]}\n",
+        "own.cedarschema": b"entity Thing;\n",
+        "relations.fga": b"model\n  schema 1.1\n\ntype user\n",
+        "rego/extra.rego": b"package extra\n\ndefault allow = false\n",
+        "invariants.yaml": b"invariants: []\n",
+        "tests/a.yaml": b"tests: []\n",
+    }
+    await node.offer(bundle(1, parts))
+    assert node.source.problem is None
+    assert node.source.directory is not None
+    lying = {str(path.relative_to(node.source.directory)) for path in node.source.directory.rglob("*.*")}
+    assert lying == {*parts, "watchword-bundle.json"}
+    assert node.source.current.bundle.obligations.named("mask").rules is not None
+    assert "Thing" in node.source.current.bundle.schema
+    await node.offer(bundle(2, {**parts, "obligations.yaml": b"obligations: {}\n"}))
+    assert (node.version, node.alarm.reasons()) == (1, ["policy.invalid"])

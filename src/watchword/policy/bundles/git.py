@@ -233,7 +233,9 @@ class GitCarrier:
         self, arguments: Sequence[str], *, given: bytes = b"", timeout_s: float = _READ_S, most: int = 64 * 1024
     ) -> bytes:
         """Run git on the repository of our own and return what it printed, at most so many bytes."""
-        command = ["git", f"--git-dir={self._store}", *arguments]
+        settings = dict(_SETTINGS) | ({"http.sslCAInfo": str(self._ca_file)} if self._ca_file else {})
+        configured = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
+        command = ["git", *configured, f"--git-dir={self._store}", *arguments]
         try:
             ended = run_limited(
                 command,
@@ -257,24 +259,18 @@ class GitCarrier:
 
     def _environment(self) -> dict[str, str]:
         """Return everything that git gets to know; the environment of the node is not passed on."""
-        settings = dict(_SETTINGS) | ({"http.sslCAInfo": str(self._ca_file)} if self._ca_file else {})
-        numbered = {
-            f"GIT_CONFIG_{part}_{at}": text
-            for at, pair in enumerate(settings.items())
-            for part, text in zip(("KEY", "VALUE"), pair, strict=True)
-        }
-        passed = {name: os.environ[name] for name in ("PATH", "SSH_AUTH_SOCK", "HOME") if name in os.environ}
+        passed = {name: os.environ[name] for name in ("PATH", "SSH_AUTH_SOCK") if name in os.environ}
         return passed | {
             "GIT_ALLOW_PROTOCOL": self._protocol,
             "GIT_ATTR_NOSYSTEM": "1",
             "GIT_ASKPASS": "/bin/false",
-            "GIT_CONFIG_COUNT": str(len(settings)),
             "GIT_CONFIG_GLOBAL": "/dev/null",
             "GIT_CONFIG_NOSYSTEM": "1",
             "GIT_NO_LAZY_FETCH": "1",
             "GIT_NO_REPLACE_OBJECTS": "1",
             "GIT_SSH_COMMAND": _SSH,
             "GIT_TERMINAL_PROMPT": "0",
+            # Where older versions of git look for a configuration, and find none; ssh knows its own way home.
+            "HOME": str(self._store),
             "LC_ALL": "C",
-            **numbered,
         }
