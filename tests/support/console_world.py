@@ -28,6 +28,7 @@ from watchword.console import (
     Tally,
     Verdict,
     Verification,
+    WatchingPolicies,
     create_console,
 )
 from watchword.decision import FactBase
@@ -140,10 +141,11 @@ class Policies:
     def __init__(self, clock: Clock) -> None:
         self.files = (PolicyFile("notes.cedar", POLICY, (("members-read-notes", 1), ("fresh-factor-to-delete", 9))),)
         self.problem: str | None = None
+        self.watching: tuple[WatchingPolicies, ...] = ()
         self._loaded_at = clock.now()
 
     def overview(self) -> PolicyOverview:
-        return PolicyOverview("sha256:5e0c7a1f", self._loaded_at, self.files, self.problem)
+        return PolicyOverview("sha256:5e0c7a1f", self._loaded_at, self.files, self.problem, self.watching)
 
     def recollect(self, record: Mapping[str, Any]) -> Recollection | None:
         return recollect(self.shipped, record)

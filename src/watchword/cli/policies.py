@@ -36,6 +36,15 @@ def list_policies(context: typer.Context) -> None:
         for policy in loaded.bundle.policies
     ]
     rows += [
+        {
+            "policy": policy.id,
+            "effect": f"{policy.est['effect']}, reports only",
+            "file": policy.path,
+            "line": policy.line,
+        }
+        for policy in loaded.bundle.reported
+    ]
+    rows += [
         {"policy": package.id, "effect": " and ".join(package.asks), "file": package.path, "line": package.line}
         for package in (loaded.bundle.rego.packages if loaded.bundle.rego else ())
     ]

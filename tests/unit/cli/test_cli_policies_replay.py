@@ -154,3 +154,9 @@ def test_unexpected_flips_stop_a_publication(cli: CommandLine, shop: Path, tmp_p
     assert (cli.data / "policies.tar").exists()
     draft(shop, FRESH, "flips:\n  - change: loses\n    policy: fresh\n    at_least: 4\n")
     assert cli(*publish).code == 0
+
+
+def test_the_list_says_which_policies_only_report(cli: CommandLine) -> None:
+    draft(cli.data / "policies", PERMIT + '@id("w") @mode("report_only") forbid (principal, action, resource);')
+    rows = {row["policy"]: row["effect"] for row in cli.json("policies", "list")}
+    assert rows == {"all": "permit", "w": "forbid, reports only"}

@@ -12,7 +12,7 @@ import pytest
 from console_world import ConsoleWorld, record
 from identity_world import AWAY, HOME
 
-from watchword.console import Verdict, Verification
+from watchword.console import Verdict, Verification, WatchingPolicies
 from watchword.identity import UserFacts
 from watchword.kernel import Answer, Reason, RiskLevel
 
@@ -479,6 +479,19 @@ async def test_policies_are_shown_line_by_line_with_their_last_problem(world: Co
     world.policies.files = ()
     world.policies.problem = None
     assert "so nothing is allowed" in (await browser.visit("/admin/policies")).text
+
+
+async def test_what_watches_is_shown_beside_the_policies_in_force(world: ConsoleWorld) -> None:
+    browser, _ = await world.administrator()
+    world.policies.watching = (
+        WatchingPolicies("The candidate", "3f2a", 90, 1, 2, 3, 4, 5, (("<b>odd", 1, 2, 3),), (("usr_x", 0, 2, 0),)),
+    )
+    shown = (await browser.visit("/admin/policies")).text
+    assert "Of 90 decisions, 1 would have gained, 2 would have lost, 3 would have come with something else." in shown
+    assert "4 were not looked at" in shown
+    assert "5 could not be looked at" in shown
+    assert "<code>&lt;b&gt;odd</code>" in shown
+    assert "usr_x" in shown
 
 
 async def test_the_journal_is_verified_with_progress(world: ConsoleWorld) -> None:

@@ -12,7 +12,7 @@ from console_world import Browser, ConsoleWorld, Shown, record
 from identity_world import PASSWORD
 from page_lint import Document, lint
 
-from watchword.console import Verdict, Verification, Weight
+from watchword.console import Verdict, Verification, WatchingPolicies, Weight
 from watchword.kernel import Answer, Reason, RiskLevel
 from watchword.trust import attributions
 
@@ -79,6 +79,10 @@ async def _tour(world: ConsoleWorld) -> dict[str, Shown]:
         pages[f"audit {name}"] = await browser.visit("/admin/audit")
     world.policies.problem = "line 3: unexpected token"
     world.health.well["journal"] = False
+    world.policies.watching = (
+        WatchingPolicies("The candidate", "3f2a", 9, 1, 2, 3, 4, 5, (("a", 1, 2, 0),), (("usr_x", 1, 0, 0),)),
+        WatchingPolicies("Policies that only report", "", 0, 0, 0, 0, 0, 0, problem="they cannot be evaluated"),
+    )
     pages["policies with a problem"] = await browser.visit("/admin/policies")
     pages["overview with a problem"] = await browser.visit("/admin")
     pages |= await _enrolment(world, browser)
