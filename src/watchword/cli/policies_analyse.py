@@ -32,7 +32,8 @@ def analyse(
     from watchword.policy.analysis import Limits, analyse, read_invariants  # noqa: PLC0415  # as above
 
     shell = shell_of(context)
-    place = directory or shell.settings().policy_directory
+    settings = shell.settings()
+    place = directory or settings.policy_directory
     limits = Limits(query_s=query_seconds, total_s=total_seconds)
     try:
         bundle = PolicySet.load(place).bundle
@@ -41,7 +42,9 @@ def analyse(
         _show_problems(shell, error)
         raise typer.Exit(EXIT_FOUND_WRONG) from None
     with _Progress(is_shown=not shell.is_json) as progress:
-        report = analyse(bundle, invariants, limits=limits, progress=progress.tell)
+        report = analyse(
+            bundle, invariants, limits=limits, others_decide=bool(settings.opa.url), progress=progress.tell
+        )
     if shell.is_json:
         print(json.dumps(_plain(report), indent=2))
     else:

@@ -119,6 +119,38 @@ def test_a_promise_about_nothing_is_told(tmp_path: Path) -> None:
     assert not report.is_clean
 
 
+def test_a_set_that_is_found_out_late_may_fail_and_keeps_no_promise_of_access(tmp_path: Path) -> None:
+    head = 'principal, action in Watchword::Action::"access", resource'
+    promise = (
+        "invariants:\n  - id: i\n    scope: {action: 'Watchword::Action::\"access\"'}\n"
+        "    always: context.risk.level == 0\n"
+    )
+    (tmp_path / "relations.fga").write_text(
+        "model\n  schema 1.1\ntype user\ntype application\n  relations\n    define viewer: [user]\n"
+    )
+    late = f'permit ({head}) when {{ context.rel.contains("viewer") || true }};'
+    assert analysed(tmp_path, promise, late).invariants == {"i": Verdict.UNKNOWN}
+    sure = f'permit ({head}) when {{ context.session.amr.contains("pwd") || true }};'
+    assert analysed(tmp_path, promise, sure).invariants == {"i": Verdict.HOLDS}
+
+
+def test_a_promise_that_cedar_keeps_is_unknown_where_others_have_a_say(tmp_path: Path) -> None:
+    pytest.importorskip("z3", reason="the solver is an optional extra")
+    bundle = written(tmp_path, f"invariants:\n  - id: mfa{ADMIN}    never: '!context.mfa.is_verified'\n").bundle
+    report = analyse(bundle, read_invariants(tmp_path, bundle), others_decide=True)
+    assert report.invariants == {"mfa": Verdict.UNKNOWN}
+    assert not report.is_clean
+    assert "others have a say" in report.unknown[0].message
+
+
+def test_a_promise_that_cedar_keeps_is_unknown_beside_policies_in_rego(tmp_path: Path) -> None:
+    pytest.importorskip("regorus", reason="Rego is an optional extra")
+    (tmp_path / "rego").mkdir()
+    (tmp_path / "rego" / "all.rego").write_text("package all.authz\n\nimport rego.v1\n\nallow := true\n")
+    promise = f"invariants:\n  - id: mfa{ADMIN}    never: '!context.mfa.is_verified'\n"
+    assert analysed(tmp_path, promise).invariants == {"mfa": Verdict.UNKNOWN}
+
+
 # ---- bad input -------------------------------------------------------------------------------------------------------
 
 
@@ -150,8 +182,10 @@ def test_a_promise_about_nothing_is_told(tmp_path: Path) -> None:
             "not the name of an entity",
         ),
         (
-            ("invariants:\n  - id: a\n    scope:\n"
-            "      resource: 'A::\"b\") when { true }; permit (principal, action, resource'\n    never: 'true'"),
+            (
+                "invariants:\n  - id: a\n    scope:\n"
+                "      resource: 'A::\"b\") when { true }; permit (principal, action, resource'\n    never: 'true'"
+            ),
             "invariants.yaml:4:17",
             "not the name of an entity",
         ),

@@ -44,11 +44,14 @@ def analyse(
     invariants: Sequence[Invariant] = (),
     *,
     limits: Limits | None = None,
+    others_decide: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> Report:
     """Analyse policies over every request that fits the schema. Synchronous and slow: seconds, not microseconds.
 
     Args:
+        others_decide: something besides these policies has a say, as a policy server does; no promise then holds for
+            certain. Policies in Rego in the bundle count without being named here.
         progress: told how many policies and invariants are done, and how many there are.
 
     Raises:
@@ -60,4 +63,4 @@ def analyse(
         if error.name and error.name.partition(".")[0] == "z3":
             raise AnalysisUnavailableError from None
         raise
-    return run(bundle, invariants, limits=limits or Limits(), progress=progress)
+    return run(bundle, invariants, limits=limits or Limits(), others_decide=others_decide, progress=progress)

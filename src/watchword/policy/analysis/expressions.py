@@ -6,7 +6,7 @@ Source: the Cedar Policy Language Reference, "Operators and functions".
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 import z3
@@ -19,7 +19,20 @@ from watchword.policy.schema import Record, Reference, Scalar, SetOf
 from watchword.policy.types import BOOL, LONG
 
 Node = Any
+# Sets in the context whose members the decision point finds out when a policy asks for them; that may fail.
+FOUND_OUT_LATE = frozenset({"rel"})
 _COMPARED = frozenset({"long", "datetime", "duration"})
+
+
+def _children(body: Node) -> Iterable[Node]:
+    return body.values() if isinstance(body, Mapping) else ()
+
+
+def _is_found_out_late(node: Node) -> bool:
+    match node:
+        case {".": {"left": {"Var": "context"}, "attr": str(name)}}:
+            return name in FOUND_OUT_LATE
+    return False
 
 
 def run_of(name: str, node: Node) -> list[Node]:
@@ -51,10 +64,16 @@ class Encoder:
     def expression(self, node: Node) -> Sym:
         """Write any expression."""
         ((name, body),) = node.items()
+        is_late = any(map(_is_found_out_late, body if isinstance(body, list) else _children(body)))
+        # Whatever reads a set that is found out when it is asked may fail there, each time for itself.
+        if is_late and name in {"if-then-else", "Record", "Set"}:
+            return self.world.anything(node)
         if isinstance(body, list) and name in FUNCTIONS:
-            return self._function(name, body, node)
-        form = _FORMS.get(name)
-        return form(self, name, body, node) if form else self.world.anything(node)
+            found = self._function(name, body, node)
+        else:
+            form = _FORMS.get(name)
+            found = form(self, name, body, node) if form else self.world.anything(node)
+        return Sym(found.type, found.term, either(found.failed, self.world.may_fail(node))) if is_late else found
 
     def _sides(self, body: Node) -> tuple[Sym, Sym, Any]:
         left, right = self.expression(body["left"]), self.expression(body["right"])

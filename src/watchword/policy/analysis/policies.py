@@ -48,11 +48,17 @@ class PolicyChecks:
     # ---- does it ever settle anything? ---------------------------------------------------------------------------
 
     def _is_alone(self, policy: WrittenPolicy, kind: Kind) -> bool:
-        """Tell whether some request, confirmed by the engine, is settled by this policy and no other."""
-        own = self.subject.encoded(policy, kind)
+        """Tell whether some request, confirmed by the engine, is settled by this policy and no other.
+
+        The first request that it matches is often one, and is found without writing out the others.
+        """
+        if self._is_settled_alone(policy, kind, []):
+            return True
         near = self._near(policy, kind)
-        if near is None:
-            return False
+        return bool(near) and self._is_settled_alone(policy, kind, near or [])
+
+    def _is_settled_alone(self, policy: WrittenPolicy, kind: Kind, near: Sequence[Encoded]) -> bool:
+        own = self.subject.encoded(policy, kind)
         terms = [own.applies, *(negated(either(other.applies, other.fails)) for other in near)]
         touched = touched_by([own, *near])
         outcome = self.prover.ask(kind.world, terms, touched)

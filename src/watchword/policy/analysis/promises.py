@@ -13,10 +13,15 @@ from watchword.policy.model import Effect
 
 @dataclass(slots=True)
 class InvariantChecks:
-    """One pass over the invariants of a bundle."""
+    """One pass over the invariants of a bundle.
+
+    Attributes:
+        others_decide: something outside the bundle has a say as well.
+    """
 
     subject: Subject
     prover: Prover
+    others_decide: bool = False
     findings: list[Finding] = field(default_factory=list)
     unknown: list[Unknown] = field(default_factory=list)
     verdicts: dict[str, Verdict] = field(default_factory=dict)
@@ -33,15 +38,21 @@ class InvariantChecks:
                 Finding(FindingKind.VIOLATED, invariant.id, invariant.place, message, broken.policies, broken)
             )
         elif Said.UNKNOWN in said:
-            self._settle(invariant, Verdict.UNKNOWN)
-            message = f"invariant `{invariant.id}` is not settled: it may hold or not"
-            self.unknown.append(Unknown(invariant.id, invariant.place, message))
+            self._unsettled(invariant, "it may hold or not")
         elif all(self._is_vacuous(invariant, kind) for kind in kinds):
             self._settle(invariant, Verdict.VACUOUS)
             message = f"invariant `{invariant.id}` says nothing: its condition is true of no request in its scope"
             self.findings.append(Finding(FindingKind.VACUOUS, invariant.id, invariant.place, message))
+        elif self.others_decide or not self.subject.whole.is_repeatable:
+            # Prevents: a promise that Cedar keeps and a policy in Rego breaks.
+            self._unsettled(invariant, "the policies in Cedar keep it, but others have a say and were not looked at")
         else:
             self._settle(invariant, Verdict.HOLDS)
+
+    def _unsettled(self, invariant: Invariant, why: str) -> None:
+        self._settle(invariant, Verdict.UNKNOWN)
+        message = f"invariant `{invariant.id}` is not settled: {why}"
+        self.unknown.append(Unknown(invariant.id, invariant.place, message))
 
     def _settle(self, invariant: Invariant, verdict: Verdict) -> None:
         self.verdicts[invariant.id] = verdict
@@ -59,10 +70,11 @@ class InvariantChecks:
         replayed = self.subject.replay(kind, outcome.model, touched)
         if replayed is None:
             return Said.UNKNOWN
-        request, answer = replayed
+        request, _ = replayed
+        answer = self.subject.whole.evaluate(request)
         # Prevents: telling of a request that the engine would answer otherwise.
         is_broken = (answer.effect is Effect.PERMIT) == invariant.is_never
-        if not is_broken or answer.code in {"schema_misfit", "budget_spent"}:
+        if self.others_decide or not is_broken or answer.code in {"schema_misfit", "budget_spent"}:
             return Said.UNKNOWN
         if self.subject.holds(invariant.policy, request) is False:
             return Said.UNKNOWN

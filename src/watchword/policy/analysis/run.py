@@ -21,13 +21,14 @@ def run(
     invariants: Sequence[Invariant],
     *,
     limits: Limits,
+    others_decide: bool,
     progress: Progress | None,
     clock: Callable[[], float] = time.monotonic,
 ) -> Report:
     """Check every invariant, then every policy. `watchword.policy.analysis.analyse` says the rest."""
     subject = Subject(bundle, [invariant.policy for invariant in invariants])
     prover = Prover(limits, clock=clock)
-    promises, policies = InvariantChecks(subject, prover), PolicyChecks(subject, prover, Places())
+    promises, policies = InvariantChecks(subject, prover, others_decide), PolicyChecks(subject, prover, Places())
     total = len(invariants) + len(bundle.policies)
     tell = progress or (lambda _done, _total: None)
     for done, invariant in enumerate(invariants):

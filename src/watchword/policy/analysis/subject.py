@@ -33,10 +33,17 @@ class Kind:
 
 
 class Subject:
-    """A bundle, ready to be asked about."""
+    """A bundle, ready to be asked about.
+
+    Attributes:
+        whole: the engine with everything that has a say.
+        engine: the engine with the policies in Cedar alone.
+    """
 
     def __init__(self, bundle: Bundle, extra: Iterable[WrittenPolicy] = ()) -> None:
-        self.bundle = bundle
+        # What stands beside Cedar is no part of a proof; `whole` asks it too.
+        self.whole = PolicySet(bundle)
+        self.bundle = bundle = replace(bundle, rego=None, reported=())
         self.schema: Schema = parse_schema(bundle.schema)
         self.engine = PolicySet(bundle)
         self._encoded: dict[tuple[str, Key], Encoded] = {}

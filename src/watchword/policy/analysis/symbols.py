@@ -178,6 +178,11 @@ class World:
         found = self.unknown(type_, name, ()) if type_ else Sym(None, None)
         return Sym(found.type, found.term, z3.Bool(f"{name}!"))
 
+    def may_fail(self, node: object) -> Any:
+        """Return a term that is true when an expression fails for a reason that is not modelled."""
+        self.touched.is_exact = False
+        return z3.Bool("fails:" + hashlib.sha256(json.dumps(node, sort_keys=True).encode()).hexdigest())
+
     def _bound(self, type_: Type, term: Any) -> None:
         if isinstance(type_, Reference):
             self.see(type_.entity, term)

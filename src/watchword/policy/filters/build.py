@@ -102,6 +102,9 @@ def translate(
     if resource_type not in schema.entities:
         raise FilterMappingError(f"the schema has no type `{resource_type}`")
     table = Table(mapping, resource_type, schema)
+    if not policies.is_repeatable:
+        # Prevents: a row that policies in Rego, or a policy server, would refuse.
+        return Filter(false(), (Problem("", 0, 0, "others than Cedar have a say, and no query can ask them"),))
     asked = PolicyRequest(principal, action, EntityUid(resource_type, ""), context, entities)
     try:
         return _Translation(policies, asked, table, of_the_row).filter()

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from watchword.policy import runtime
 from watchword.policy.checks import MisfitError, entity_misfit
-from watchword.policy.errors import MalformedValueError
+from watchword.policy.errors import PolicyError
 from watchword.policy.extension import Datetime, Decimal, Duration, Ip
 from watchword.policy.filters.mapping import Table, holding, number, one_of
 from watchword.policy.filters.pairs import (
@@ -33,7 +33,7 @@ from watchword.policy.model import Entity, EntityUid, Truth
 from watchword.policy.schema import Reference, Schema
 
 _MOST_VALUES = 2_000
-_ERRORS = (runtime.EvaluationError, MalformedValueError, KeyError, TypeError, AttributeError)
+_ERRORS = (runtime.EvaluationError, PolicyError, KeyError, TypeError, AttributeError)
 _KINDS: Final[Mapping[type, str]] = {
     bool: "bool",
     int: "long",
