@@ -9,6 +9,7 @@ import json
 import os
 import tarfile
 import zipfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,9 @@ from watchword.policy.bundles import (
     BundleKeptError,
     BundleMalformedError,
     BundleUnreachableError,
+    Envelope,
     Form,
+    Manifest,
     Parcel,
     read_parcel,
     read_policy_files,
@@ -272,6 +275,45 @@ def test_an_oci_artifact_of_another_making_is_refused(change: Any) -> None:
 def test_an_index_that_is_none_is_refused(index: bytes) -> None:
     with pytest.raises(BundleMalformedError):
         read_layout({**LAYOUT, "index.json": index})
+
+
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.sampled_from(["", "a.cedar"]),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["path", "size", "keyid", "sig"]), inner)
+    ),
+    max_leaves=6,
+)
+
+
+@given(st.data())
+@settings(max_examples=150, deadline=None)
+def test_documents_of_any_shape_are_refused_in_one_way_fuzzing(data: Any) -> None:
+    """Let any value of the three documents be anything; reading gives what was there, or the one kind of error."""
+    parcel = bundle()
+    for document, read in (
+        (json.loads(parcel.envelope.payload), Manifest.from_bytes),
+        (json.loads(parcel.envelope.to_bytes()), Envelope.from_bytes),
+    ):
+        name = data.draw(st.sampled_from(sorted(document)))
+        document[name] = data.draw(_JSON)
+        with suppress(BundleMalformedError):
+            read(json.dumps(document, sort_keys=True, separators=(",", ":")).encode())
+
+    def change(image: dict[str, Any], _layout: dict[str, bytes]) -> None:
+        place = data.draw(st.sampled_from([image, image["config"], image["layers"][0], image["layers"][1]]))
+        place[data.draw(st.sampled_from(sorted(place)))] = data.draw(_JSON)
+
+    with suppress(BundleMalformedError):
+        assert read_layout(relaid(change)) == read_layout(LAYOUT)
+
+
+@given(st.binary(max_size=400))
+@settings(max_examples=100, deadline=None)
+def test_bytes_of_any_kind_are_refused_in_one_way_fuzzing(data: bytes) -> None:
+    for read in (Manifest.from_bytes, Envelope.from_bytes, read_tar, lambda raw: read_layout({"index.json": raw})):
+        with pytest.raises(BundleMalformedError):
+            read(data)
 
 
 # --- folders ----------------------------------------------------------------------------------------------------------

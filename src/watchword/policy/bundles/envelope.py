@@ -69,7 +69,7 @@ class Envelope:
                 _decoded(document["payload"]),
                 tuple(Signature(str(one["keyid"]), _decoded(one["sig"])) for one in listed),
             )
-        except (KeyError, TypeError, ValueError, binascii.Error) as error:
+        except (KeyError, TypeError, ValueError, RecursionError, binascii.Error) as error:
             raise BundleMalformedError("the signed manifest is not a DSSE envelope") from error
 
 

@@ -65,7 +65,7 @@ def read_layout(layout: Mapping[str, bytes]) -> Parcel:
     """
     try:
         return _read(layout)
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError, RecursionError) as error:
         raise BundleMalformedError("the OCI layout does not hold a policy bundle") from error
 
 
