@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 from rego_world import HEAD, request, write
 
@@ -182,6 +185,29 @@ def test_a_policy_set_that_is_dropped_leaves_no_process_behind(tmp_path: Path) -
     process = worker._process
     del worker, rego
     assert process.wait(10) != 0
+
+
+def test_a_node_that_is_killed_leaves_no_process_behind_not_even_a_busy_one(tmp_path: Path) -> None:
+    """The kernel's alarm ends what the node cannot end any more."""
+    write(tmp_path, a=HEAD + "allow if { r := numbers.range(1, 5000); r[i] * r[j] * r[k] == 7.5 }")
+    program = (
+        "import sys; from pathlib import Path; from watchword.policy.rego import load_rego, Limits\n"
+        f"rego = load_rego(Path({str(tmp_path)!r}), limits=Limits(budget_s=0.5))\n"
+        "print(rego._evaluation._worker._process.pid, flush=True); sys.stdin.readline(); rego.say({})"
+    )
+    with subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as node:
+        assert node.stdin is not None
+        assert node.stdout is not None
+        worker = psutil.Process(int(node.stdout.readline()))
+        node.stdin.write(b"\n")
+        node.stdin.flush()
+        busy_s = worker.cpu_times().user
+        until = time.monotonic() + 20
+        while worker.cpu_times().user <= busy_s and time.monotonic() < until:
+            threading.Event().wait(0.005)
+        node.kill()
+    worker.wait(20)
+    assert not worker.is_running() or worker.status() == psutil.STATUS_ZOMBIE
 
 
 def test_a_set_that_cannot_be_read_leaves_no_process_behind(tmp_path: Path) -> None:
