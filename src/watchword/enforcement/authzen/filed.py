@@ -16,7 +16,7 @@ from watchword.enforcement.authzen.values import Converter, UnfitError
 from watchword.policy import Entity, EntityUid, Schema
 
 _POLL_S: Final = 0.5
-_MAX_BYTES: Final = 64 * 1024 * 1024
+_MAX_BYTES: Final = 16 * 1024 * 1024
 
 Filed = tuple[Mapping[EntityUid, Entity], Mapping[EntityUid, str]]
 _EMPTY: Final[Filed] = ({}, {})
@@ -92,7 +92,7 @@ class EntitiesFile:
 def _read(path: Path) -> list[Any]:
     try:
         if path.stat().st_size > _MAX_BYTES:
-            raise EntitiesFileError(f"`{path}` is larger than 64 MiB")
+            raise EntitiesFileError(f"`{path}` is larger than 16 MiB")
         listed = json.loads(path.read_bytes())
     except OSError as error:
         raise EntitiesFileError(f"`{path}` cannot be read: {error.strerror}") from None
