@@ -76,7 +76,7 @@ async def test_it_is_asked_over_the_control_socket(world: DecisionWorld) -> None
             found = await ask_node(Path(place), path="/suppose?user=ada+b%26c&app=notes")
             assert found is not None
             assert found["application"] == "notes"
-            assert await ask_node(Path(place), path="/suppose") == {"problem": "the question cannot be read"}
+            assert await ask_node(Path(place), path="/suppose") == {"problem": "no such user"}
             many = "&".join(f"a{number}=1" for number in range(40))
             assert await ask_node(Path(place), path=f"/suppose?{many}") == {"problem": "the question cannot be read"}
             assert await ask_node(Path(place), path="/nothing?x=1") == {}
