@@ -1,7 +1,7 @@
 """A bundle as an OCI image layout: the signed manifest and each file as a layer, every blob named by its digest.
 
-A layer is a file as it is, not an archive of files, so nothing is unpacked. Registries and their tools (`oras`,
-`skopeo`, `crane`) carry it as they carry images.
+A layer is a file as it is, not an archive of files, so nothing is unpacked. Registries and their tools carry it as they
+carry images; `skopeo` was seen to.
 Source: OCI Image Format 1.1, image-layout.md, manifest.md ("Guidelines for Artifact Usage") and annotations.md.
 """
 
