@@ -16,6 +16,7 @@ from watchword.policy.extension import Datetime, Decimal, Duration, Ip
 from watchword.policy.lazy import LazySet
 from watchword.policy.model import Entity, EntityUid, PolicyRequest, RecordKey, Truth
 
+_PLAIN: Final = frozenset({str, int, bool})
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -49,8 +50,10 @@ def document_of(request: PolicyRequest) -> dict[str, Any]:
     }
 
 
-def plain(value: Any) -> Any:  # noqa: C901, PLR0911 (one line for each kind of value)
+def plain(value: Any) -> Any:  # noqa: C901, PLR0911, PLR0912 (one line for each kind of value)
     """Say a value of Cedar in JSON: sets as sorted arrays, addresses and decimals as text, spans in milliseconds."""
+    if value.__class__ in _PLAIN:
+        return value
     match value:
         case Truth():
             return value.value
@@ -59,6 +62,8 @@ def plain(value: Any) -> Any:  # noqa: C901, PLR0911 (one line for each kind of 
         case RecordKey(items):
             return {name: plain(inner) for name, inner in sorted(items, key=lambda item: item[0])}
         case frozenset():
+            if all(inner.__class__ is str for inner in value):
+                return sorted(value)
             return sorted((plain(inner) for inner in value), key=lambda inner: json.dumps(inner, sort_keys=True))
         case EntityUid():
             return _uid(value)
