@@ -37,8 +37,8 @@ def model(context: typer.Context) -> None:
 def write(
     context: typer.Context,
     user: Annotated[str, typer.Argument(help="As in `check`; leave all three out with --file.")] = "",
-    relation: Annotated[str, typer.Argument()] = "",
-    object_: Annotated[str, typer.Argument(metavar="OBJECT")] = "",
+    relation: Annotated[str, typer.Argument(help="For example viewer.")] = "",
+    object_: Annotated[str, typer.Argument(metavar="OBJECT", help="For example resource:notes/admin.")] = "",
     condition: Annotated[str, typer.Option(help="A condition of the model that must hold as well.")] = "",
     values: Values = "{}",
     file: Annotated[Path | None, typer.Option(help="Tuples as JSON lines, instead of one tuple.")] = None,
@@ -61,8 +61,8 @@ def write(
 def delete(
     context: typer.Context,
     user: Annotated[str, typer.Argument(help="As in `check`; leave all three out with --file.")] = "",
-    relation: Annotated[str, typer.Argument()] = "",
-    object_: Annotated[str, typer.Argument(metavar="OBJECT")] = "",
+    relation: Annotated[str, typer.Argument(help="For example viewer.")] = "",
+    object_: Annotated[str, typer.Argument(metavar="OBJECT", help="For example resource:notes/admin.")] = "",
     file: Annotated[Path | None, typer.Option(help="Tuples as JSON lines, instead of one tuple.")] = None,
 ) -> None:
     """Take a relation back; the next decision does without it."""
@@ -210,8 +210,7 @@ def _given(
     user: str, relation: str, object_: str, file: Path | None, *, condition: str = "", values: str = "{}"
 ) -> Any:
     from watchword.kernel import ConfigurationError  # noqa: PLC0415  # quick help
-    from watchword.policy.relations import read_tuple  # noqa: PLC0415  # as above
-    from watchword.policy.relations.lines import read_lines  # noqa: PLC0415  # as above
+    from watchword.policy.relations import read_lines, read_tuple  # noqa: PLC0415  # as above
 
     if (file is None) == (not object_):
         raise ConfigurationError("give a user, a relation and an object, or --file")

@@ -17,6 +17,7 @@ from watchword.policy.relations.errors import (
     RelationUnknownError,
 )
 from watchword.policy.relations.graph import Graph
+from watchword.policy.relations.lines import read_lines
 from watchword.policy.relations.listing import Listing, Tree, expand, list_objects, list_users
 from watchword.policy.relations.model import (
     Computed,
@@ -70,6 +71,7 @@ __all__ = [
     "objects_of",
     "parse_model",
     "permitted",
+    "read_lines",
     "read_tuple",
     "refuse_unknown",
 ]
