@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from watchword.policy import DEFAULT_DIRECTORY, Effect, PolicyLoadError, PolicySet
+from watchword.policy import DEFAULT_DIRECTORY, Effect, EntityUid, PolicyLoadError, PolicySet
 from watchword.policy.analysis import Finding, Report, Verdict, analyse, read_invariants
 
 DELIVERED = (DEFAULT_DIRECTORY / "policies" / "20-notes.cedar").read_text() + (
@@ -85,6 +85,21 @@ def test_a_promise_is_broken_where_a_permit_may_be_had_by_a_group_above(tmp_path
     assert 'Own::Org::"o"' in finding.example.facts["principal in"]
     kept = analysed(tmp_path, promise.format('!(principal in Own::Org::"o")'), policies)
     assert kept.invariants == {"i": Verdict.HOLDS}
+
+
+def test_an_entity_above_that_nobody_described_breaks_a_promise_of_access(tmp_path: Path) -> None:
+    (tmp_path / "own.cedarschema").write_text(
+        "namespace Own { entity Team = { level: Long }; entity Person in [Team]; entity Thing;"
+        ' action "do" appliesTo { principal: Person, resource: Thing, context: {} }; }'
+    )
+    policies = (
+        '@id("p") permit (principal in Own::Team::"t", action, resource is Own::Thing)'
+        ' when { Own::Team::"t".level > 0 || true };'
+    )
+    scope = "{principal: 'Own::Team::\"t\"', action: 'Own::Action::\"do\"'}"
+    finding = broken(analysed(tmp_path, f"invariants:\n  - id: i\n    scope: {scope}\n    always: 'true'\n", policies))
+    assert finding.example is not None
+    assert EntityUid("Own::Team", "t") not in finding.example.request.entities
 
 
 def test_no_policies_keep_every_never_and_no_always(tmp_path: Path) -> None:

@@ -15,7 +15,8 @@ QUICK = Limits(query_s=0.3, total_s=3.0)
 
 
 def test_what_the_engine_says_of_a_request_is_possible_for_the_solver_and_the_contrary_is_not() -> None:
-    pictures = [hold_against(found) for seed in range(14) if (found := case(Seeded(seed), policies=4, requests=2))]
+    seeds = (*range(11), 28)  # the last one found an entity above that nobody had described
+    pictures = [hold_against(found) for seed in seeds if (found := case(Seeded(seed), policies=4, requests=3))]
     assert sum(picture.compared for picture in pictures) > 10
     assert sum(picture.exact for picture in pictures) > 8
 

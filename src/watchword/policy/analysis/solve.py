@@ -94,8 +94,10 @@ def hierarchy(world: World, touched: Touched) -> list[Any]:
     for type_name, term, above_type, above in questions:
         is_below = world.is_below(type_name, term, above_type, above)
         said.append(z3.Implies(is_below, world.described(type_name, term)))
-        # The decision point refuses a side with an ancestor that may hold something and is not described.
-        if str(term).startswith(("principal|", "resource|")) and world.must_be_described(above_type):
+        # The decision point refuses a side with an ancestor that may hold something and is not described; it looks at
+        # ancestors only where there may be some above the parents.
+        is_side = str(term).startswith(("principal|", "resource|")) and world.nests(type_name)
+        if is_side and world.must_be_described(above_type):
             said.append(z3.Implies(is_below, world.described(above_type, above)))
     pairs = itertools.product(questions, questions)
     for first, second in itertools.islice(pairs, _MOST_STEPS):

@@ -148,6 +148,11 @@ class World:
         type_ = self.schema.entities[type_name]
         return bool(type_.parents) or any(one.is_required for one in type_.attributes.fields.values())
 
+    def nests(self, type_name: str) -> bool:
+        """Tell whether a parent of an entity may have parents itself."""
+        entities = self.schema.entities
+        return any(entities[name].parents for name in entities[type_name].parents if name in entities)
+
     # ---- unknown values ------------------------------------------------------------------------------------------
 
     def sort(self, type_: Type) -> Any:

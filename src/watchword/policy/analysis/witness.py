@@ -51,7 +51,7 @@ class _Witness:
         self._link()
         for uid, (type_name, number) in described.items():
             self._describe(uid, type_name, number)
-        for uid in {above for parents in self._parents.values() for above in parents} | set(self._parents):
+        for uid in self._parents:  # whoever has parents is described, or nobody would know of them
             if uid not in self._entities:
                 self._describe(uid, uid.type, z3.IntVal(-1))
         return PolicyRequest(
