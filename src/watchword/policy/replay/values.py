@@ -138,6 +138,8 @@ def read_record(found: Any, place: str, *, depth: int = _DEEPEST) -> dict[str, V
         kind = inner.__class__
         if kind is str or kind is bool or (kind is int and LONG_MIN <= inner <= LONG_MAX):
             made[name] = inner
+        elif kind is dict and depth > 1:
+            made[name] = read_record(inner, f"{place}.{name}", depth=depth - 1)
         else:
             made[name] = read_value(inner, f"{place}.{name}", depth=depth - 1)
     return made
