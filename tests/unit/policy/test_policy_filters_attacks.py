@@ -228,11 +228,25 @@ def test_an_id_that_is_written_otherwise_is_another_entity() -> None:
     number, unique = Bound(table.c.n, Reference("T"), table.c.n), Bound(table.c.u, Reference("T"), table.c.u)
     known = uuid.UUID("6fa459ea-ee8a-3ca4-894e-db77e160355e")
     assert id_value(number, EntityUid("T", "7")) == 7
-    assert id_value(unique, EntityUid("T", str(known))) == known
+    assert id_value(unique, EntityUid("T", str(known))) == str(known)
     for written in ("007", "+7", " 7", "7.0", "\N{ARABIC-INDIC DIGIT SEVEN}", "9" * 30, "-", "", "x"):
         assert id_value(number, EntityUid("T", written)) is None
     for written in (str(known).upper(), f"{{{known}}}", known.hex, "x"):
         assert id_value(unique, EntityUid("T", written)) is None
+
+
+@pytest.mark.parametrize(
+    ("held", "ids"), [(Uuid, ("6fa459ea-ee8a-3ca4-894e-db77e160355e", "0" * 8)), (Integer, ("7", "07"))]
+)
+def test_ids_that_are_no_text_select_their_rows(connection: Connection, held: Any, ids: tuple[str, str]) -> None:
+    asked, metadata_of_its_own = filled(connection), MetaData()
+    things = Table("things", metadata_of_its_own, SqlColumn("id", held, primary_key=True))
+    metadata_of_its_own.create_all(connection)
+    connection.execute(insert(things), {"id": uuid.UUID(ids[0]) if held is Uuid else int(ids[0])})
+    for ident, count in ((ids[0], 1), (ids[1], 0)):
+        policies = policies_of(f'permit (principal, action, resource == Document::"{ident}");')
+        found = found_for(policies, asked, ResourceMap(things.c.id))
+        assert len(connection.execute(select(things.c.id).where(found)).all()) == count
 
 
 # ---- what cannot be asked --------------------------------------------------------------------------------------------

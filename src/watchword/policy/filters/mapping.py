@@ -5,7 +5,7 @@ These are the only identifiers that a filter ever names. A policy brings values,
 
 from __future__ import annotations
 
-import uuid
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
@@ -33,6 +33,7 @@ from watchword.policy.model import EntityUid, Value
 from watchword.policy.schema import Record, Reference, Schema, SetOf, Type
 
 Path: TypeAlias = tuple[str, ...]
+_UUID = re.compile("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _NUMBERS = frozenset({"long", "decimal", "datetime", "duration"})
 
 
@@ -198,11 +199,7 @@ def id_value(bound: Bound, uid: EntityUid) -> Any:
         number = int(uid.id) if uid.id.isascii() and uid.id.removeprefix("-").isdigit() and len(uid.id) < 20 else None  # noqa: PLR2004  # 64 bits
         return number if number is not None and str(number) == uid.id and LONG_MIN <= number <= LONG_MAX else None
     if isinstance(bound.raw.type, Uuid):
-        try:
-            found = uuid.UUID(uid.id)
-        except ValueError:
-            return None
-        return (found if bound.raw.type.as_uuid else str(found)) if str(found) == uid.id else None
+        return uid.id if _UUID.fullmatch(uid.id) else None
     return uid.id
 
 
@@ -219,7 +216,9 @@ def one_of(bound: Bound, values: Iterable[Value]) -> Expression:
         return false()
     raw = bound.raw.type
     # Prevents: a driver that refuses a number because the column is narrower than Cedar's.
-    type_: Any = String() if isinstance(raw, String) else raw if isinstance(raw, Uuid) else BigInteger()
+    type_: Any = String() if isinstance(raw, String) else BigInteger()
+    if isinstance(raw, Uuid):
+        type_ = Uuid(as_uuid=False, native_uuid=raw.native_uuid)
     if len(held) == 1:
         only: Expression = bound.term == literal(held[0], type_)
         return only
