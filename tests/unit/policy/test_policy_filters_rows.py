@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from uuid import UUID
 
 import filter_cases
 import pytest
@@ -11,10 +12,11 @@ from filter_documents import MAPPING, READ, Draw, clear, compare, documents, fil
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from policy_cases import Drawn, Seeded
-from sqlalchemy import Connection, MetaData, create_engine, select
+from sqlalchemy import Column as SqlColumn
+from sqlalchemy import Connection, MetaData, Table, Uuid, create_engine, insert, select
 
 from watchword.policy import Effect, EntityUid, PolicyRequest
-from watchword.policy.filters import translate
+from watchword.policy.filters import ResourceMap, translate
 from watchword.storage import Database
 
 patient = settings(deadline=None, suppress_health_check=list(HealthCheck), print_blob=True)
@@ -66,11 +68,25 @@ def test_filters_over_generated_schemas_give_no_row_that_the_engine_refuses() ->
     assert sum(bool(one.selected) for one in outcomes) > 4
 
 
+def rows_by_uuid(connection: Connection) -> int:
+    """Select by an id that is a UUID; return how many rows there are for it."""
+    known, tables = "6fa459ea-ee8a-3ca4-894e-db77e160355e", MetaData()
+    things = Table("things", tables, SqlColumn("id", Uuid, primary_key=True))
+    tables.create_all(connection)
+    connection.execute(insert(things), {"id": UUID(known)})
+    asked = (draw := Draw(Seeded(1))).request(draw.entities(1))
+    policies = policies_of(f'permit (principal, action, resource == Document::"{known}");')
+    mapping = ResourceMap(things.c.id)
+    found = translate(policies, asked.principal, READ, "Document", asked.context, asked.entities, mapping)
+    return len(connection.execute(select(things.c.id).where(found.expression)).all())
+
+
 async def test_postgresql_gives_exactly_the_rows_that_the_engine_permits(postgres_url: str) -> None:
     database = Database(postgres_url)
 
     def within(connection: Connection) -> list[int]:
         metadata.create_all(connection)
+        assert rows_by_uuid(connection) == 1
         return [
             count for seed in range(12) for count in select_and_ask(connection, Draw(Seeded(seed)), rows=12, rounds=3)
         ]
