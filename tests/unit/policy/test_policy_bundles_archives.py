@@ -209,16 +209,15 @@ def test_a_layout_is_read_as_it_was_written() -> None:
     assert read_layout(relaid(lambda _image, _layout: None)) == read_layout(LAYOUT)
 
 
-@pytest.mark.parametrize("name", sorted(LAYOUT))
-def test_a_blob_that_is_not_what_its_digest_says_is_refused(name: str) -> None:
-    for content in (LAYOUT[name] + b" ", LAYOUT[name][:-1], b""):
-        layout = {**LAYOUT, name: content}
-        if name in {"oci-layout", "index.json"} and content.strip() == LAYOUT[name].strip():
-            continue  # these two have no digest; a space more is the same document
+def test_a_blob_that_is_not_what_its_digest_says_is_refused() -> None:
+    for name, right in LAYOUT.items():
+        for content in (right + b" ", right[:-1], b""):
+            if name in {"oci-layout", "index.json"} and content.strip() == right.strip():
+                continue  # these two have no digest; a space more is the same document
+            with pytest.raises(BundleMalformedError):
+                read_layout({**LAYOUT, name: content})
         with pytest.raises(BundleMalformedError):
-            read_layout(layout)
-    with pytest.raises(BundleMalformedError):
-        read_layout({other: content for other, content in LAYOUT.items() if other != name})
+            read_layout({other: content for other, content in LAYOUT.items() if other != name})
 
 
 def test_a_blob_that_nothing_names_is_refused() -> None:
