@@ -117,7 +117,9 @@ def explain(bundle: Bundle, evaluator: Evaluator, request: PolicyRequest) -> Exp
     near: list[Trace] = []
     if not any(trace.is_satisfied and trace.effect == "permit" for trace in candidates):
         near = [trace for trace in candidates if trace.effect == "permit"]
-        near += [_trace(policy, holds, asked) for policy, holds in heads if _is_near(policy, holds)]
+        # Where the head misses by one side, no condition was asked, so that all of them are missing.
+        missed = sorted((one for one in heads if _is_near(*one)), key=lambda one: len(one[0].est.get("conditions", [])))
+        near += [_trace(policy, holds, asked) for policy, holds in missed[:_MOST_OPENERS]]
         near.sort(key=lambda trace: trace.missing)
     ways: tuple[Way, ...] = ()
     if answer.effect is not Effect.PERMIT:

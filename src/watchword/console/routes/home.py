@@ -93,7 +93,8 @@ async def show_decision(visit: Visit) -> Response:
         raise NotFoundError("no such decision")
     assert record is not None
     # In a thread: asking again with every clause watched takes milliseconds, during which others want decisions.
-    recalled = await asyncio.to_thread(services.policies.recollect, record)
+    is_by_policy = bool(view.reasons) and view.reasons[0] in _BY_POLICY
+    recalled = await asyncio.to_thread(services.policies.recollect, record) if is_detailed or is_by_policy else None
     return visit.show(
         "decision.html",
         Page(section="admin" if is_detailed else "home"),
