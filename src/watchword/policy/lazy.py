@@ -44,12 +44,25 @@ class LazySet(ABC):
         return len(list(iter(self)))
 
     def issuperset(self, other: Iterable[object]) -> bool:
-        """Tell whether all of the others are members."""
-        return all(element in self for element in other)
+        """Tell whether all of the others are members; one that is not decides, whatever cannot be found out."""
+        return self._none(other, wanted=False)
 
     def isdisjoint(self, other: Iterable[object]) -> bool:
-        """Tell whether none of the others is a member."""
-        return not any(element in self for element in other)
+        """Tell whether none of the others is a member; one that is decides, whatever cannot be found out."""
+        return self._none(other, wanted=True)
+
+    def _none(self, other: Iterable[object], *, wanted: bool) -> bool:
+        """Tell that no element has the wanted answer. In a fixed order, so that two nodes ask and fail alike."""
+        failure: PolicyError | None = None
+        for element in sorted(other, key=str):
+            try:
+                if (element in self) is wanted:
+                    return False
+            except PolicyError as error:
+                failure = failure or error
+        if failure is not None:
+            raise failure
+        return True
 
     def __eq__(self, other: object) -> bool:
         if self is other:

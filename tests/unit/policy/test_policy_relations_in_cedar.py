@@ -126,9 +126,8 @@ def test_a_budget_spent_on_relations_denies_as_one(tmp_path: Path) -> None:
 
 def test_one_budget_serves_all_that_a_decision_asks(tmp_path: Path) -> None:
     policies = loaded(tmp_path, permit('context.rel.containsAny(["viewer", "banned", "admin", "can_view"])'))
-    written = [
-        f"group:g{n}#member {relation} resource:notes/admin" for n in range(6) for relation in ("viewer", "banned")
-    ]
+    both = ("viewer", "banned")
+    written = [f"group:{relation}{n}#member {relation} resource:notes/admin" for n in range(6) for relation in both]
     assert ask(policies, relations(policies, *written, budget=Budget(steps=60))).effect is Effect.SILENT
     answer = ask(policies, relations(policies, *written, budget=Budget(steps=12)))
     assert (answer.effect, answer.code) == (Effect.ERROR, "budget_spent")
@@ -181,6 +180,15 @@ def test_a_recorded_set_knows_what_was_asked_and_nothing_else(tmp_path: Path) ->
     assert again.missed == {"viewer"}
     with pytest.raises(UnknownMemberError):
         bool(again)
+
+
+def test_what_cannot_be_found_out_does_not_hide_what_can(tmp_path: Path) -> None:
+    policies = loaded(tmp_path, permit("context.rel.containsAny(context.words)"))
+    words = frozenset({"viewer", "can_view", "admin"})
+    written = "user:a viewer resource:notes/admin risky"
+    assert ask(policies, relations(policies, written), words).errors[0].startswith("policy_error")
+    found = relations(policies, written, "user:a admin application:notes")
+    assert ask(policies, found, words).effect is Effect.PERMIT
 
 
 def test_a_set_that_only_looks_like_one_is_refused(tmp_path: Path) -> None:
