@@ -45,12 +45,12 @@ def select_and_ask(connection: Connection, draw: Draw, *, rows: int, rounds: int
     return given_rows
 
 
-def test_eighty_filters_of_what_can_be_translated_give_exactly_the_rows_that_the_engine_permits() -> None:
+def test_sixty_filters_of_what_can_be_translated_give_exactly_the_rows_that_the_engine_permits() -> None:
     with sqlite(metadata) as connection:
         counts = [
-            count for seed in range(20) for count in select_and_ask(connection, Draw(Seeded(seed)), rows=20, rounds=4)
+            count for seed in range(15) for count in select_and_ask(connection, Draw(Seeded(seed)), rows=20, rounds=4)
         ]
-    assert sum(0 < count < 20 for count in counts) > 20, "hardly any filter tells rows apart"
+    assert sum(0 < count < 20 for count in counts) > 15, "hardly any filter tells rows apart"
 
 
 @given(st.data())
@@ -63,9 +63,9 @@ def test_any_filter_of_what_can_be_translated_gives_exactly_the_rows_that_the_en
 
 
 def test_filters_over_generated_schemas_give_no_row_that_the_engine_refuses() -> None:
-    outcomes = [one for seed in range(30) for one in filter_cases.compare(Seeded(seed), sqlite)]
-    assert sum(bool(one.found.gaps) for one in outcomes) > 10
-    assert sum(bool(one.selected) for one in outcomes) > 4
+    outcomes = [one for seed in range(24) for one in filter_cases.compare(Seeded(seed), sqlite)]
+    assert sum(bool(one.found.gaps) for one in outcomes) > 5
+    assert sum(bool(one.selected) for one in outcomes) > 2
 
 
 def rows_by_uuid(connection: Connection) -> int:
