@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+MODEL = """model
+  schema 1.1
+type user
+type resource
+  relations
+    define banned: [user]
+    define viewer: [user, user:*]
+    define can_view: viewer but not banned
+"""
+
+
+@pytest.fixture
+def related(cli: Any) -> Any:
+    policies: Path = cli.data / "policies"
+    policies.mkdir(parents=True, exist_ok=True)
+    (policies / "relations.fga").write_text(MODEL)
+    return cli
+
+
+def test_a_relation_is_written_asked_listed_and_deleted(related: Any, tmp_path: Path) -> None:
+    file = tmp_path / "more.jsonl"
+    file.write_text('{"user": "user:*", "relation": "viewer", "object": "resource:notes/all"}\n\n')
+    assert related("relations", "write", "user:a", "viewer", "resource:notes/x").code == 0
+    assert "1 written" in related("relations", "write", "--file", str(file)).out
+    assert related("relations", "check", "user:a", "can_view", "resource:notes/x").code == 0
+    assert related("relations", "check", "user:b", "can_view", "resource:notes/x").code == 4
+    listed = related("--output", "json", "relations", "list", "--user", "user:a").json
+    assert [row["object"] for row in listed] == ["resource:notes/x"]
+    assert "notes/all" in related("relations", "list-objects", "user:a", "can_view", "resource").out
+    assert "user:a" in related("relations", "list-users", "resource:notes/x", "can_view").out
+    assert "but not" in related("relations", "expand", "can_view", "resource:notes/x").out
+    assert "can_view" in related("relations", "model").out
+    assert related("relations", "delete", "user:a", "viewer", "resource:notes/x").code == 0
+    assert related("relations", "check", "user:a", "can_view", "resource:notes/x").code == 4
+
+
+def test_a_malformed_file_names_the_line_and_writes_nothing(related: Any, tmp_path: Path) -> None:
+    file = tmp_path / "wrong.jsonl"
+    file.write_text('{"user": "user:a", "relation": "viewer", "object": "resource:x"}\n{"user": "a b"}\n')
+    said = related("relations", "write", "--file", str(file))
+    assert said.code == 1
+    assert "wrong.jsonl:2: the line is no tuple" in said.err
+    assert related("--output", "json", "relations", "list").json == []
+
+
+def test_what_the_model_does_not_allow_is_refused_with_a_hint(related: Any) -> None:
+    said = related("relations", "write", "user:a", "viewr", "resource:x")
+    assert said.code == 1
+    assert "did you mean `viewer`?" in said.err
+    assert related("relations", "delete", "user:a", "viewer", "resource:x").code == 3
+    assert related("relations", "check", "user:a", "viewer", "resource:x", "--context", "[").code == 2
+    assert related("relations", "write").code == 2
