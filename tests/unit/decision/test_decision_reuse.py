@@ -20,8 +20,9 @@ from watchword.keys import Signer
 from watchword.policy import PolicySet
 from watchword.trust import NetworkList
 
-# What may differ between two decisions of one thing: their names, their cost, and the ages of the facts.
-_OWN = {"id", "permit", "cost_us", "facts", "repeats", "tail", "snapshot_version"}
+# What may differ between two decisions of one thing: their names, their cost, the ages of the facts, and what policies
+# were asked in words that none of them reads (the path).
+_OWN = {"id", "permit", "cost_us", "facts", "repeats", "tail", "snapshot_version", "asked"}
 _POLICIES = (
     PERMIT_ALL,
     PERMIT_ALL + "forbid (principal, action, resource) when { context.time.minute == 7 };",
