@@ -23,6 +23,7 @@ from watchword.enforcement.envoy import PublishedApi, TcpAddress
 from watchword.identity import UserFacts
 from watchword.kernel import Event
 from watchword.policy import PolicySet
+from watchword.policy.rego import RemoteOpa
 from watchword.policy.relations import RelationModel, RelationView
 from watchword.settings import Settings
 
@@ -47,6 +48,7 @@ class AuthzenPart:
         policies: Callable[[], PolicySet],
         journal: Journal,
         relations: Callable[[RelationModel | None], RelationView | None],
+        remote: RemoteOpa | None = None,
     ) -> None:
         settings = services.settings.authzen
         self._people = _People(facts)
@@ -66,6 +68,7 @@ class AuthzenPart:
             pages=Pages(services.sealer),
             clock=services.clock,
             entropy=services.entropy,
+            remote=remote,
         )
         self.app = AuthzenApp(service, Callers(settings.callers), settings, origin(services.settings))
 

@@ -122,7 +122,13 @@ class Deciding:
     def authzen(self) -> AuthzenPart:
         """Make the API for enforcement points that are not ours; it follows the same facts."""
         made = AuthzenPart(
-            self._services, self._applications, self._facts, self._in_force, self._journal, self.relations.view
+            self._services,
+            self._applications,
+            self._facts,
+            self._in_force,
+            self._journal,
+            self.relations.view,
+            remote=self._opa,
         )
         self.subscribe(made.observe)
         self._authzen = made

@@ -25,6 +25,7 @@ from watchword.policy import (
     Scalar,
     SetOf,
     Value,
+    reason_of_failure,
 )
 from watchword.policy.relations import RelationSet, RelationView, objects_of
 
@@ -34,7 +35,6 @@ ACTION_PROPERTIES: Final = "action"
 # Where policies ask for relations, as at the doors: `context.rel.contains("viewer")`.
 RELATIONS: Final = "rel"
 _NAMES_OF_RELATIONS: Final = SetOf(Scalar("string"))
-_FAILURES: Final = {"policy_missing": Reason.POLICY_MISSING, "schema_misfit": Reason.SCHEMA_MISFIT}
 
 
 class _Refused(Exception):  # noqa: N818  # an answer, not an error
@@ -208,7 +208,7 @@ class Bench:
             return _forbidden(answer, verdict)
         if answer.effect is Effect.SILENT:
             return replace(verdict, reason=Reason.POLICY_SILENT)
-        return replace(verdict, reason=_FAILURES.get(answer.code, Reason.POLICY_ERROR))
+        return replace(verdict, reason=reason_of_failure(answer))
 
     def _permitted(self, answer: PolicyAnswer, verdict: Verdict, can_do: frozenset[str] | None) -> Verdict:
         found = duties(answer, self.policies.bundle.obligations)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
+from watchword.enforcement.authzen.model import Verdict
 from watchword.identity import UserFacts
 from watchword.policy import EntityUid
 
@@ -36,6 +37,14 @@ class Journal(Protocol):
 
     async def append(self, record: dict[str, Any]) -> int:
         """Make a record durable and return its number; raise when that is impossible."""
+        ...
+
+
+class Remote(Protocol):
+    """A policy server elsewhere, which an answer may have to ask although judging never waits."""
+
+    async def settle(self, decide: Callable[[], Verdict]) -> Verdict:
+        """Judge as often as that finds something new to ask, asking in between; return the last verdict."""
         ...
 
 

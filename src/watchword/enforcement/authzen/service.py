@@ -16,7 +16,7 @@ from watchword.enforcement.authzen.known import Knowledge
 from watchword.enforcement.authzen.model import Batch, Question, Search, Unreadable, Verdict
 from watchword.enforcement.authzen.names import Names
 from watchword.enforcement.authzen.paging import Pages
-from watchword.enforcement.authzen.ports import Candidates, Journal, People
+from watchword.enforcement.authzen.ports import Candidates, Journal, People, Remote
 from watchword.enforcement.authzen.records import decision_record, search_record
 from watchword.enforcement.authzen.searching import Found, look
 from watchword.enforcement.authzen.settings import AuthzenSettings
@@ -67,7 +67,9 @@ class Authzen:
         pages: Pages,
         clock: Clock,
         entropy: Entropy,
+        remote: Remote | None = None,
     ) -> None:
+        self._remote = remote
         self._sources = sources
         self._settings = settings
         self._journal = journal
@@ -82,8 +84,8 @@ class Authzen:
 
         # INVARIANT: an answer leaves only after its record is durable; if that fails, the answer is deny.
         """
-        bench = self._bench()
-        return await self._release(bench.judge(question, caller, self._new_id()), question, caller, request_id)
+        verdict = await self._judged(self._bench(), question, caller)
+        return await self._release(verdict, question, caller, request_id)
 
     async def evaluate_batch(self, batch: Batch, caller: Caller, request_id: str = "") -> Sequence[Verdict]:
         """Answer several questions from one picture of the world, until the batch's semantic ends it."""
@@ -97,7 +99,7 @@ class Authzen:
             elif self._clock.monotonic() > ends:
                 judged.append((self._late(), item))
             else:
-                judged.append((bench.judge(item, caller, self._new_id()), item))
+                judged.append((await self._judged(bench, item, caller), item))
             if batch.semantic.ends_with(is_permit=judged[-1][0].is_permit):
                 break
             await turn.pass_on()
@@ -147,6 +149,14 @@ class Authzen:
         except Exception as error:  # whatever keeps the record from the disk keeps the page from the caller
             raise UnprovableError("the audit journal cannot be written, so nothing is told") from error
         return replace(found, token=token)
+
+    async def _judged(self, bench: Bench, question: Question, caller: Caller) -> Verdict:
+        """Judge; where a policy server elsewhere has a say, ask it in between."""
+
+        def judge() -> Verdict:
+            return bench.judge(question, caller, self._new_id())
+
+        return judge() if self._remote is None else await self._remote.settle(judge)
 
     def _bench(self) -> Bench:
         """Take what the answers of one call are made from."""
