@@ -28,12 +28,13 @@ def analyse(
 
     Exit code 4 when something is found, or when an invariant is not proved.
     """
-    from watchword.policy import PolicyLoadError, PolicySet  # noqa: PLC0415  # quick help
+    from watchword.app import in_force_directory  # noqa: PLC0415  # quick help
+    from watchword.policy import PolicyLoadError, PolicySet  # noqa: PLC0415  # as above
     from watchword.policy.analysis import Limits, analyse, read_invariants  # noqa: PLC0415  # as above
 
     shell = shell_of(context)
     settings = shell.settings()
-    place = directory or settings.policy_directory
+    place = directory or in_force_directory(settings)
     limits = Limits(query_s=query_seconds, total_s=total_seconds)
     try:
         bundle = PolicySet.load(place).bundle

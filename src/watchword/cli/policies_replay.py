@@ -51,12 +51,13 @@ def replay(  # noqa: PLR0913  # each is an option that somebody may want
     if live:
         _show_live(shell)
         return
-    from watchword.app.recorded import span_of  # noqa: PLC0415  # quick help
+    from watchword.app import in_force_directory  # noqa: PLC0415  # quick help
+    from watchword.app.recorded import span_of  # noqa: PLC0415  # as above
     from watchword.app.rehearsal import Trial, rehearse  # noqa: PLC0415  # as above
     from watchword.policy.replay import expectations_for, page, unexpected  # noqa: PLC0415  # as above
 
     settings = shell.settings()
-    draft = directory or settings.candidate_directory or settings.policy_directory
+    draft = directory or settings.candidate_directory or in_force_directory(settings)
     if not draft.is_dir():
         raise NotFoundError(f"there is no directory `{draft}`", hint="name the directory of the draft")
     is_gate = gate or any(option is not None for option in (expect, expect_gain, expect_lose))
