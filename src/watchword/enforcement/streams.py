@@ -17,7 +17,7 @@ _REMEMBERED: Final = 20_000
 _REVIEW_EVERY_S: Final = 5.0
 _AT_ONCE: Final = 50
 # What may concern any number of streams whose names it does not say.
-_CONCERNS_ALL: Final = ("identity.group.", "trust.network.")
+_CONCERNS_ALL: Final = ("identity.group.", "trust.network.", "policy.relation.")
 
 
 class StreamGuard(Protocol):

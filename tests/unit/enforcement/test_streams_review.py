@@ -130,7 +130,7 @@ async def reviewed(opened: StreamWorld) -> None:
 
 async def test_what_may_concern_everybody_is_reviewed_for_everybody(opened: StreamWorld) -> None:
     ada = await opened.world.visit()
-    for kind in ("identity.group.deleted", "trust.network.listed"):
+    for kind in ("identity.group.deleted", "trust.network.listed", "policy.relation.deleted"):
         stream = opened.open(ada)
         await reviewed(opened)
         assert opened.guard.cut == []

@@ -331,7 +331,7 @@ def test_settings_that_cannot_be_meant_are_refused(document: dict[str, Any], pro
 
 # ---- the real one ----------------------------------------------------------------------------------------------------
 
-real = pytest.mark.skipif(shutil.which("opa") is None, reason="needs `opa` on the path")
+real = pytest.mark.skipif(shutil.which("opa") is None, reason="the real `opa` is not on the path")
 
 
 @contextmanager
