@@ -90,7 +90,7 @@ class Door:
         if decision.answer is Answer.ALLOW and decision.permit is not None:
             if STREAM_HEADER in headers:
                 self._admitted(decision)
-            return self._admit(decision, cookies)
+            return self._admit(decision, cookies, is_stream=STREAM_HEADER in headers)
         return self._answers.refuse(
             decision,
             Asker(
@@ -101,11 +101,12 @@ class Door:
             ),
         )
 
-    def _admit(self, decision: Decision, cookies: _Cookies) -> HttpAnswer:
+    def _admit(self, decision: Decision, cookies: _Cookies, *, is_stream: bool) -> HttpAnswer:
         headers: list[Header] = [(DECISION_HEADER, decision.id.encode())]
         if decision.user is not None and decision.session is not None:
             headers.append((ASSERTION_HEADER, self._minter.mint(decision).encode()))
-            headers.append((SESSION_HEADER, decision.session.id.encode()))
+            if is_stream:
+                headers.append((SESSION_HEADER, decision.session.id.encode()))
             for name, claim in self._identity_headers(decision.application or "").items():
                 headers.append((name.lower().encode(), _claim(decision, claim)))
         if decision.obligations and self._reduces is not None and self._reduces(decision.application or ""):

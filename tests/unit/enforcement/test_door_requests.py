@@ -32,9 +32,12 @@ async def test_an_allowed_request_goes_on_with_an_assertion(doors: DoorWorld) ->
     answer = await doors.ask(visit, "/x?y=1")
     assert answer.status == 200
     assert header(answer, "x-watchword-decision") == last(doors).id
-    assert header(answer, "x-watchword-session") == visit.session.id
     assert header(answer, "x-watchword-assertion") is not None
     assert last(doors).request.path == "/x"
+    # The session is named to the kill handle of a stream, and to nobody else.
+    assert header(answer, "x-watchword-session") is None
+    stream = await doors.ask(visit, "/live", x_watchword_stream="1")
+    assert header(stream, "x-watchword-session") == visit.session.id
 
 
 async def test_an_open_path_goes_on_without_a_name(doors: DoorWorld) -> None:
