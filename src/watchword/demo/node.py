@@ -14,7 +14,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from watchword.audit import last
+from watchword.audit import find_decision, last
+from watchword.kernel import DecisionId
 
 _START_WITHIN_S = 60.0
 _STOP_WITHIN_S = 15.0
@@ -118,9 +119,9 @@ class DemoNode:
         return json.loads(done.stdout)
 
     def last_decision(self) -> dict[str, Any]:
-        """Return the newest decision in the journal, read from the file as an auditor would."""
+        """Return the newest decision in the journal, whole, read from the file as an auditor would."""
         newest = last(self.data / "journal", 1, where=lambda record: record.type == "decision")
-        return dict(newest[0].fields)
+        return dict(find_decision(self.data / "journal", DecisionId(newest[0].fields["id"])).fields)
 
     def close(self) -> None:
         """Stop, and delete the temporary directory."""

@@ -117,7 +117,10 @@ def test_signing_in_leads_to_the_application_with_a_verified_identity(front: Fro
     claims = claims_of(*reached.values("x-watchword-assertion"), front)
     assert (claims["iss"], claims["aud"], claims["name"]) == (front.portal, "wiki", "ada")
     assert claims["permissions"] == ["edit"]
-    assert reached.values("x-watchword-decision") == [front.node.last_decision()["id"]] == [claims["jti"]]
+    decided = front.node.last_decision()
+    assert reached.values("x-watchword-decision") == [decided["id"]]
+    # Repetitions of one decision share an assertion for ten seconds.
+    assert decided["repeats"] is not None or claims["jti"] == decided["id"]
     assert front.node.last_decision()["personal"]["ip"] == LONDON
 
 
