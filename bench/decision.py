@@ -154,6 +154,7 @@ class World:
         facts = FactBase(self, self, self._clock, fresh_at=self._clock.monotonic)
         await facts.load()
         places = ContextSource.open()
+        view = RelationView(policies.relations, graph) if policies.relations is not None else None
         sources = Sources(
             applications=self.applications,
             facts=facts,
@@ -164,7 +165,7 @@ class World:
             profiles=profiles(),
             device_key=KEY,
             settings=DecisionSettings(),
-            relations=lambda model: RelationView(model, graph) if model is not None else None,
+            relations=lambda _model: view,
         )
         return Procedure(sources, self._clock, self._entropy)
 

@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from bench.decision import World
+from bench.decision import FEW, World
 from bench.figures import show
 from watchword.app.recorded import span_of
 from watchword.app.rehearsal import Trial, rehearse
@@ -22,6 +22,7 @@ from watchword.audit import Journal
 from watchword.decision import Procedure
 from watchword.kernel import KeyId, SystemClock, SystemEntropy
 from watchword.keys import Algorithm, Signer
+from watchword.policy.relations import Graph
 from watchword.storage import Database
 
 DECISIONS, AT_ONCE = 100_000, 500
@@ -36,10 +37,10 @@ async def _measure(place: Path) -> dict[str, Any]:
     live, draft = place / "live", place / "draft"
     live.mkdir()
     world = World()
-    policies = world.policies(live)
+    policies = world.policies(live, FEW, with_relations=False)
     _write_draft(live, draft)
     database = Database(f"sqlite:///{place}/bench.db")
-    await _write_journal(place / "journal", world, await world.procedure(policies, database))
+    await _write_journal(place / "journal", world, await world.procedure(policies, database, Graph()))
     await database.close()
     size = sum(path.stat().st_size for path in (place / "journal").iterdir())
     figures: dict[str, Any] = {"decisions": DECISIONS, "journal_mb": round(size / 1e6, 1), "policies": len(policies)}

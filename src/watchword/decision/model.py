@@ -33,27 +33,6 @@ _STREAM_ACTION = "connect"
 _PUBLIC_FACTS: Final = frozenset(
     {"snapshot", "session", "user", "device", "device.posture", "baseline", "failed_attempts"}
 )
-# What stands in the record of every repetition, so that it can be read and searched by itself; the rest, which is what
-# the answer was read from, stands once, in the record of the decision that it repeats.
-_REPEATED: Final = (
-    "repeats",
-    "answer",
-    "reasons",
-    "application",
-    "resource",
-    "action",
-    "method",
-    "host",
-    "user",
-    "session",
-    "device",
-    "risk",
-    "trust",
-    "level",
-    "policy_version",
-    "obligations",
-)
-_REPEATED_PERSONAL: Final = ("ip", "user_agent")
 # Writes what a user and a part of an application are described by once, not for each request.
 _RECORDER: Final = Recorder()
 # What a stranger can make the journal keep of one request; anything longer is cut there, never in the decision.
@@ -368,10 +347,29 @@ def repeat(
 
 
 def repeatable(decision: Decision) -> Decision:
-    """Prepare a decision for being given again: encode once what its repetitions have in common."""
-    first = replace(decision, repeats=decision.id)
-    common = first.record()
-    kept = {name: common[name] for name in _REPEATED} | {
-        "personal": {name: common["personal"][name] for name in _REPEATED_PERSONAL}
+    """Prepare a decision for being given again: encode once what its repetitions share.
+
+    So that a repetition can be read and searched by itself; the rest, which is what the answer was read from, stands
+    once, in the record of the decision that it repeats.
+    """
+    request, assessment = decision.request, decision.assessment
+    kept = {
+        "repeats": decision.id,
+        "answer": decision.answer.value,
+        "reasons": [reason.code for reason in decision.reasons],
+        "application": decision.application,
+        "resource": decision.resource,
+        "action": decision.action,
+        "method": request.method[:_LONGEST_METHOD],
+        "host": request.host[:_LONGEST_HOST],
+        "user": decision.user.id if decision.user else None,
+        "session": decision.session.id if decision.session else None,
+        "device": decision.device.id if decision.device else None,
+        "risk": assessment.risk if assessment else None,
+        "trust": assessment.trust if assessment else None,
+        "level": decision.level.name.lower() if decision.level is not None else None,
+        "policy_version": decision.policy_version,
+        "obligations": [obligation.name for obligation in decision.obligations],
+        "personal": {"ip": request.client_ip, "user_agent": request.user_agent[:_LONGEST_AGENT]},
     }
-    return replace(first, tail=orjson.dumps(kept)[1:])
+    return replace(decision, repeats=decision.id, tail=orjson.dumps(kept)[1:])

@@ -11,6 +11,7 @@ Each request still gets a decision, a record and an assertion of its own; the re
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -60,7 +61,7 @@ class Reuse:
     def __init__(self, sources: Sources, entropy: Entropy) -> None:
         self._sources = sources
         self._entropy = entropy
-        self._settled: dict[Key, Settled] = {}
+        self._settled: OrderedDict[Key, Settled] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._settled)
@@ -108,14 +109,14 @@ class Reuse:
         assert case.place is not None
         assert case.user is not None
         failures = self._sources.trust.failed_attempts(case.user.id, case.now)
-        if len(self._settled) >= _MOST:
-            del self._settled[next(iter(self._settled))]
         key = _key(case.request, rule, policies)
         self._settled.pop(key, None)  # so that the newest stands last
         version = relations.version if relations is not None else None
         self._settled[key] = Settled(
             decision, policies, case.baseline, failures, case.standing, case.place, until, version
         )
+        if len(self._settled) > _MOST:
+            self._settled.popitem(last=False)
 
     def _holds(self, settled: Settled, policies: PolicySet, request: AccessRequest, now: datetime) -> bool:
         """Tell whether everything that was read is what it was."""

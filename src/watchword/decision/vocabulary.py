@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
@@ -53,7 +54,7 @@ class Vocabulary:
 
     def __init__(self, applications: Sequence[Application]) -> None:
         self._static: dict[EntityUid, Entity] = {}
-        self._users: dict[UserId, tuple[UserFacts, _Layered]] = {}
+        self._users: OrderedDict[UserId, tuple[UserFacts, _Layered]] = OrderedDict()
         for app in applications:
             application = EntityUid(_NAMESPACE + "Application", app.name)
             sensitivity = app.resources[-1].sensitivity.value
@@ -82,7 +83,7 @@ class Vocabulary:
         own = {uid: Entity(uid, attributes, groups)} | {group: Entity(group) for group in groups}
         entities = _Layered(own, self._static)
         if len(self._users) >= _CACHED_USERS:
-            self._users.pop(next(iter(self._users)))
+            self._users.popitem(last=False)
         self._users[user.id] = (user, entities)
         return uid, entities
 

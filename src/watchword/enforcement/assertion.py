@@ -7,6 +7,7 @@ serialisation, RFC 7518 section 3.4 (ES256).
 from __future__ import annotations
 
 from base64 import urlsafe_b64encode
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -65,7 +66,7 @@ class AssertionMinter:
         self._fulfils = fulfils
         self._issuer = issuer
         self._headers: dict[KeyId, bytes] = {}
-        self._shared: dict[DecisionId, _Shared] = {}
+        self._shared: OrderedDict[DecisionId, _Shared] = OrderedDict()
 
     def mint(self, decision: Decision) -> str:
         """Return the compact JWS for an allowed decision.
@@ -84,9 +85,9 @@ class AssertionMinter:
             return self._sign(decision, signer)
         shared = self._shared.get(decision.repeats)
         if shared is None or shared.kid != signer.kid or not timedelta() <= decision.at - shared.at < _SHARED_FOR:
+            self._shared.pop(decision.repeats, None)  # so that the newest stands last
             if len(self._shared) >= _MOST_SHARED:
-                del self._shared[next(iter(self._shared))]
-            self._shared.pop(decision.repeats, None)
+                self._shared.popitem(last=False)
             shared = self._shared[decision.repeats] = _Shared(signer.kid, decision.at, self._sign(decision, signer))
         return shared.assertion
 

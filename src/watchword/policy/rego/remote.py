@@ -12,6 +12,7 @@ import http.client
 import json
 import socket
 import ssl
+from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -64,7 +65,7 @@ class RemoteOpa:
         )
         self._known: Mapping[str, tuple[Said, ...]] | None = None
         self._wanted: list[str] = []
-        self._heard: dict[str, tuple[float, tuple[Said, ...]]] = {}
+        self._heard: OrderedDict[str, tuple[float, tuple[Said, ...]]] = OrderedDict()
 
     def say(self, document: Mapping[str, Any]) -> tuple[Said, ...]:
         """Return what was said to a document; a denial, and a note to ask, where nothing was."""
@@ -110,7 +111,7 @@ class RemoteOpa:
     def _remember(self, key: str, said: tuple[Said, ...]) -> None:
         self._heard.pop(key, None)
         while len(self._heard) >= _REMEMBERED:
-            del self._heard[next(iter(self._heard))]
+            self._heard.popitem(last=False)
         self._heard[key] = (self._clock(), said)
 
     async def _ask(self, key: str) -> tuple[Said, ...]:

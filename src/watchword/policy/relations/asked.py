@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from functools import lru_cache
 from typing import Any, Final
 
 from watchword.policy.errors import Problem
@@ -58,7 +59,7 @@ class RelationSet(LazySet):
         self._view = view
         self._user = Subject(USER_TYPE, user_id)
         self._objects = objects
-        self._given = {GROUP: frozenset(map(name_in, groups))} if groups else None
+        self._given = {GROUP: _names_in(frozenset(groups))} if groups and view is not None else None
         self._context = context or {}
         self._walk: Walk | None = None
         self._asked: dict[str, bool | None] = {}
@@ -121,6 +122,13 @@ class RelationSet(LazySet):
         return False
 
 
+@lru_cache(maxsize=4096)
+def _names_in(groups: frozenset[str]) -> frozenset[str]:
+    """Write the names of a user's groups as identifiers, once for all requests of those who are in the same."""
+    return frozenset(map(name_in, groups))
+
+
+@lru_cache(maxsize=4096)
 def objects_of(application: str, part: str) -> tuple[Object, ...]:
     """Name a part of an application, and the application, as objects."""
     name = name_in(application)

@@ -11,6 +11,7 @@ The whole of it is personal: the context holds an address and habits, the entiti
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
@@ -51,7 +52,7 @@ class Recorder:
     __slots__ = ("_sides",)
 
     def __init__(self) -> None:
-        self._sides: dict[tuple[EntityUid, ...], _Side] = {}
+        self._sides: OrderedDict[tuple[EntityUid, ...], _Side] = OrderedDict()
 
     def record_of(self, request: PolicyRequest, *, also: tuple[EntityUid, ...] = ()) -> dict[str, Any]:
         """Return a request as JSON values. Lists in it are shared between records: do not change them.
@@ -94,7 +95,7 @@ class Recorder:
             return known
         rows = _rows(roots, entities)
         if len(self._sides) >= _REMEMBERED:
-            self._sides.pop(next(iter(self._sides)))
+            self._sides.popitem(last=False)
         side = self._sides[roots] = _Side(entities, rows, frozenset(EntityUid(*row[0]) for row in rows))
         return side
 
