@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -11,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from watchword.kernel import DecisionId
 
 _START_WITHIN_S = 60.0
 _STOP_WITHIN_S = 15.0
+_LOWEST_PORT, _PORTS = 20_000, 12_000
 
 
 class NodeFailedError(Exception):
@@ -133,7 +136,12 @@ class DemoNode:
 
 
 def free_port() -> int:
-    """Return a TCP port of the loopback that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a port of this machine that nobody uses.
+
+    Below those that the system gives to outgoing connections, one of which could take it before it is listened on.
+    """
+    while True:
+        port = _LOWEST_PORT + secrets.randbelow(_PORTS)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
