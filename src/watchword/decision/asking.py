@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Final
 
 from watchword.decision.case import Case
 from watchword.decision.model import Application, StepUp
 from watchword.decision.vocabulary import ACTIONS, Vocabulary, permission_uid, resource_uid
-from watchword.kernel import Acr, Answer, Obligation, Reason, merge, wire_bytes
-from watchword.policy import Effect, PolicyAnswer, PolicyRequest, PolicySet, Value, reason_of_failure
+from watchword.kernel import Answer, Reason, merge, wire_bytes
+from watchword.policy import PolicyRequest, PolicySet, Value, verdict_of
 from watchword.policy.replay import Grant, Question, Then
-
-_SPAN: Final = re.compile(r"(\d{1,5})([smh])")
-_SECONDS: Final = {"s": 1, "m": 60, "h": 3600}
-_STEP_UP_ACR: Final = {"mfa": Acr.MULTI_FACTOR, "phishing_resistant": Acr.PHISHING_RESISTANT}
 
 
 class PolicyGate:
@@ -66,29 +60,14 @@ class PolicyGate:
     def _ask_about(self, case: Case, request: PolicyRequest) -> None:
         policies = self._policies()
         answer = policies.evaluate(request)
-        effect, case.policy = answer.effect, answer
-        if effect is Effect.PERMIT:
-            attached = _obligations(answer, policies)
-            case.obligations += tuple(found for found in attached if found not in case.obligations)
-            if case.obligations and not self._can_be_met(case):
-                return case.settle(Answer.DENY, Reason.OBLIGATION_UNKNOWN)
-            return case.settle(Answer.ALLOW, Reason.POLICY_PERMITS)
-        if effect is Effect.FORBID:
-            return self._forbidden(case, answer)
-        if effect is Effect.SILENT:
-            return case.settle(Answer.DENY, Reason.POLICY_SILENT)
-        return case.settle(Answer.DENY, reason_of_failure(answer))
-
-    def _forbidden(self, case: Case, answer: PolicyAnswer) -> None:
-        """A forbid wins; only if every one of them says what would satisfy it is the answer softer than deny."""
-        annotations = [ref.annotations for ref in answer.determining]
-        if annotations and all("step_up" in each for each in annotations):
-            case.step_up = _strictest(annotations)
-            if case.step_up is not None:
-                return case.settle(Answer.STEP_UP, Reason.POLICY_ASKS_STEP_UP)
-        elif annotations and all("step_up" in each or "approval" in each for each in annotations):
-            return case.settle(Answer.APPROVAL, Reason.POLICY_ASKS_APPROVAL)
-        return case.settle(Answer.DENY, Reason.POLICY_FORBIDS)
+        verdict = verdict_of(answer, policies.bundle.obligations)
+        case.policy = answer
+        case.obligations += tuple(found for found in verdict.obligations if found not in case.obligations)
+        if verdict.answer is Answer.ALLOW and case.obligations and not self._can_be_met(case):
+            return case.settle(Answer.DENY, Reason.OBLIGATION_UNKNOWN)
+        if verdict.step_up is not None:
+            case.step_up = StepUp(*verdict.step_up)
+        return case.settle(verdict.answer, verdict.reason)
 
     def _can_be_met(self, case: Case) -> bool:
         """Tell whether each obligation has somebody who fulfils it: every door, this one, or the application."""
@@ -118,29 +97,11 @@ class PolicyGate:
         for grant in self._grants[case.app.name]:
             asked = {**context, **grant.extra}
             answer = policies.evaluate(PolicyRequest(principal, grant.action, grant.resource, asked, entities))
-            if answer.effect is Effect.PERMIT and not _obligations(answer, policies):
+            verdict = verdict_of(answer, policies.bundle.obligations)
+            if verdict.answer is Answer.ALLOW and not verdict.obligations:
                 granted.append(grant.name)
         case.permissions = tuple(granted)
 
 
 def _grant(app: Application, permission: str) -> Grant:
     return Grant(permission, ACTIONS["use"], permission_uid(app, permission), {"permission": permission})
-
-
-def _obligations(answer: PolicyAnswer, policies: PolicySet) -> tuple[Obligation, ...]:
-    if not any("obligation" in ref.annotations for ref in answer.determining):
-        return ()
-    return policies.bundle.obligations.attached(ref.annotations for ref in answer.determining)
-
-
-def _strictest(annotations: Sequence[Mapping[str, str]]) -> StepUp | None:
-    """Join what several policies ask: the strongest class, the shortest age. Nothing when one cannot be read."""
-    acr, max_age_s = Acr.MULTI_FACTOR, 24 * 3600
-    for each in annotations:
-        wanted = _STEP_UP_ACR.get(each["step_up"])
-        span = _SPAN.fullmatch(each.get("max_age", "15m"))
-        if wanted is None or span is None:
-            return None
-        acr = max(acr, wanted, key=lambda a: a.strength)
-        max_age_s = min(max_age_s, int(span[1]) * _SECONDS[span[2]])
-    return StepUp(acr, max_age_s)

@@ -20,7 +20,7 @@ from watchword.policy.model import (
 )
 from watchword.policy.schema import EntityType, Record, Reference, Scalar, Schema, SetOf, Type, parse_schema
 from watchword.policy.source import PolicySource
-from watchword.policy.verdict import reason_of_failure
+from watchword.policy.verdict import verdict_of
 
 __all__ = [
     "DEFAULT_DIRECTORY",
@@ -58,6 +58,6 @@ __all__ = [
     "ip",
     "moment",
     "parse_schema",
-    "reason_of_failure",
     "set_of",
+    "verdict_of",
 ]

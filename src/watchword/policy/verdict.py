@@ -1,4 +1,4 @@
-"""What the policies' answer means at a door: a forbid wins, silence and errors deny. The decision and replay share it.
+"""What the policies' answer means at a door: a forbid wins, silence and errors deny. Every door and replay share it.
 
 A forbid whose annotations say what would satisfy it is softer than a denial: `@step_up("mfa") @max_age("15m")`,
 `@approval("...")`. A permit may carry obligations, and one that nobody can carry out denies.
@@ -62,10 +62,10 @@ def verdict_of(answer: PolicyAnswer, book: ObligationBook, is_known: IsKnown | N
         return _forbidden(answer.determining)
     if answer.effect is Effect.SILENT:
         return _SILENT
-    return Verdict(Answer.DENY, reason_of_failure(answer))
+    return Verdict(Answer.DENY, _reason_of_failure(answer))
 
 
-def reason_of_failure(answer: PolicyAnswer) -> Reason:
+def _reason_of_failure(answer: PolicyAnswer) -> Reason:
     """Return the reason for a denial by an answer whose effect is an error."""
     other = Reason.REGO_FAILED if answer.code.startswith(_REGO) else Reason.POLICY_ERROR
     return _FAILURES.get(answer.code, other)

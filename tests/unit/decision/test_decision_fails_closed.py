@@ -17,6 +17,7 @@ from watchword.decision import AccessRequest, Permit, Procedure
 from watchword.kernel import Answer, DecisionId, Reason, WatchwordError
 from watchword.keys import Signer
 from watchword.policy import Effect, PolicyAnswer
+from watchword.policy.load import EMPTY
 
 
 def denied_for(decision: Any, reason: Reason) -> bool:
@@ -79,6 +80,7 @@ async def test_every_failure_of_the_policies_denies(world: DecisionWorld, code: 
 
 
 class _Answering:
+    bundle = EMPTY
     relations = None
 
     def __init__(self, answer: Any) -> None:
@@ -179,6 +181,7 @@ async def test_a_failure_while_granting_takes_the_allow_back(world: DecisionWorl
     asked: list[Any] = []
 
     class Half:
+        bundle = real.bundle
         relations = None
 
         def evaluate(self, request: Any) -> Any:

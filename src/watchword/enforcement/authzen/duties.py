@@ -5,7 +5,6 @@ Source: AuthZEN Profile for Obligations, draft 1 of 2026-07-03: "The Obligation 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -23,11 +22,7 @@ ISSUED: Final = (STEP_UP, CUSTOM)
 # The one action of ours that carries rules for a JSON answer, in the compact form that doors exchange.
 FILTER_ACTION: Final = "filter_response"
 
-_SPAN: Final = re.compile(r"(\d{1,5})([smh])")
-_SECONDS: Final = {"s": 1, "m": 60, "h": 3600}
-_ACR: Final = {"mfa": Acr.MULTI_FACTOR, "phishing_resistant": Acr.PHISHING_RESISTANT}
 _AMR: Final = {Acr.MULTI_FACTOR: ("mfa",), Acr.PHISHING_RESISTANT: ("mfa", "hwk")}
-_DAY_S: Final = 24 * 3600
 
 
 def duties(answer: PolicyAnswer, book: ObligationBook) -> Sequence[Mapping[str, Any]] | None:
@@ -56,18 +51,8 @@ def _custom(properties: Mapping[str, Any]) -> Mapping[str, Any]:
     return {"type": CUSTOM, "properties": {"vendor": VENDOR, **properties}}
 
 
-def step_up(answer: PolicyAnswer) -> Mapping[str, Any] | None:
-    """Return what would satisfy every forbid, if each of them says so: the strongest class, the shortest age."""
-    acr, max_age_s = Acr.MULTI_FACTOR, _DAY_S
-    for ref in answer.determining:
-        wanted = _ACR.get(ref.annotations.get("step_up", ""))
-        span = _SPAN.fullmatch(ref.annotations.get("max_age", "15m"))
-        if wanted is None or span is None:
-            return None
-        acr = max(acr, wanted, key=lambda found: found.strength)
-        max_age_s = min(max_age_s, int(span[1]) * _SECONDS[span[2]])
-    if not answer.determining:
-        return None
+def step_up(acr: Acr, max_age_s: int) -> Mapping[str, Any]:
+    """Return the obligation to show a factor of a class, no older than so many seconds."""
     properties = {"acr_value": acr.value, "amr_values": list(_AMR[acr]), "max_age": max_age_s}
     return {"type": STEP_UP, "properties": properties}
 

@@ -16,7 +16,6 @@ from watchword.enforcement.authzen.names import OWN_NAMESPACE, Meaning, Names, N
 from watchword.enforcement.authzen.values import Converter, UnfitError
 from watchword.kernel import Answer, DecisionId, Reason
 from watchword.policy import (
-    Effect,
     Entity,
     EntityUid,
     PolicyAnswer,
@@ -25,7 +24,7 @@ from watchword.policy import (
     Scalar,
     SetOf,
     Value,
-    reason_of_failure,
+    verdict_of,
 )
 from watchword.policy.relations import RelationSet, RelationView, objects_of
 
@@ -202,13 +201,15 @@ class Bench:
             policy_errors=answer.errors,
             detail=", ".join(f"`{ref.id}`" for ref in answer.determining) or "; ".join(answer.errors),
         )
-        if answer.effect is Effect.PERMIT:
+        means = verdict_of(answer, self.policies.bundle.obligations)
+        if means.answer is Answer.ALLOW:
             return self._permitted(answer, verdict, can_do)
-        if answer.effect is Effect.FORBID:
-            return _forbidden(answer, verdict)
-        if answer.effect is Effect.SILENT:
-            return replace(verdict, reason=Reason.POLICY_SILENT)
-        return replace(verdict, reason=reason_of_failure(answer))
+        words = " ".join(words for _, words in verdict.policies if words)
+        verdict = replace(verdict, answer=means.answer, reason=means.reason, words=words)
+        if means.step_up is None:
+            return verdict
+        wanted = step_up(*means.step_up)
+        return replace(verdict, step_up=wanted["properties"], obligations=numbered([wanted]))
 
     def _permitted(self, answer: PolicyAnswer, verdict: Verdict, can_do: frozenset[str] | None) -> Verdict:
         found = duties(answer, self.policies.bundle.obligations)
@@ -228,27 +229,6 @@ class Bench:
 def _asks_relations(meaning: Meaning) -> bool:
     declared = meaning.context.fields.get(RELATIONS)
     return declared is not None and declared.type == _NAMES_OF_RELATIONS
-
-
-def _forbidden(answer: PolicyAnswer, verdict: Verdict) -> Verdict:
-    """A forbid wins; only if every one of them says what would satisfy it is the answer more than a no."""
-    words = " ".join(words for _, words in verdict.policies if words)
-    verdict = replace(verdict, words=words)
-    wanted = step_up(answer)
-    if wanted is not None:
-        return replace(
-            verdict,
-            answer=Answer.STEP_UP,
-            reason=Reason.POLICY_ASKS_STEP_UP,
-            step_up=wanted["properties"],
-            obligations=numbered([wanted]),
-        )
-    noted = [ref.annotations for ref in answer.determining]
-    softens = noted and all("step_up" in each or "approval" in each for each in noted)
-    # Where all ask for a factor and one of them cannot be read, it is a no.
-    if softens and not all("step_up" in each for each in noted):
-        return replace(verdict, answer=Answer.APPROVAL, reason=Reason.POLICY_ASKS_APPROVAL)
-    return replace(verdict, reason=Reason.POLICY_FORBIDS)
 
 
 class _Around(dict[EntityUid, Entity]):
