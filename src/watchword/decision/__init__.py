@@ -11,6 +11,7 @@ from watchword.decision.recognition import posture_of
 from watchword.decision.service import DecisionPoint
 from watchword.decision.settings import ApplicationSettings, DecisionSettings, ResourceSettings, applications
 from watchword.decision.sources import Sources
+from watchword.decision.vocabulary import entities_of_applications, entities_of_user
 
 __all__ = [
     "AccessRequest",
@@ -29,5 +30,7 @@ __all__ = [
     "Sources",
     "StepUp",
     "applications",
+    "entities_of_applications",
+    "entities_of_user",
     "posture_of",
 ]

@@ -53,39 +53,54 @@ class Vocabulary:
     """Make entities once and keep them: those of the configuration for good, those of a user until the user changes."""
 
     def __init__(self, applications: Sequence[Application]) -> None:
-        self._static: dict[EntityUid, Entity] = {}
+        self._static = entities_of_applications(applications)
         self._users: OrderedDict[UserId, tuple[UserFacts, _Layered]] = OrderedDict()
-        for app in applications:
-            application = EntityUid(_NAMESPACE + "Application", app.name)
-            sensitivity = app.resources[-1].sensitivity.value
-            self._static[application] = Entity(application, {"sensitivity": sensitivity})
-            for rule in app.resources:
-                uid = resource_uid(app, rule)
-                self._static[uid] = Entity(uid, {"sensitivity": rule.sensitivity.value}, (application,))
-            for permission in app.permissions:
-                uid = permission_uid(app, permission)
-                self._static[uid] = Entity(uid, {}, (application,))
 
     def principal(self, user: UserFacts) -> tuple[EntityUid, Mapping[EntityUid, Entity]]:
         """Return a user's name and every entity that a decision about them may need."""
-        uid = EntityUid(_NAMESPACE + "User", user.id)
+        uid = user_uid(user)
         known = self._users.get(user.id)
         if known is not None and known[0] is user:
             return uid, known[1]
-        groups = tuple(EntityUid(_NAMESPACE + "Group", name) for name in sorted(user.groups))
-        attributes: dict[str, str | bool] = {
-            "name": user.name,
-            "is_administrator": user.is_administrator,
-            "is_privileged": user.is_privileged,
-        }
-        if user.email is not None:
-            attributes["email"] = user.email
-        own = {uid: Entity(uid, attributes, groups)} | {group: Entity(group) for group in groups}
-        entities = _Layered(own, self._static)
+        entities = _Layered(entities_of_user(user), self._static)
         if len(self._users) >= _CACHED_USERS:
             self._users.popitem(last=False)
         self._users[user.id] = (user, entities)
         return uid, entities
+
+
+def entities_of_applications(applications: Sequence[Application]) -> dict[EntityUid, Entity]:
+    """Describe what is configured: applications, their parts, their permissions."""
+    found: dict[EntityUid, Entity] = {}
+    for app in applications:
+        application = EntityUid(_NAMESPACE + "Application", app.name)
+        found[application] = Entity(application, {"sensitivity": app.resources[-1].sensitivity.value})
+        for rule in app.resources:
+            uid = resource_uid(app, rule)
+            found[uid] = Entity(uid, {"sensitivity": rule.sensitivity.value}, (application,))
+        for permission in app.permissions:
+            uid = permission_uid(app, permission)
+            found[uid] = Entity(uid, {}, (application,))
+    return found
+
+
+def entities_of_user(user: UserFacts) -> dict[EntityUid, Entity]:
+    """Describe a user and the groups the user is in."""
+    uid = user_uid(user)
+    groups = tuple(EntityUid(_NAMESPACE + "Group", name) for name in sorted(user.groups))
+    attributes: dict[str, str | bool] = {
+        "name": user.name,
+        "is_administrator": user.is_administrator,
+        "is_privileged": user.is_privileged,
+    }
+    if user.email is not None:
+        attributes["email"] = user.email
+    return {uid: Entity(uid, attributes, groups)} | {group: Entity(group) for group in groups}
+
+
+def user_uid(user: UserFacts) -> EntityUid:
+    """Name a user."""
+    return EntityUid(_NAMESPACE + "User", user.id)
 
 
 def resource_uid(app: Application, rule: ResourceRule) -> EntityUid:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 
-from watchword.decision import Application
+from watchword.decision import Application, entities_of_applications, entities_of_user
 from watchword.enforcement.authzen.names import OWN_NAMESPACE
 from watchword.enforcement.authzen.ports import People
 from watchword.identity import UserFacts
@@ -17,7 +17,6 @@ from watchword.kernel import UserId
 from watchword.policy import Entity, EntityUid
 
 USER_TYPE = f"{OWN_NAMESPACE}::User"
-_GROUP = f"{OWN_NAMESPACE}::Group"
 
 
 def is_own(type_: str) -> bool:
@@ -64,7 +63,7 @@ class Knowledge:
 
     def __init__(self, people: People, applications: Sequence[Application]) -> None:
         self._people = people
-        self._own = _configured(applications)
+        self._own = entities_of_applications(applications)
         self._described: dict[UserId, tuple[UserFacts, dict[EntityUid, Entity]]] = {}
         self._made: tuple[int, object, Known] | None = None
 
@@ -83,7 +82,7 @@ class Knowledge:
         before, self._described = self._described, {}
         for user in people:
             known = before.get(user.id)
-            described = known if known is not None and known[0] is user else (user, _described(user))
+            described = known if known is not None and known[0] is user else (user, entities_of_user(user))
             self._described[user.id] = described
             entities |= described[1]
         # Identifiers last. Prevents: a user who takes another's identifier for a name and is asked about instead.
@@ -91,31 +90,3 @@ class Knowledge:
         known_now = Known(entities, users, misfits)
         self._made = version, filed, known_now
         return known_now
-
-
-def _described(user: UserFacts) -> dict[EntityUid, Entity]:
-    """Say of a user what the decision point says; a test holds the two together."""
-    uid = EntityUid(USER_TYPE, user.id)
-    groups = tuple(EntityUid(_GROUP, name) for name in sorted(user.groups))
-    attributes: dict[str, str | bool] = {
-        "name": user.name,
-        "is_administrator": user.is_administrator,
-        "is_privileged": user.is_privileged,
-    }
-    if user.email is not None:
-        attributes["email"] = user.email
-    return {uid: Entity(uid, attributes, groups)} | {group: Entity(group) for group in groups}
-
-
-def _configured(applications: Sequence[Application]) -> dict[EntityUid, Entity]:
-    found: dict[EntityUid, Entity] = {}
-    for app in applications:
-        application = EntityUid(f"{OWN_NAMESPACE}::Application", app.name)
-        found[application] = Entity(application, {"sensitivity": app.resources[-1].sensitivity.value})
-        for rule in app.resources:
-            uid = EntityUid(f"{OWN_NAMESPACE}::Resource", f"{app.name}/{rule.name}")
-            found[uid] = Entity(uid, {"sensitivity": rule.sensitivity.value}, (application,))
-        for permission in app.permissions:
-            uid = EntityUid(f"{OWN_NAMESPACE}::Permission", f"{app.name}/{permission}")
-            found[uid] = Entity(uid, {}, (application,))
-    return found
