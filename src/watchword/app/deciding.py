@@ -56,6 +56,7 @@ class Deciding:
             services.database, position=lambda: self._relay.position, catch_up=self._relay.catch_up
         )
         self.policies = policy_source(services)
+        self._joined: tuple[PolicySet, PolicySet] | None = None
         self._opa = RemoteOpa(settings.opa, clock=clock.monotonic) if settings.opa.url else None
         self._procedure = Procedure(
             Sources(
@@ -198,7 +199,11 @@ class Deciding:
     def _in_force(self) -> PolicySet:
         """Return the policies to ask now; with a policy server that has to agree, if there is one."""
         current = self.policies.current
-        return current if self._opa is None else current.joined_with(self._opa)
+        if self._opa is None:
+            return current
+        if self._joined is None or self._joined[0] is not current:
+            self._joined = current, current.joined_with(self._opa)
+        return self._joined[1]
 
     async def candidate_figures(self) -> dict[str, Any]:
         """Tell this machine's own tools what the policies that only watch have found."""

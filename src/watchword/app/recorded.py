@@ -5,6 +5,7 @@ The policy room knows neither the journal nor what a decision is; here the one i
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -96,7 +97,7 @@ class _Firsts:
     """Decisions that others may repeat; of a repetition the journal keeps only what is its own."""
 
     def __init__(self) -> None:
-        self._kept: dict[Any, tuple[Any, Any, Any]] = {}
+        self._kept: OrderedDict[Any, tuple[Any, Any, Any]] = OrderedDict()
 
     def whole(self, fields: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return a decision's record with what it shares with the one that it repeats, where that was read."""
@@ -113,7 +114,7 @@ class _Firsts:
 
     def _keep(self, fields: Mapping[str, Any]) -> None:
         if len(self._kept) >= _MOST_FIRSTS:
-            del self._kept[next(iter(self._kept))]
+            self._kept.popitem(last=False)
         asked = (fields.get("personal") or {}).get("asked")
         self._kept[fields["id"]] = fields.get("policies"), fields.get("permissions"), asked
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from time import perf_counter_ns
+from typing import NamedTuple
 
 from watchword.decision.model import AccessRequest, Application, Decision, Fact, Permit, ResourceRule, StepUp, grant
 from watchword.devices import DeviceFacts
@@ -13,6 +14,20 @@ from watchword.policy import PolicyAnswer
 from watchword.policy.relations import RelationSet
 from watchword.policy.replay import Question
 from watchword.trust import Assessment, Baseline, Place, Standing
+
+
+class Meaning(NamedTuple):
+    """What a request is about.
+
+    Attributes:
+        app: nothing for a host that is not published.
+        rule: the part of the application; nothing for a path that two readers may read in two ways.
+        is_open: the path needs no identity.
+    """
+
+    app: Application | None
+    rule: ResourceRule | None
+    is_open: bool
 
 
 class Case:
@@ -34,6 +49,7 @@ class Case:
         "is_open",
         "is_question",
         "level",
+        "meaning",
         "now",
         "obligations",
         "permissions",
@@ -70,6 +86,7 @@ class Case:
         self.now = now
         self.answer = Answer.DENY
         self.reasons: tuple[Reason, ...] = (Reason.INTERNAL_ERROR,)
+        self.meaning: Meaning | None = None
         self.app: Application | None = None
         self.rule: ResourceRule | None = None
         self.action: str | None = None

@@ -12,7 +12,7 @@ from traceback import extract_tb
 from typing import Final
 
 from watchword.decision.asking import PolicyGate
-from watchword.decision.case import Case
+from watchword.decision.case import Case, Meaning
 from watchword.decision.model import AccessRequest, Decision, StepUp
 from watchword.decision.paths import read_path
 from watchword.decision.recognition import DeviceHandles, posture_of
@@ -57,11 +57,18 @@ class Procedure:
             is_question: nobody waits at a door for the answer, as when an open stream is asked about again. It carries
                 no permit, and nothing is learned from where it seems to come from.
         """
-        now = self._now()
-        if as_session is None and not is_question and (repeated := self._repeated(request, now)) is not None:
-            return repeated
+        now, meaning = self._now(), None
+        try:
+            meaning = self._meaning(request)
+            if as_session is None and not is_question and meaning.rule is not None and not meaning.is_open:
+                repeated = self._reuse.again(request, meaning.rule, now)
+                if repeated is not None:
+                    return repeated
+        except Exception as error:  # noqa: BLE001  # whatever fails here leaves it to the whole procedure
+            self.failure = _whereabouts(error)
         case = Case(request, DecisionId.new(now, self._entropy), now, supposed=as_session, is_question=is_question)
         try:
+            case.meaning = meaning if meaning is not None else self._meaning(request)
             self._verify(case)
             decision = case.close()
             self._reuse.keep(case, decision)
@@ -71,18 +78,13 @@ class Procedure:
             return case.close()
         return decision
 
-    def _repeated(self, request: AccessRequest, now: datetime) -> Decision | None:
-        """Return what an earlier request was allowed, where all of the procedure would come out the same."""
-        try:
-            app = self._by_host.get(request.host)
-            readings = read_path(request.path)
-            if app is None or readings is None or app.is_open(readings.exact):
-                return None
-            rule = app.resource_meant(readings)
-            return self._reuse.again(request, rule, now) if rule is not None else None
-        except Exception as error:  # noqa: BLE001  # whatever fails here leaves it to the whole procedure
-            self.failure = _whereabouts(error)
-            return None
+    def _meaning(self, request: AccessRequest) -> Meaning:
+        """Say which application and which part of it a request means, once for the reuse and the procedure."""
+        app = self._by_host.get(request.host)
+        readings = read_path(request.path)
+        if app is None or readings is None:
+            return Meaning(app, None, is_open=False)
+        return Meaning(app, app.resource_meant(readings), is_open=app.is_open(readings.exact))
 
     def weigh_sign_in(
         self, user: UserFacts, client_ip: str, *, device_id: DeviceId | None, is_multi_factor: bool
@@ -196,14 +198,13 @@ class Procedure:
 
     def _is_well_formed(self, case: Case) -> bool:
         request = case.request
-        app = case.app = self._by_host.get(request.host)
-        if app is None:
+        assert case.meaning is not None
+        case.app, case.rule, case.is_open = case.meaning
+        if case.app is None:
             case.settle(Answer.DENY, Reason.UNKNOWN_APPLICATION)
             return False
         case.action = request.action
-        readings = read_path(request.path)
-        case.rule = app.resource_meant(readings) if readings is not None else None
-        if readings is None or case.rule is None or case.action is None:
+        if case.rule is None or case.action is None:
             case.settle(Answer.DENY, Reason.REQUEST_MALFORMED)
             return False
         # Prevents: addresses that cannot be read sharing one network, so that a step-up from one vouches for another.
@@ -211,7 +212,6 @@ class Procedure:
             case.read("network.ip", None)
             case.settle(Answer.DENY, Reason.FACT_MISSING)
             return False
-        case.is_open = app.is_open(readings.exact)
         return True
 
     def _identify(self, case: Case) -> bool:  # noqa: PLR0911  # as above

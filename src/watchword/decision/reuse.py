@@ -21,7 +21,7 @@ from typing import Final
 from watchword.decision.case import Case
 from watchword.decision.model import AccessRequest, Decision, ResourceRule, repeat, repeatable
 from watchword.decision.sources import Sources
-from watchword.kernel import Answer, DecisionId, Entropy, Reason
+from watchword.kernel import DecisionId, Entropy, Reason
 from watchword.policy import PolicySet
 from watchword.trust import Baseline, Place, Standing
 
@@ -149,7 +149,6 @@ class Reuse:
         if (
             decision.permit is None
             or decision.reasons != (Reason.POLICY_PERMITS,)
-            or decision.answer is not Answer.ALLOW
             or session is None
             or device is None  # its place would be watched from request to request
             or assessment is None
