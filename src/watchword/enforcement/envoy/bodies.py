@@ -9,12 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from pathlib import Path
 from typing import Any, Final
 
-from grpclib.const import Cardinality, Handler, Status
+from grpclib.const import Status
 from grpclib.exceptions import GRPCError
-from grpclib.server import Server
 
 from watchword.enforcement.bodies import (
     ASKED,
@@ -41,11 +39,9 @@ from watchword.enforcement.envoy.body_messages import (
     instead,
     without_trailers,
 )
+from watchword.enforcement.envoy.ext_proc import Processor
 from watchword.enforcement.envoy.filters import DECISION_HEADER
-from watchword.enforcement.envoy.guard_messages import METHOD
-from watchword.enforcement.envoy.model import socket_path
 
-_SOCKET_MODE: Final = 0o600
 _FILTER: Final = FILTER_HEADER.encode()
 _DECISION: Final = DECISION_HEADER.encode()
 # Below it a document is reduced at once; above it in a thread, so that decisions need not wait for it.
@@ -54,34 +50,19 @@ _THREADS: Final = 2
 _log: Final = logging.getLogger("watchword.bodies")
 
 
-class BodyService:
+class BodyService(Processor):
     """Reduce answers for the Envoy of this node.
 
     Args:
         keys: for rules that hash or tokenize; without them such a rule refuses the answer.
     """
 
+    messages = (ProcessingRequest, ProcessingResponse)
+
     def __init__(self, keys: ValueKeys | None) -> None:
+        super().__init__()
         self._keys = keys
-        self._server: Server | None = None
         self._threads = asyncio.Semaphore(_THREADS)
-
-    async def start(self, path: Path) -> None:
-        """Listen on a Unix socket that only this user may connect to; a stale socket file is replaced."""
-        socket_path(path).unlink(missing_ok=True)
-        self._server = Server([self])
-        await self._server.start(path=str(path))
-        path.chmod(_SOCKET_MODE)  # noqa: ASYNC240  # one system call at start
-
-    async def close(self) -> None:
-        """Stop listening."""
-        if self._server is not None:
-            self._server.close()
-            await self._server.wait_closed()
-
-    def __mapping__(self) -> dict[str, Handler]:
-        """Name the one gRPC method served here, in grpclib's way."""
-        return {METHOD: Handler(self._process, Cardinality.STREAM_STREAM, ProcessingRequest, ProcessingResponse)}
 
     async def _process(self, stream: Any) -> None:
         """Serve one HTTP exchange, from the head of its request to the end of its answer."""

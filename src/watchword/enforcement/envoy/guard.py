@@ -13,26 +13,22 @@ import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Any, Final
 
-from grpclib.const import Cardinality, Handler, Status
+from grpclib.const import Status
 from grpclib.exceptions import GRPCError, StreamTerminatedError
-from grpclib.server import Server
 
+from watchword.enforcement.envoy.ext_proc import Processor
 from watchword.enforcement.envoy.filters import DECISION_HEADER, SESSION_HEADER
 from watchword.enforcement.envoy.guard_messages import (
     GO_ON_WITH_REQUEST,
     GO_ON_WITH_TRAILERS,
-    METHOD,
     ProcessingRequest,
     ProcessingResponse,
     header_values,
 )
-from watchword.enforcement.envoy.model import socket_path
 from watchword.kernel import Clock, DecisionId, SessionId, WatchwordError
 
-_SOCKET_MODE: Final = 0o600
 _CLOSE_WITHIN_S: Final = 1.0
 
 
@@ -49,7 +45,7 @@ class OpenStream:
     opened_at: datetime
 
 
-class StreamGuard:
+class StreamGuard(Processor):
     """Hold the handles of all open streams of this node.
 
     Args:
@@ -58,11 +54,13 @@ class StreamGuard:
             between keep its stream, because there was nothing to cut yet.
     """
 
+    messages = (ProcessingRequest, ProcessingResponse)
+
     def __init__(self, clock: Clock, admits: Callable[[DecisionId], bool]) -> None:
+        super().__init__()
         self._clock = clock
         self._admits = admits
         self._open: dict[DecisionId, tuple[OpenStream, asyncio.Future[None]]] = {}
-        self._server: Server | None = None
 
     def cut(self, session_id: SessionId) -> int:
         """Cut every stream of a session, now; return how many there were."""
@@ -91,13 +89,6 @@ class StreamGuard:
         """Return the decision behind each open stream, oldest first."""
         return tuple(stream.decision_id for stream in self.open_streams())
 
-    async def start(self, path: Path) -> None:
-        """Listen on a Unix socket that only this user may connect to; a stale socket file is replaced."""
-        socket_path(path).unlink(missing_ok=True)
-        self._server = Server([self])
-        await self._server.start(path=str(path))
-        path.chmod(_SOCKET_MODE)  # noqa: ASYNC240  # one system call at start
-
     async def close(self) -> None:
         """Cut everything and stop listening."""
         self.cut_where(lambda _: True)
@@ -105,13 +96,7 @@ class StreamGuard:
             async with asyncio.timeout(_CLOSE_WITHIN_S):
                 while self._open:  # noqa: ASYNC110  # a few turns of the loop, once, at the end
                     await asyncio.sleep(0)
-        if self._server is not None:
-            self._server.close()
-            await self._server.wait_closed()
-
-    def __mapping__(self) -> dict[str, Handler]:
-        """Name the one gRPC method served here, in grpclib's way."""
-        return {METHOD: Handler(self._process, Cardinality.STREAM_STREAM, ProcessingRequest, ProcessingResponse)}
+        await super().close()
 
     async def _process(self, stream: Any) -> None:
         """Serve one HTTP stream from its request headers to its end."""

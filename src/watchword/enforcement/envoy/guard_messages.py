@@ -19,7 +19,6 @@ _SCALARS: Final = {
     "bool": _Field.TYPE_BOOL,
     "int32": _Field.TYPE_INT32,
 }
-METHOD: Final = "/envoy.service.ext_proc.v3.ExternalProcessor/Process"
 
 
 def declare(file: descriptor_pb2.FileDescriptorProto, name: str, **fields: tuple[int, str]) -> None:
