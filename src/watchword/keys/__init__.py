@@ -16,6 +16,7 @@ from watchword.keys.errors import (
     WrongSealingKeyError,
 )
 from watchword.keys.events import KEY_CREATED, KEY_RETIRED, KEY_ROTATED
+from watchword.keys.files import write_new_file
 from watchword.keys.jws import JwsSigner, VerifiedJws, verify_jws
 from watchword.keys.master import MasterKey
 from watchword.keys.model import Algorithm
@@ -54,4 +55,5 @@ __all__ = [
     "trust_in_nss",
     "trust_steps",
     "verify_jws",
+    "write_new_file",
 ]

@@ -12,6 +12,7 @@ from typing import Self
 
 from watchword.kernel import Entropy, Secret, SystemEntropy
 from watchword.keys.errors import MasterKeyError
+from watchword.keys.files import write_new_file
 
 _LENGTH = 32
 # A recognisable beginning lets secret scanners find a key that was committed or pasted by mistake.
@@ -101,18 +102,8 @@ class MasterKey:
             MasterKeyError: the file exists already, or cannot be written.
         """
         key = cls((entropy or SystemEntropy()).token_bytes(_LENGTH))
-        draft = path.with_name(f".{path.name}.{os.getpid()}.new")
         try:
-            with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-                file.write(key._written().encode() + b"\n")
-                file.flush()
-                os.fsync(file.fileno())
-            try:
-                # Prevents: replacing a key that sealed data hangs on; unlike rename, link refuses an existing name.
-                os.link(draft, path)
-            finally:
-                draft.unlink()
-            _sync_directory(path.parent)
+            write_new_file(path, key._written())
         except FileExistsError as error:
             raise MasterKeyError(
                 "a master key exists already", hint=f"it is at {path}; it is never replaced"
@@ -138,11 +129,3 @@ class MasterKey:
                 f"the {where} does not hold a master key", hint=f"it begins with {_MARK} and has 43 letters after it"
             )
         return cls(value)
-
-
-def _sync_directory(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

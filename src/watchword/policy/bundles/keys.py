@@ -15,7 +15,7 @@ from typing import Final, Protocol
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from watchword.keys import SealBrokenError, Sealer, Signer
+from watchword.keys import SealBrokenError, Sealer, Signer, write_new_file
 from watchword.policy.bundles.errors import BundleKeyError
 
 _PUBLIC_MARK: Final = "ed25519:"
@@ -139,17 +139,8 @@ class FileKey:
         text = _PRIVATE_MARK + _b64(raw)
         if sealer is not None:
             text = _SEALED_MARK + _b64(self.public.raw + sealer.seal(raw, purpose=_SEAL, context=self.public.id))
-        draft = path.with_name(f".{path.name}.{os.getpid()}.new")
         try:
-            with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-                file.write(f"{text}\n")
-                file.flush()
-                os.fsync(file.fileno())
-            try:
-                # Prevents: replacing a key; unlike rename, link refuses an existing name.
-                os.link(draft, path)
-            finally:
-                draft.unlink()
+            write_new_file(path, text)
         except FileExistsError as error:
             raise BundleKeyError("there is a key already", hint=f"it is at {path}; it is never replaced") from error
         except OSError as error:
