@@ -47,16 +47,20 @@ def _end(text: bytes, at: int) -> int:
     return at + 1 if text[at : at + 1] and text[at] in _QUOTES else at
 
 
-def _queries(node: Any) -> Iterator[Node]:
-    waiting = [node]
+def nodes(tree: Any) -> Iterator[Node]:
+    """Yield every node of a syntax tree, however deep."""
+    waiting = [tree]
     while waiting:
         one = waiting.pop()
         if isinstance(one, list):
             waiting += one
         elif isinstance(one, dict):
             waiting += one.values()
-            if one.get("stmts"):
-                yield one
+            yield one
+
+
+def _queries(tree: Any) -> Iterator[Node]:
+    return (node for node in nodes(tree) if node.get("stmts"))
 
 
 def _rule_bodies(rules: list[Node]) -> Iterator[Node]:

@@ -22,7 +22,7 @@ from watchword.policy.rego.model import (
     read,
     words_of,
 )
-from watchword.policy.rego.negation import guarded
+from watchword.policy.rego.negation import guarded, nodes
 from watchword.policy.rego.process import Evaluation, StoppedError, Worker, site_of_regorus
 
 FOLDER: Final = "rego"
@@ -291,19 +291,13 @@ def _dotted(reference: Mapping[str, Any]) -> str | None:
     return f"{before}.{name}" if before is not None and name.isidentifier() and name.isascii() else None
 
 
-def _refused(path: str, node: Any) -> Iterator[Problem]:
-    waiting = [node]
-    while waiting:
-        one = waiting.pop()
-        if isinstance(one, list):
-            waiting += one
-        elif isinstance(one, dict):
-            waiting += one.values()
-            name = _dotted(one) if one.keys() & {"RefDot", "RefBrack"} else None
-            if name is not None and name in _REFUSED:
-                span = next(iter(one.values()))["span"]
-                words = f"`{name}` is refused: {_REFUSED[name]}"
-                yield Problem(path, span["line"], span["col"], words)
+def _refused(path: str, tree: Any) -> Iterator[Problem]:
+    for node in nodes(tree):
+        name = _dotted(node) if node.keys() & {"RefDot", "RefBrack"} else None
+        if name is not None and name in _REFUSED:
+            span = next(iter(node.values()))["span"]
+            words = f"`{name}` is refused: {_REFUSED[name]}"
+            yield Problem(path, span["line"], span["col"], words)
 
 
 def _problem(path: str, said: str) -> Problem:
