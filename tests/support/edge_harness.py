@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
-import socket
 import ssl
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -165,12 +164,6 @@ def _unchunk(data: bytes) -> bytes:
             break
         result, data = result + data[:length], data[length + 2 :]
     return result
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 async def serve(application: Any, path: Path) -> tuple[uvicorn.Server, asyncio.Task[None]]:

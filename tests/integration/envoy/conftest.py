@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from edge_harness import Edge, authorizer, free_port, portal, serve, stop, upstream
+from edge_harness import Edge, authorizer, portal, serve, stop, upstream
 
+from watchword.demo.node import free_port
 from watchword.enforcement.bodies import ValueKeys
 from watchword.enforcement.envoy import (
     BodyService,

@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 from authzen_world import AuthzenWorld, question
-from edge_harness import free_port
 
 from watchword.app.serving import Listener, on_unix_socket
+from watchword.demo.node import free_port
 from watchword.enforcement.envoy import (
     EdgeFiles,
     EdgeSettings,

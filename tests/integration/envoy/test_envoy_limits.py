@@ -11,9 +11,10 @@ import warnings
 from typing import Any
 
 import pytest
-from edge_harness import Answer, Edge, MakeEdge, free_port, parse, read_body, respond, seen_of, until
+from edge_harness import Answer, Edge, MakeEdge, parse, read_body, respond, seen_of, until
 from OpenSSL import SSL
 
+from watchword.demo.node import free_port
 from watchword.enforcement.envoy import (
     AddressTakenError,
     EnvoyProcess,
