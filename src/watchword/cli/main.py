@@ -10,7 +10,20 @@ from typing import Annotated
 import typer
 
 from watchword import __version__
-from watchword.cli import audit, authzen, decisions, groups, keys, networks, node, policies, relations, sessions, users
+from watchword.cli import (
+    audit,
+    authzen,
+    decisions,
+    groups,
+    keys,
+    networks,
+    node,
+    policies,
+    relations,
+    risk,
+    sessions,
+    users,
+)
 from watchword.cli.shell import Output, Shell, fail, shell_of
 from watchword.kernel import WatchwordError
 
@@ -28,6 +41,7 @@ app.add_typer(networks.app, name="networks")
 app.add_typer(policies.app, name="policies")
 app.add_typer(relations.app, name="relations")
 app.add_typer(decisions.app, name="decisions")
+app.add_typer(risk.app, name="risk")
 app.add_typer(audit.app, name="audit")
 app.add_typer(authzen.app, name="authzen")
 app.add_typer(keys.app, name="keys")

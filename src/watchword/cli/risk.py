@@ -1,0 +1,10 @@
+"""`watchword risk`: what is usual, how much risk a decision saw, and why."""
+
+from __future__ import annotations
+
+import typer
+
+from watchword.cli import risk_explain
+
+app = typer.Typer(help="Look at risk scores and what they are made of.", no_args_is_help=True)
+app.command("explain")(risk_explain.explain)
