@@ -17,6 +17,7 @@ from watchword.app.publishing import (
     publish,
     roll_back,
 )
+from watchword.app.relating import relations_now
 from watchword.app.services import PASSPHRASE_VARIABLE, Services, authority_of, open_services
 
 __all__ = [
@@ -34,5 +35,6 @@ __all__ = [
     "in_force_directory",
     "open_services",
     "publish",
+    "relations_now",
     "roll_back",
 ]

@@ -51,11 +51,20 @@ def explain(  # noqa: PLR0913, PLR0917  # each is an option of the command
     try:
         policies = PolicySet.load(directory or in_force(shell))
         source = sys.stdin.buffer.read(_MOST_BYTES + 1) if str(request) == "-" else request
-        said = policies.explain(question_in(source, policies.bundle.schema))
+        said = policies.explain(question_in(source, policies.bundle, view=_view(shell, policies)))
     except PolicyLoadError as error:
         show_problems(shell, error.problems)
         raise typer.Exit(EXIT_FOUND_WRONG) from None
     show_explanation(shell, said, refused=refused)
+
+
+def _view(shell: Shell, policies: Any) -> Any:
+    """Return this installation's tuples, for a request that brings none; nothing where there are none to have."""
+    from watchword.app import relations_now  # noqa: PLC0415  # as above
+
+    if policies.relations is None:
+        return None
+    return relations_now(shell.settings())(policies.relations)
 
 
 def _suppose(shell: Shell, asked: dict[str, str], directory: Path | None) -> None:

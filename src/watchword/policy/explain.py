@@ -18,6 +18,7 @@ from watchword.policy.checks import MisfitError
 from watchword.policy.evaluator import Asked, Evaluator, words_of
 from watchword.policy.facts import paths_in
 from watchword.policy.index import scope_of
+from watchword.policy.lazy import LazySet
 from watchword.policy.load import Bundle, WrittenPolicy
 from watchword.policy.model import Effect, PolicyAnswer, PolicyRequest
 from watchword.policy.runtime import BudgetSpentError, attributes
@@ -231,4 +232,8 @@ def plain(value: Any) -> str:
         return _said(value)
     if isinstance(value, frozenset):
         return f"[{', '.join(sorted(map(plain, value)))}]"
+    if isinstance(value, LazySet):
+        # What was asked of it; nobody asks for more only to write it down.
+        words = {True: "yes", False: "no", None: "no answer"}
+        return ", ".join(f"{name}: {words[answer]}" for name, answer in sorted(value.asked.items())) or "not asked"
     return str(value)

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from watchword.policy.checks import MisfitError
 from watchword.policy.emit import Types, compile_conditions, uid_of
+from watchword.policy.errors import PolicyError
 from watchword.policy.evaluator import Evaluator
 from watchword.policy.extension import LONG_MAX, LONG_MIN, Datetime, Decimal, Duration, Ip, ip
 from watchword.policy.facts import (
@@ -29,6 +30,7 @@ from watchword.policy.facts import (
     paths_in,
     value_at,
 )
+from watchword.policy.lazy import LazySet
 from watchword.policy.model import EntityUid, PolicyRequest, Value
 from watchword.policy.runtime import FUNCTIONS, BudgetSpentError, set_literal
 from watchword.policy.schema import Field, Record, Reference, Schema, SetOf, Type
@@ -243,7 +245,7 @@ def _texts(constants: list[str], patterns: list[tuple[str | None, ...]]) -> Iter
 
 
 def _sets(type_: SetOf, constants: list[Value], now: Value | None) -> Iterator[Value]:
-    has = now if isinstance(now, frozenset) else frozenset[Value]()
+    has = now if isinstance(now, frozenset) else _found_out(now)
     whole = [one for one in constants if isinstance(one, frozenset)]
     inner = [one for one in constants if not isinstance(one, frozenset) and _kind(one) == type_.element.kind]
     for one in dict.fromkeys(inner):
@@ -254,6 +256,13 @@ def _sets(type_: SetOf, constants: list[Value], now: Value | None) -> Iterator[V
         yield has - several
         yield several
     yield frozenset()
+
+
+def _found_out(now: Value | None) -> frozenset[Value]:
+    try:
+        return frozenset(now) if isinstance(now, LazySet) else frozenset()
+    except (PolicyError, BudgetSpentError):  # one that nobody can tell whole varies from nothing
+        return frozenset()
 
 
 def _addresses(value: Ip) -> Iterator[Ip]:

@@ -4,7 +4,7 @@ Publishes the model, the view that answers and the lazy set that Cedar policies 
 Refuses to answer what it could not look at: a spent budget, a failed condition and a circle of exclusions are errors.
 """
 
-from watchword.policy.relations.asked import RelationSet, objects_of, refuse_unknown
+from watchword.policy.relations.asked import ATTRIBUTE, RelationSet, objects_of, refuse_unknown, supposed
 from watchword.policy.relations.check import DEFAULT_BUDGET, Budget
 from watchword.policy.relations.errors import (
     RelationBudgetError,
@@ -31,11 +31,12 @@ from watchword.policy.relations.model import (
     Rewrite,
     Union,
 )
-from watchword.policy.relations.parse import MODEL_FILE, parse_model
+from watchword.policy.relations.parse import MODEL_FILE, compiled_conditions, parse_model
 from watchword.policy.relations.tuples import RelationTuple, name_in, permitted, read_tuple
 from watchword.policy.relations.view import Question, RelationView
 
 __all__ = [
+    "ATTRIBUTE",
     "DEFAULT_BUDGET",
     "MODEL_FILE",
     "Budget",
@@ -64,6 +65,7 @@ __all__ = [
     "Rewrite",
     "Tree",
     "Union",
+    "compiled_conditions",
     "expand",
     "list_objects",
     "list_users",
@@ -74,4 +76,5 @@ __all__ = [
     "read_lines",
     "read_tuple",
     "refuse_unknown",
+    "supposed",
 ]

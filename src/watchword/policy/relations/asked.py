@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from datetime import datetime
 from functools import lru_cache
 from typing import Any, Final
 
-from watchword.policy.errors import Problem
+from watchword.policy.errors import PolicyError, Problem
+from watchword.policy.extension import Ip
 from watchword.policy.lazy import LazySet
+from watchword.policy.model import EntityUid, PolicyRequest
 from watchword.policy.relations.check import Walk
 from watchword.policy.relations.errors import RelationBudgetError, RelationError, RelationUnknownError
 from watchword.policy.relations.model import RelationModel
@@ -36,7 +39,7 @@ class RelationSet(LazySet):
         is_repeatable: the same question gets the same answer while the version stays; a condition was not asked.
     """
 
-    __slots__ = ("_asked", "_context", "_given", "_objects", "_user", "_view", "_walk", "version")
+    __slots__ = ("_asked", "_context", "_failed", "_given", "_groups", "_objects", "_user", "_view", "_walk", "version")
 
     def __init__(
         self,
@@ -59,16 +62,27 @@ class RelationSet(LazySet):
         self._view = view
         self._user = Subject(USER_TYPE, user_id)
         self._objects = objects
+        self._groups = groups
         self._given = {GROUP: _names_in(frozenset(groups))} if groups and view is not None else None
         self._context = context or {}
         self._walk: Walk | None = None
         self._asked: dict[str, bool | None] = {}
+        self._failed: dict[str, PolicyError | BudgetSpentError] | None = None
         self.version = view.version if view is not None else 0
+
+    def seen_by(self, view: RelationView | None) -> RelationSet:
+        """Return the same question, put to another model or other tuples, with a budget of its own."""
+        return RelationSet(view, self._user.id, self._objects, groups=self._groups, context=self._context)
 
     @property
     def asked(self) -> Mapping[str, bool | None]:
         """What was asked so far, with the answers; nothing for a name that had none."""
         return self._asked
+
+    @property
+    def model(self) -> str:
+        """The version of the model that answers; empty where there is none."""
+        return self._view.model.version if self._view is not None else ""
 
     @property
     def is_repeatable(self) -> bool:
@@ -89,13 +103,18 @@ class RelationSet(LazySet):
         known = self._asked.get(name)
         if known is not None:
             return known
-        if name in self._asked:
-            raise RelationError("a relation had no answer before")
+        if self._failed is not None and name in self._failed:
+            raise self._failed[name].with_traceback(None)
         self._asked[name] = None
         try:
             found = self._asked[name] = self._find(name)
         except RelationBudgetError as error:
-            raise BudgetSpentError from error
+            spent = BudgetSpentError()
+            self._failed = {**(self._failed or {}), name: spent}
+            raise spent from error
+        except RelationError as error:
+            self._failed = {**(self._failed or {}), name: error}
+            raise
         return found
 
     def _find(self, name: str) -> bool:
@@ -133,6 +152,52 @@ def objects_of(application: str, part: str) -> tuple[Object, ...]:
     """Name a part of an application, and the application, as objects."""
     name = name_in(application)
     return Object("resource", f"{name}/{name_in(part)}"), Object("application", name)
+
+
+# ---- a request that somebody wrote down ----------------------------------------------------------------------------
+
+
+def supposed(
+    view: RelationView | None,
+    request: PolicyRequest,
+    *,
+    now: datetime | None = None,
+) -> RelationSet:
+    """Return what the doors would put into the context of a request: who asks for what, in the words of relations.
+
+    A permission stands for its application alone: which part it is asked from, its name does not say. Whoever is no
+    user, or whatever is no part of an application, is related to nothing, and every question then fails.
+
+    Args:
+        now: for conditions; nothing where nobody said, so that a condition that reads the time has no answer.
+    """
+    context: dict[str, Any] = {} if now is None else {"current_time": now}
+    network = request.context.get("network")
+    address = network.get("ip") if isinstance(network, Mapping) else None
+    if isinstance(address, Ip):
+        context["ip"] = str(address).partition("/")[0]
+    person, groups = request.entities.get(request.principal), frozenset[str]()
+    if person is not None:
+        groups = frozenset(parent.id for parent in person.parents if parent.type == _GROUP_TYPE)
+    is_user = request.principal.type == _USER_ENTITY
+    return RelationSet(
+        view, request.principal.id, _meant(request.resource) if is_user else (), groups=groups, context=context
+    )
+
+
+def _meant(resource: EntityUid) -> tuple[Object, ...]:
+    application, slash, part = resource.id.partition("/")
+    if resource.type == _RESOURCE_ENTITY and slash:
+        return objects_of(application, part)
+    if resource.type == _PERMISSION_ENTITY and slash:
+        return objects_of(application, part)[1:]
+    return ()
+
+
+_USER_ENTITY: Final = "Watchword::User"
+_GROUP_TYPE: Final = "Watchword::Group"
+_RESOURCE_ENTITY: Final = "Watchword::Resource"
+_PERMISSION_ENTITY: Final = "Watchword::Permission"
 
 
 # ---- when policies are loaded --------------------------------------------------------------------------------------

@@ -7,21 +7,25 @@ from typing import Final
 
 from watchword.policy.documents import Node, parse_document, read_document
 from watchword.policy.errors import PolicyLoadError
+from watchword.policy.load import Bundle
 from watchword.policy.model import PolicyRequest
+from watchword.policy.relations import RelationModel, RelationView
 from watchword.policy.schema import Schema, parse_schema
 from watchword.policy.text import nearest
 from watchword.policy.trials.fixtures import context_value, read_fixtures
+from watchword.policy.trials.relating import Related, moment_in, related, without_relations
 from watchword.policy.trials.values import Values
 
-_KEYS: Final = ("principal", "action", "resource", "context", "entities")
+_KEYS: Final = ("principal", "action", "resource", "context", "entities", "tuples", "now")
 _ENTITY_KEYS: Final = {"uid": "uid", "attrs": "attributes", "attributes": "attributes", "parents": "parents"}
 
 
-def question_in(source: Path | bytes, schema: str) -> PolicyRequest:
+def question_in(source: Path | bytes, bundle: Bundle, *, view: RelationView | None = None) -> PolicyRequest:
     """Read a request from a file, or from the bytes that came through a pipe.
 
     Args:
-        schema: as a bundle holds it.
+        bundle: the policies that will be asked, for their schema and their model of relations.
+        view: the tuples that answer where the request brings none.
 
     Raises:
         PolicyLoadError: as `read_question`; also a file that cannot be read.
@@ -30,15 +34,17 @@ def question_in(source: Path | bytes, schema: str) -> PolicyRequest:
         document = parse_document(source, name="standard input")
     else:
         document = read_document(source, name=str(source))
-    return read_question(document, parse_schema(schema))
+    return read_question(document, parse_schema(bundle.schema), model=bundle.relations, view=view)
 
 
-def read_question(document: Node, schema: Schema) -> PolicyRequest:
-    """Read `principal`, `action`, `resource`, `context` and `entities`.
+def read_question(
+    document: Node, schema: Schema, *, model: RelationModel | None = None, view: RelationView | None = None
+) -> PolicyRequest:
+    """Read `principal`, `action`, `resource`, `context`, `entities`, `tuples`, and `now` for their conditions.
 
-    The entities are fixtures by name, as in policy tests, or a list of `{uid, attrs, parents, tags}`, as in Cedar's
-    JSON. An action may be named by its id alone where only one has it.
-
+    What the context does not say of `rel` comes from the tuples. The entities are fixtures by name, as in policy
+    tests, or a list of `{uid, attrs, parents, tags}`, as in Cedar's JSON. An action may be named by its id alone where
+    only one has it.
     Raises:
         PolicyLoadError: malformed, or it does not fit the schema; with every place.
     """
@@ -53,10 +59,13 @@ def read_question(document: Node, schema: Schema) -> PolicyRequest:
         near = nearest(action.id, frozenset(uid.id for uid in schema.actions))
         raise parts["action"].refuse("no action of that name", expected="an action of the schema", nearest=near)
     given = parts.get("context", Node({}, document.path, document.line, document.column, {}))
-    context = context_value(given, known.context if known else None, values)
+    wanted = known.context if known else None
+    context = context_value(given, without_relations(wanted), values)
+    tuples = Related(model, [parts["tuples"]]).view() if "tuples" in parts else view
     if values.problems:
         raise PolicyLoadError(values.problems)
-    return PolicyRequest(who, action, what, context, fixtures.known_to())
+    request = PolicyRequest(who, action, what, context, fixtures.known_to())
+    return related(request, wanted, tuples or Related(model).view(), now=moment_in(parts.get("now")))
 
 
 def _whole_action(node: Node, schema: Schema) -> Node:

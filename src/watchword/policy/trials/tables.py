@@ -20,14 +20,15 @@ from watchword.policy.model import EntityUid, PolicyRequest
 from watchword.policy.schema import Schema, parse_schema
 from watchword.policy.text import nearest
 from watchword.policy.trials.fixtures import Fixtures, context_value, merged, read_fixtures
+from watchword.policy.trials.relating import Related, moment_in, related, without_relations
 from watchword.policy.trials.values import Values, parse_uid
 
 TESTS_FOLDER: Final = "tests"
 _MOST_TRIALS: Final = 20_000
 _MOST_FILES: Final = 1_000
-_FILE_KEYS: Final = ("entities", "contexts", "tests", "minimum")
+_FILE_KEYS: Final = ("entities", "contexts", "tuples", "tests", "minimum")
 _ROW_KEYS: Final = (
-    *("name", "principal", "action", "resource", "context", "with", "also"),
+    *("name", "principal", "action", "resource", "context", "with", "also", "tuples", "now"),
     *("expect", "reasons", "obligations"),
 )
 _ASKED: Final = ("principal", "action", "resource")
@@ -98,7 +99,9 @@ def read_suite(directory: Path, bundle: Bundle) -> Suite:
         raise PolicyLoadError([Problem(TESTS_FOLDER, 0, 0, "too many test files", expected=f"at most {_MOST_FILES}")])
     documents = [_document(path) for path in paths]
     schema = parse_schema(bundle.schema)
-    reader = _Rows(read_fixtures(documents, schema), schema, frozenset(policy.id for policy in bundle.policies))
+    related = Related(bundle.relations, (document["tuples"] for document in documents if "tuples" in document))
+    ids = frozenset(policy.id for policy in bundle.policies)
+    reader = _Rows(read_fixtures(documents, schema), schema, ids, related)
     for document in documents:
         reader.read(document)
     if reader.problems:
@@ -123,8 +126,9 @@ def _minimum(documents: list[dict[str, Node]]) -> dict[str, int]:
 class _Rows:
     """Reads rows, and collects problems instead of stopping at the first."""
 
-    def __init__(self, fixtures: Fixtures, schema: Schema, policies: frozenset[str]) -> None:
+    def __init__(self, fixtures: Fixtures, schema: Schema, policies: frozenset[str], related: Related) -> None:
         self._fixtures = fixtures
+        self._related = related
         self._schema = schema
         self._policies = policies
         self._actions: dict[str, list[EntityUid]] = {}
@@ -153,9 +157,13 @@ class _Rows:
         if prod(map(len, lists.values())) > _MOST_TRIALS:
             raise row.refuse("too many tests in one row", expected=f"at most {_MOST_TRIALS}")
         title = parts["name"].text() if "name" in parts else ""
+        view = self._related.view(self._related.tuples(parts["tuples"]) if "tuples" in parts else ())
+        now = moment_in(parts.get("now"))
         for asked in (dict(zip(lists, one, strict=True)) for one in product(*lists.values())):
             values = Values(self._fixtures.uids)
             request = self._request(values, row, asked, parts)
+            known = self._schema.actions.get(request.action)
+            request = related(request, known.context if known else None, view, now=now)
             if expected.verdict is not Verdict.ERROR:
                 self.problems += [found for found in values.problems if found not in self.problems]
             words = [_called(node) for name, node in asked.items() if not title or len(lists[name]) > 1]
@@ -174,7 +182,8 @@ class _Rows:
             values.uid(node)
         named = (node.value for node in (*also, asked["principal"], asked["resource"]))
         entities = self._fixtures.known_to(*(name for name in named if isinstance(name, str)))
-        return PolicyRequest(who, act, what, context_value(facts, known.context if known else None, values), entities)
+        context = context_value(facts, without_relations(known.context) if known else None, values)
+        return PolicyRequest(who, act, what, context, entities)
 
     def _context(self, node: Node) -> Node:
         name = node.text()

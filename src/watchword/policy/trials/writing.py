@@ -6,9 +6,12 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
+from watchword.policy.errors import PolicyError
 from watchword.policy.extension import Datetime
 from watchword.policy.facts import Drop, Put
+from watchword.policy.lazy import LazySet
 from watchword.policy.model import Entity, EntityUid, RecordKey, Truth, Value
+from watchword.policy.runtime import BudgetSpentError
 from watchword.policy.trials.boundaries import Boundary
 from watchword.policy.trials.running import reasons_of
 
@@ -111,8 +114,19 @@ class _Writer:
         return self._entities[body]
 
     def _context(self, context: Mapping[str, Value]) -> str:
+        context = {name: _found_out(value) for name, value in context.items()}
         body = f"{{with: {value_text(context)}}}"
         return self._contexts.setdefault(body, f"boundary {len(self._contexts) + 1}")
+
+
+def _found_out(value: Value) -> Value:
+    """Return the members of a lazy set, for a file that is read without the tuples that answered."""
+    if not isinstance(value, LazySet):
+        return value
+    try:
+        return frozenset(value)
+    except (PolicyError, BudgetSpentError):
+        raise UnwritableError from None
 
 
 def _described(entities: Mapping[EntityUid, Entity]) -> list[tuple[EntityUid, Entity]]:
