@@ -12,6 +12,7 @@ from watchword.console.ports import (
     Applications,
     AuditStatus,
     Decisions,
+    Feedback,
     Health,
     Places,
     PolicyStatus,
@@ -34,6 +35,7 @@ class Services:
         csrf_key: 32 bytes, `sealer.derive("console.csrf")`.
         settled: returns when every observer of this process has seen what was committed before the call, so that the
             next page, and the next request at any door, already know of it.
+        feedback: who learns from what people say of their sign-ins; without it a sign-in that was not theirs only ends.
     """
 
     clock: Clock
@@ -51,6 +53,7 @@ class Services:
     keys: PublishedKeys
     health: Health
     settled: Callable[[], Awaitable[None]]
+    feedback: Feedback | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -221,6 +221,14 @@ class Places(Protocol):
         ...
 
 
+class Feedback(Protocol):
+    """What people say of sign-ins to their own accounts."""
+
+    async def disown(self, session: SessionFacts, *, by: SessionFacts) -> None:
+        """Take note that a sign-in was not by the owner of the account, said in another session of the account."""
+        ...
+
+
 class PublishedKeys(Protocol):
     """Public keys that verify the assertion."""
 

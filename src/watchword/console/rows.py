@@ -48,6 +48,7 @@ class SessionRow:
     strength: str
     is_current: bool
     device: str = ""
+    is_live: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +82,15 @@ class Card:
     words: str
 
 
-def session_row(facts: SessionFacts, *, person: str, places: Places, current: SessionFacts | None = None) -> SessionRow:
-    """Make a line of a session."""
+def session_row(
+    facts: SessionFacts,
+    *,
+    person: str,
+    places: Places,
+    current: SessionFacts | None = None,
+    now: datetime | None = None,
+) -> SessionRow:
+    """Make a line of a session; without a time it is taken for live."""
     return SessionRow(
         facts=facts,
         person=person,
@@ -91,6 +99,7 @@ def session_row(facts: SessionFacts, *, person: str, places: Places, current: Se
         strength=_STRENGTHS[facts.acr],
         is_current=current is not None and current.id == facts.id,
         device="recognised browser" if facts.device_id else "",
+        is_live=now is None or facts.is_live(now),
     )
 
 

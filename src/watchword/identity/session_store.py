@@ -104,6 +104,16 @@ async def live_sessions(
     return await _sessions(connection, *conditions)
 
 
+async def recent_sessions(
+    connection: AsyncConnection, user_id: UserId, since: datetime, most: int
+) -> list[SessionFacts]:
+    """Read a user's newest sessions, ended ones too, newest first."""
+    mine = (sessions.c.user_id == user_id) & (sessions.c.authenticated_at >= since)
+    newest = select(sessions.c.id).where(mine).order_by(sessions.c.authenticated_at.desc()).limit(most)
+    found = await _sessions(connection, sessions.c.id.in_((await connection.execute(newest)).scalars().all()))
+    return sorted(found, key=lambda session: session.authenticated_at, reverse=True)
+
+
 async def prune_sessions(connection: AsyncConnection, before: datetime) -> int:
     """Delete sessions that ran out before a moment."""
     return (await connection.execute(delete(sessions).where(sessions.c.expires_at < before))).rowcount

@@ -27,6 +27,11 @@ class Sessions:
         async with self._database.read() as connection:
             return await session_store.live_sessions(connection, self._clock.now(), user_id)
 
+    async def recent_for(self, user_id: UserId, *, within: timedelta, most: int) -> list[SessionFacts]:
+        """Return a user's newest sessions, ended ones too, newest first."""
+        async with self._database.read() as connection:
+            return await session_store.recent_sessions(connection, user_id, self._clock.now() - within, most)
+
     async def by_handle(self, handle: str, host: str) -> SessionFacts | None:
         """Return the live session that a handle opens on a host, or nothing; any text may be passed."""
         digest = digest_of(handle)

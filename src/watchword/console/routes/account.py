@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import segno
@@ -30,6 +31,8 @@ from watchword.kernel import AuthenticatorId, SessionId
 from watchword.kernel.ids import MalformedIdError
 
 _MOST_PASSKEYS = 20
+_RECENT = timedelta(days=30)
+_SHOWN = 10
 UNLIKE = "What you typed the second time is not the same."
 _STRONG = frozenset({AuthenticatorKind.PASSKEY, AuthenticatorKind.TOTP})
 # What may be said at the top of the page after a post; the address names one of these and nothing else.
@@ -39,6 +42,7 @@ _NOTICES = {
     "removed": "It is removed.",
     "password": "The password is changed. Every other session has ended.",
     "ended": "The session has ended.",
+    "disowned": "That session has ended. Whoever it was knows how you sign in: change your password now.",
     "ended-others": "Every other session has ended.",
 }
 
@@ -53,6 +57,7 @@ def routes(desk: Desk) -> list[Route]:
         "/account/password": change_password,
         "/account/factors/remove": remove_factor,
         "/account/sessions/end": end_session,
+        "/account/sessions/disown": disown_session,
         "/account/sessions/end-others": end_others,
         "/account/sessions/end-all": end_all,
     }
@@ -155,6 +160,28 @@ async def end_session(visit: Visit) -> Response:
     await visit.desk.services.identity.sessions.end(session, actor=user, reason="owner", owner=user)
     await visit.desk.services.settled()
     return see_other("/account?done=ended#sessions")
+
+
+async def disown_session(visit: Visit) -> Response:
+    """Take "this was not me": the session ends, and what it did is learned as somebody else's.
+
+    # Prevents: whoever holds a session in doubt making it look like the owner's. A session cannot speak of itself, and
+    # nothing on this page says that a sign-in was right.
+    """
+    form = await own_form(visit)
+    assert visit.visitor is not None
+    services, user = visit.desk.services, visit.visitor.user.id
+    try:
+        session = await services.identity.reader.session(SessionId(form.text("session")))
+    except MalformedIdError as error:
+        raise UnknownSubjectError("there is no such session") from error
+    if session is None or session.user_id != user or session.id == visit.visitor.session.id:
+        raise UnknownSubjectError("there is no such session")
+    await services.identity.sessions.end(session.id, actor=user, reason="disowned", owner=user)
+    if services.feedback is not None:
+        await services.feedback.disown(session, by=visit.visitor.session)
+    await services.settled()
+    return see_other("/account?done=disowned#recent")
 
 
 async def end_others(visit: Visit) -> Response:
@@ -278,6 +305,7 @@ async def _account(
         session_row(facts, person="", places=services.places, current=session)
         for facts in await services.identity.sessions.list_for(visit.visitor.user.id)
     ]
+    recent = await services.identity.sessions.recent_for(visit.visitor.user.id, within=_RECENT, most=_SHOWN)
     return visit.show(
         "account.html",
         Page(
@@ -290,6 +318,9 @@ async def _account(
         status=status if problems else 200,
         factors=[factor_row(one) for one in found],
         sessions=sorted(sessions, key=lambda row: (not row.is_current, row.facts.authenticated_at), reverse=False),
+        recent=[
+            session_row(facts, person="", places=services.places, current=session, now=visit.now) for facts in recent
+        ],
         is_fresh=is_fresh,
         passkey_options=options,
         can_add_totp=AuthenticatorKind.TOTP not in kinds,
