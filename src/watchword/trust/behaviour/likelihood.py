@@ -1,0 +1,98 @@
+"""How much likelier an observation is from an attacker than from its user: one chain of keys, coarse to fine.
+
+At each step P_u(v | parent) = (c_u(v) + m P_G(v | parent)) / (c_u(parent) + m): the user's own counts, filled up with
+what is usual for everybody else. The attacker is everybody else, spread more evenly. The evidence of a chain is the
+sum over its steps of log P_A - log P_u.
+
+Source: design section 5; Freeman et al., NDSS 2016, section III, for the ratio; Wiefling et al., ACM TOPS 2022, for
+the hierarchy of values.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import log
+
+from watchword.trust.behaviour.chains import Path
+from watchword.trust.behaviour.population import Population
+from watchword.trust.behaviour.profile import BehaviourProfile
+
+LEAST_EVIDENCE, MOST_EVIDENCE = -4.0, 6.0
+# Below this much history evidence is limited in proportion.
+ENOUGH_EVENTS = 5
+# How many events' worth everybody else counts in one user's probabilities, and the unknown in everybody's.
+_M = 1.5
+_M_POPULATION = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """One chain's constants, a step each.
+
+    Attributes:
+        name: of the indicator.
+        priors: probability of one value before anything is known: one over how many there could be.
+        spread: how evenly an attacker is spread, 0 (as everybody) to 1 (over all values alike).
+        new: names of the first-seen indicators.
+    """
+
+    name: str
+    words: str
+    priors: tuple[float, ...]
+    spread: tuple[float, ...]
+    new: tuple[str, ...]
+
+
+NETWORK = Chain(
+    "network",
+    "the network",
+    (1 / 100, 1 / 50, 1 / 200, 1 / 50),
+    (0.5, 0.5, 0.5, 0.5),
+    ("new_country", "new_asn", "new_network", "new_address"),
+)
+AGENT = Chain(
+    "agent",
+    "the browser",
+    (1 / 4, 1 / 8, 1 / 20, 1 / 10),
+    (0.5, 0.2, 0.2, 0.2),
+    ("new_kind", "new_system", "new_browser", "new_agent"),
+)
+RESOURCE = Chain("resource", "what was asked for", (1 / 20, 1 / 50), (0.5, 0.2), ("new_application", "new_resource"))
+ACTION = Chain("action", "the action", (1 / 3, 1 / 8), (0.0, 0.3), ("new_act", "new_action"))
+DEVICE = Chain("device", "the device", (1 / 1000,), (0.5,), ("new_device",))
+TRAITS = Chain("traits", "the kind of network", (1 / 5,), (0.7,), ("new_traits",))
+
+
+def evidence(chain: Chain, path: Path, profile: BehaviourProfile, population: Population, one: int) -> float:
+    """Return log P_A - log P_u over one path, neither clipped nor limited; 0 for an empty path.
+
+    Args:
+        one: the weight of one event today.
+    """
+    totals, under = profile.totals, profile.under
+    all_totals, all_under = population.totals, population.under
+    own_m, all_m = _M * one, _M_POPULATION * one
+    ratio = 1.0
+    parent = ""
+    step = -1
+    for key in path:
+        if step >= 0:
+            own, own_parent = totals.get(key, 0), under.get(parent, 0)
+            # Everybody else: one's own habits must not make an attacker with the same ones likely.
+            others = all_totals.get(key, 0) - own
+            others_parent = all_under.get(parent, 0) - own_parent
+            prior, spread = chain.priors[step], chain.spread[step]
+            if others > 0:
+                usual = (others + all_m * prior) / (max(others, others_parent) + all_m)
+            else:
+                usual = all_m * prior / (max(0, others_parent) + all_m)
+            ratio *= (usual + spread * (prior - usual)) * (own_parent + own_m) / (own + own_m * usual)
+        parent = key
+        step += 1
+    return log(ratio)
+
+
+def limited(value: float, events: float) -> float:
+    """Clip evidence to [-4, +6], and by n/5 of that below five events."""
+    share = 1.0 if events >= ENOUGH_EVENTS else events / ENOUGH_EVENTS
+    return max(LEAST_EVIDENCE * share, min(MOST_EVIDENCE * share, value))
