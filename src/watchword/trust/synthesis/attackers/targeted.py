@@ -1,0 +1,32 @@
+"""The targeted attacker: knows the victim's city and browser, and comes from a household there.
+
+The browser was seen when the victim opened a message; the version is the attacker's own, kept as up to date as that
+one keeps it. The time is the attacker's as well.
+
+Source: Freeman et al., NDSS 2016, section V; Wiefling et al., IFIP SEC 2019. MITRE ATT&CK T1078, T1090.002 (External
+Proxy), T1589 (Gather Victim Identity Information).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from watchword.trust.synthesis.agents import draw_machine
+from watchword.trust.synthesis.attackers.scene import Scene, take_over
+from watchword.trust.synthesis.model import Labelled
+from watchword.trust.synthesis.networks import draw_access
+from watchword.trust.synthesis.providers import Line
+
+_LINES = ((Line.FIXED, Line.MOBILE, Line.VPN), (75, 15, 10))
+_LISTED = 0.45
+
+
+def attack(scene: Scene, at: float) -> Iterator[Labelled]:
+    """Take over one account from the victim's city, with the victim's browser and system."""
+    chance = scene.chance
+    scene.is_listed = chance.random() < _LISTED
+    victim = scene.victim()
+    line = draw_access(chance, victim.home, chance.choices(*_LINES)[0])
+    own = victim.computer(at).machine
+    agent = draw_machine(chance, like=(own.browser, own.system)).agent(at)
+    return take_over(scene, at, victim, line, agent)

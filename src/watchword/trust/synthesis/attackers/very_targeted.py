@@ -1,0 +1,35 @@
+"""The very targeted attacker: city, provider, browser to the version, and the victim's own hours.
+
+What a relaying phishing page (MITRE ATT&CK T1557) or a thief of browser data (T1539) learns about the victim. Some of
+them find a proxy in the victim's own network. What they have not is the victim's device key.
+
+Source: Wiefling et al., ACM TOPS 2022, section 3 (very targeted attackers); Campobasso and Allodi, Impersonation-as-a-
+Service, ACM CCS 2020, for the trade in such profiles. MITRE ATT&CK T1078, T1090.002.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from watchword.trust.synthesis.attackers.scene import Scene, take_over
+from watchword.trust.synthesis.geography import offset_s
+from watchword.trust.synthesis.model import DAY_S, Labelled
+from watchword.trust.synthesis.networks import HERE
+
+_SAME_NETWORK = 0.1
+_LISTED = 0.50
+
+
+def attack(scene: Scene, at: float) -> Iterator[Labelled]:
+    """Take over one account as its owner would look."""
+    chance = scene.chance
+    scene.is_listed = chance.random() < _LISTED
+    victim = scene.victim()
+    own = victim.at_home(at)
+    slot = own.slot if chance.random() < _SAME_NETWORK else chance.randrange(HERE)
+    line = replace(own, slot=slot, seed=chance.getrandbits(48), spread=1)
+    day = int(at // DAY_S)
+    hour = chance.gauss(victim.habits.start_h + (4.0 if victim.role.name else 0.0), 2.0)
+    at = day * DAY_S - offset_s(victim.home.zone, day) + hour * 3_600.0
+    return take_over(scene, at, victim, line, victim.usual_agent(at))

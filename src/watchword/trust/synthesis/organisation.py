@@ -1,0 +1,163 @@
+"""Draw an organisation, and each of its people, from a seed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from math import log
+from random import Random
+
+from watchword.trust.synthesis.agents import DESKTOPS, draw_machine
+from watchword.trust.synthesis.draws import choice_of, stream_of
+from watchword.trust.synthesis.geography import BY_COUNTRY, CITIES, City
+from watchword.trust.synthesis.model import DAY_S, OrganisationSpec, Profile
+from watchword.trust.synthesis.networks import Access, draw_access
+from watchword.trust.synthesis.people import Device, Habits, Person, key_of
+from watchword.trust.synthesis.providers import Line
+from watchword.trust.synthesis.work import CUSTOMER, ROLE, Role, Tastes
+
+_COMPUTER_LASTS_DAYS = 3.5 * 365
+_PHONE_LASTS_DAYS = 2.8 * 365
+_STAYS_DAYS = 9 * 365  # between two moves of house
+_REMEMBERED = 2_048
+# Lognormal, because 2 : 9 : 28 is nearly a straight line on its axes; 1.14 meets all three after rounding.
+# Source: Wiefling, Joergensen, Thunem and Lo Iacono, Pump Up Password Security!, ACM TOPS 2022.
+_LOG_INS_MEDIAN = 2.0
+_LOG_INS_SIGMA = 1.14
+_HEADQUARTERS = choice_of(
+    ["DE", "US", "GB", "FR", "NL", "NO", "SE", "ES", "IT", "CH", "AT", "PL", "CA", "AU", "JP", "SG"],
+    [18, 22, 12, 10, 6, 5, 5, 4, 4, 3, 2, 3, 3, 2, 2, 2],
+)
+
+
+class Organisation:
+    """People and places of one organisation; everything follows from the specification and the seed.
+
+    Attributes:
+        offices: the line of each, the headquarters' first; empty for a public service.
+        vpn: the organisation's own VPN exit.
+    """
+
+    def __init__(self, spec: OrganisationSpec, seed: int) -> None:
+        self.spec = spec
+        self.seed = seed
+        chance = stream_of(seed, "organisation")
+        self.country = _HEADQUARTERS.draw(chance)
+        self._is_public = spec.profile == Profile.PUBLIC
+        self._cities = self._draw_cities(chance)
+        self.offices = () if self._is_public else tuple(self._office(chance, city) for city in self._cities)
+        self.vpn = None if self._is_public else _office_like(chance, self._cities[0])
+        self._standard = DESKTOPS.draw(chance)  # what the organisation hands out
+        self.person: Callable[[int], Person] = lru_cache(maxsize=_REMEMBERED)(self._draw_person)
+
+    def _draw_cities(self, chance: Random) -> tuple[City, ...]:
+        own = BY_COUNTRY[self.country]
+        others = [city for city in CITIES if city.country != self.country]
+        cities = choice_of(own, [city.weight for city in own])
+        found = [cities.draw(chance), cities.draw(chance)]
+        if self.spec.users >= 50:  # noqa: PLR2004  # a small one has no office abroad
+            found += chance.choices(others, [city.weight for city in others], k=2)
+        return tuple(dict.fromkeys(found))
+
+    def _office(self, chance: Random, city: City) -> Access:
+        return _office_like(chance, city)
+
+    def _draw_person(self, number: int) -> Person:
+        chance = stream_of(self.seed, "person", number)
+        role = CUSTOMER if self._is_public else ROLE.draw(chance)
+        office = chance.choices(self.offices, [0.6, *[0.4] * (len(self.offices) - 1)])[0] if self.offices else None
+        home = CITIES[office.city] if office else self._customers_home(chance)
+        habits = _customer_habits(chance, self.spec) if self._is_public else _habits(chance, role, self.spec)
+        return Person(
+            number=number,
+            user=f"usr_{chance.getrandbits(64):016x}",
+            role=role,
+            home=home,
+            household=_household(chance, home),
+            next_household=_household(chance, home),
+            moves_at=self.spec.start + chance.expovariate(1 / _STAYS_DAYS) * DAY_S,
+            mobile=draw_access(chance, home, Line.MOBILE, lease_days=0.2, spread=16),
+            office=office if habits.office_days else None,
+            vpn=self.vpn,
+            private_vpn=draw_access(chance, home, Line.VPN, lease_days=3.0, spread=6)
+            if habits.via_private_vpn
+            else None,
+            computers=self._devices(chance, is_phone=False),
+            phones=self._devices(chance, is_phone=True),
+            habits=habits,
+            tastes=Tastes(role, chance.getrandbits(48), chance.uniform(0.08, 0.3), chance.uniform(0.0, 0.03)),
+            log_ins=_log_ins(chance) if self._is_public else 0,
+        )
+
+    def _customers_home(self, chance: Random) -> City:
+        cities = BY_COUNTRY[self.country] if chance.random() < 0.93 else CITIES  # noqa: PLR2004  # an assumption
+        return chance.choices(cities, [city.weight for city in cities])[0]
+
+    def _devices(self, chance: Random, *, is_phone: bool) -> tuple[Device, ...]:
+        lasts = (_PHONE_LASTS_DAYS if is_phone else _COMPUTER_LASTS_DAYS) * DAY_S
+        like = None if is_phone or self._is_public or chance.random() < 0.4 else self._standard  # noqa: PLR2004  # as above
+        is_enrolled = not self._is_public and chance.random() < (0.6 if is_phone else 0.92)
+        since, found = self.spec.start - chance.random() * lasts, []
+        while since < self.spec.end:
+            found.append(
+                Device(since, draw_machine(chance, is_phone=is_phone, like=like), key_of(chance) if is_enrolled else "")
+            )
+            since += chance.uniform(0.6, 1.4) * lasts
+            if is_phone:  # the next phone is of the same family, and newer
+                like = (found[0].machine.browser, found[0].machine.system)
+        return tuple(found)
+
+
+def _office_like(chance: Random, city: City) -> Access:
+    return draw_access(chance, city, Line.FIXED, lease_days=3_650.0, is_shared=True)
+
+
+def _household(chance: Random, city: City) -> Access:
+    kind = chance.random()
+    lease_days = 1.0 if kind < 0.15 else 30.0 if kind < 0.4 else 240.0  # noqa: PLR2004  # shares are assumptions
+    return draw_access(
+        chance,
+        city,
+        Line.FIXED,
+        lease_days=lease_days,
+        spread=chance.choice((1, 1, 2, 4)),
+        is_v6=chance.random() < 0.3,  # noqa: PLR2004
+    )
+
+
+def _habits(chance: Random, role: Role, spec: OrganisationSpec) -> Habits:
+    is_night = role.is_on_shift and chance.random() < 0.15  # noqa: PLR2004  # an assumption, like the shares below
+    days = chance.choices((0, 2, 3, 5), (15, 35, 20, 30))[0]
+    return Habits(
+        start_h=chance.gauss(21.5 if is_night else role.start_h, 0.8),
+        spread_h=chance.uniform(0.2, 0.9),
+        office_days=frozenset(chance.sample(range(5), days)),
+        rest_share=chance.choice((0.0, 0.01, 0.03, 0.1)),
+        sessions=chance.uniform(0.1, 1.2),
+        requests=spec.requests_a_session * chance.lognormvariate(-0.125, 0.5),
+        fails=chance.uniform(0.01, 0.08),
+        has_second_factor=chance.random() < 0.97,  # noqa: PLR2004  # as above
+        via_vpn=chance.choice((0.0, 0.0, 0.3, 0.9)),
+        via_private_vpn=chance.choice((0.05, 0.4)) if chance.random() < 0.04 else 0.0,  # noqa: PLR2004  # as above
+        is_home_routed=chance.random() < 0.75,  # noqa: PLR2004  # as above
+    )
+
+
+def _customer_habits(chance: Random, spec: OrganisationSpec) -> Habits:
+    return Habits(
+        start_h=chance.gauss(15.0, 3.0),
+        spread_h=chance.uniform(2.0, 4.0),
+        office_days=frozenset(),
+        rest_share=1.0,
+        sessions=0.0,
+        requests=spec.requests_a_session / 5,
+        fails=chance.uniform(0.03, 0.15),
+        has_second_factor=chance.random() < 0.5,  # noqa: PLR2004  # an assumption
+        via_vpn=0.0,
+        via_private_vpn=chance.choice((0.1, 0.6)) if chance.random() < 0.05 else 0.0,  # noqa: PLR2004  # as above
+        is_home_routed=True,
+    )
+
+
+def _log_ins(chance: Random) -> int:
+    return max(1, round(chance.lognormvariate(log(_LOG_INS_MEDIAN), _LOG_INS_SIGMA)))

@@ -1,0 +1,116 @@
+"""The people of an organisation: where they live, what they work with, and when."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from random import Random
+
+from watchword.trust.observation import Agent
+from watchword.trust.synthesis.agents import Machine
+from watchword.trust.synthesis.geography import City
+from watchword.trust.synthesis.networks import Access
+from watchword.trust.synthesis.work import Role, Tastes
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """A machine of somebody's from some time on.
+
+    Attributes:
+        since: seconds since 1970; the next one of the list replaces it.
+        key: the device key that it shows; the empty text if it was never enrolled.
+    """
+
+    since: float
+    machine: Machine
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Habits:
+    """When and how somebody works.
+
+    Attributes:
+        start_h: local time at which the day begins, on average.
+        spread_h: standard deviation of it.
+        office_days: weekdays in the office, 0 for Monday; the others are spent at home.
+        rest_share: chance of working on a day of rest.
+        sessions: sign-ins on a working day beyond the first, on average.
+        requests: in a session, on average.
+        fails: chance that a sign-in begins with a mistyped password.
+        has_second_factor: signs in with one, so that what is done then is verified.
+        via_vpn: chance that a session outside the office goes through the organisation's VPN.
+        via_private_vpn: chance that it goes through a VPN service.
+        is_home_routed: abroad, the phone keeps an address of its home network, as roaming usually works.
+    """
+
+    start_h: float
+    spread_h: float
+    office_days: frozenset[int]
+    rest_share: float
+    sessions: float
+    requests: float
+    fails: float
+    has_second_factor: bool
+    via_vpn: float
+    via_private_vpn: float
+    is_home_routed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Everything that stays with somebody.
+
+    Attributes:
+        number: 0 up to the number of users.
+        household: the line at home; moving house changes it.
+        moves_at: seconds since 1970; infinite for those who stay.
+        office: nothing for those who work at home only.
+        log_ins: for customers, sign-ins in a year; 0 for people at work.
+    """
+
+    number: int
+    user: str
+    role: Role
+    home: City
+    household: Access
+    next_household: Access
+    moves_at: float
+    mobile: Access
+    office: Access | None
+    vpn: Access | None
+    private_vpn: Access | None
+    computers: tuple[Device, ...]
+    phones: tuple[Device, ...]
+    habits: Habits
+    tastes: Tastes
+    log_ins: int = 0
+
+    def computer(self, at: float) -> Device:
+        """Return the computer in use at a time."""
+        return _in_use(self.computers, at)
+
+    def phone(self, at: float) -> Device:
+        """Return the phone in use at a time."""
+        return _in_use(self.phones, at)
+
+    def at_home(self, at: float) -> Access:
+        """Return the line at home at a time."""
+        return self.household if at < self.moves_at else self.next_household
+
+    def usual_agent(self, at: float) -> Agent:
+        """Return what their usual machine says of itself; whoever has spoken with it once knows."""
+        return self.computer(at).machine.agent(at)
+
+
+def _in_use(devices: tuple[Device, ...], at: float) -> Device:
+    found = devices[0]
+    for device in devices:
+        if device.since <= at:
+            found = device
+    return found
+
+
+def key_of(chance: Random) -> str:
+    """Draw a device key."""
+    return f"dev_{chance.getrandbits(64):016x}"
