@@ -10,7 +10,7 @@ from typing import Any, Final
 from watchword.app.recorded import recorded_now
 from watchword.decision import Decision
 from watchword.policy import PolicySet, PolicySource
-from watchword.policy.replay import Candidate
+from watchword.policy.replay import Candidate, Seen
 
 _LOOK_EVERY_S: Final = 0.5
 
@@ -21,16 +21,17 @@ class Candidates:
     Args:
         live: the set in force, asked anew each time.
         directory: of policies to try; nothing for none.
+        relations: the tuples in memory, as a model sees them.
     """
 
-    def __init__(self, live: Callable[[], PolicySet], directory: Path | None) -> None:
+    def __init__(self, live: Callable[[], PolicySet], directory: Path | None, *, relations: Seen | None = None) -> None:
         self._live = live
         self._source = PolicySource(directory) if directory is not None else None
         self._rehearsed: PolicySet | None = None
         self._looked_at: PolicySet | None = None
         self._problem: str | None = None
-        self.directory: Candidate[Decision] = Candidate(self._tried, recorded_now)
-        self.reported: Candidate[Decision] = Candidate(lambda: self._rehearsed, recorded_now)
+        self.directory: Candidate[Decision] = Candidate(self._tried, recorded_now, relations=relations)
+        self.reported: Candidate[Decision] = Candidate(lambda: self._rehearsed, recorded_now, relations=relations)
 
     async def open(self) -> None:
         """Load the candidate directory; a wrong one is told by `figures` and changes nothing else."""

@@ -75,7 +75,9 @@ class Deciding:
             services.entropy,
         )
         self.point = DecisionPoint(self._procedure, journal, remote=self._opa)
-        self._candidates = Candidates(lambda: self.policies.current, settings.candidate_directory)
+        self._candidates = Candidates(
+            lambda: self.policies.current, settings.candidate_directory, relations=self.relations.view
+        )
         self.point.subscribe(self._candidates.observe)
         self._authzen: AuthzenPart | None = None
         self.streams = Streams(self.point.evaluate, self._note_cut, ask=self.point.ask if self._opa else None)

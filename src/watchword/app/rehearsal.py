@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from watchword.app.policies import in_force_directory
 from watchword.app.recorded import Span, span_of
+from watchword.app.relating import relations_now
 from watchword.policy import PolicyError, PolicyLoadError, PolicySet, Problem
 from watchword.policy.replay import FlipGate, Rehearsal, Report, expectations_for
 from watchword.settings import Settings
@@ -32,11 +33,14 @@ class Trial:
     Attributes:
         base: compare with what the policies of this directory say; nothing for what was decided then.
         known_obligations: names that every door can do; nothing counts every obligation as known.
+        tuples_of: the installation whose tuples of today answer what is asked of relations, on both sides; nothing for
+            what was recorded.
     """
 
     draft: Path
     base: Path | None = None
     known_obligations: frozenset[str] | None = None
+    tuples_of: Settings | None = None
 
     def begin(self) -> Rehearsal:
         """Load what is needed.
@@ -48,7 +52,8 @@ class Trial:
         base = PolicySet.load(self.base) if self.base is not None else None
         known = self.known_obligations
         is_known = (lambda obligation: obligation.name in known) if known is not None else None
-        return Rehearsal(draft, base=base, is_known=is_known)
+        relations = relations_now(self.tuples_of) if self.tuples_of is not None else None
+        return Rehearsal(draft, base=base, is_known=is_known, relations=relations)
 
 
 def rehearse(
@@ -113,7 +118,8 @@ def flip_gate(settings: Settings, directory: Path, *, gain: int | None = None, l
     """Return the gate of a publication that replays the newest decisions.
 
     The draft is compared with the policies that are in force, so that what an earlier publication changed is not held
-    against this one; where there are none, with what was decided.
+    against this one; where there are none, with what was decided. Where the draft has another model of relations than
+    they have, today's tuples answer both, for what was recorded is the other model's.
 
     Raises:
         PolicyLoadError: `expected-flips.yaml` is malformed.
@@ -122,10 +128,13 @@ def flip_gate(settings: Settings, directory: Path, *, gain: int | None = None, l
 
     def run(place: Path) -> Report:
         base = in_force_directory(settings)
+        span = span_of(settings.journal_directory, limit=_GATE_LIMIT)
         with suppress(PolicyLoadError):
-            trial = Trial(place, base=base if len(PolicySet.load(base)) else None)
-            return rehearse(trial, span_of(settings.journal_directory, limit=_GATE_LIMIT))
-        return rehearse(Trial(place), span_of(settings.journal_directory, limit=_GATE_LIMIT))
+            live = PolicySet.load(base)
+            has_other_model = live.relations != PolicySet.load(place).relations
+            tuples_of = settings if has_other_model and span.until else None
+            return rehearse(Trial(place, base=base if len(live) else None, tuples_of=tuples_of), span)
+        return rehearse(Trial(place), span)
 
     return FlipGate(run, expected)
 

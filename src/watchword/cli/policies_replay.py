@@ -43,6 +43,9 @@ def replay(  # noqa: PLR0913  # each is an option that somebody may want
     expect: Annotated[Path | None, typer.Option(help="Another file of expected flips; implies --gate.")] = None,
     expect_gain: Annotated[int | None, typer.Option(min=0, help="So many may gain; implies --gate.")] = None,
     expect_lose: Annotated[int | None, typer.Option(min=0, help="So many may lose; implies --gate.")] = None,
+    relations_now: Annotated[
+        bool, typer.Option("--relations-now", help="Ask today's tuples, not what was found out then.")
+    ] = False,
     processes: Annotated[int | None, typer.Option(min=1, max=64, help="How many work at once; else two.")] = None,
     live: Annotated[bool, typer.Option("--live", help="What the candidate that the node watches has found.")] = False,
 ) -> None:
@@ -64,7 +67,8 @@ def replay(  # noqa: PLR0913  # each is an option that somebody may want
     wanted = expectations_for(draft, file=expect, gain=expect_gain, lose=expect_lose) if is_gate else None
     span = span_of(settings.journal_directory, since=_moment(since), limit=limit)
     with _progress(shell) as tell:
-        report = rehearse(Trial(draft, base=against), span, processes=processes, tell=tell)
+        trial = Trial(draft, base=against, tuples_of=settings if relations_now else None)
+        report = rehearse(trial, span, processes=processes, tell=tell)
     problems = [str(problem) for problem in unexpected(report, wanted)] if wanted is not None else []
     if html is not None:
         _write(html, page(report))

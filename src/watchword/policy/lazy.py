@@ -34,6 +34,11 @@ class LazySet(ABC):
     def asked(self) -> Mapping[str, bool | None]:
         """What was asked so far, with the answers; nothing for a name that had none."""
 
+    @property
+    def model(self) -> str:
+        """The version of what gives the names their meaning; empty where they need none."""
+        return ""
+
     def __contains__(self, element: object) -> bool:
         return isinstance(element, str) and self.holds(element)
 
@@ -88,11 +93,17 @@ class AskedSet(LazySet):
         missed: asked for now, and not asked for then: nobody can say what the answer would have been.
     """
 
-    __slots__ = ("_asked", "missed")
+    __slots__ = ("_asked", "_model", "missed")
 
-    def __init__(self, asked: Mapping[str, bool | None]) -> None:
+    def __init__(self, asked: Mapping[str, bool | None], model: str = "") -> None:
         self._asked = dict(asked)
+        self._model = model
         self.missed: set[str] = set()
+
+    @property
+    def model(self) -> str:
+        """What gave the names their meaning then; empty where nobody wrote it down."""
+        return self._model
 
     @property
     def asked(self) -> Mapping[str, bool | None]:

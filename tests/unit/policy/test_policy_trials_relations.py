@@ -194,7 +194,9 @@ def test_tuples_without_a_model_and_a_time_without_a_zone_are_refused(tmp_path: 
 def test_a_hypothetical_request_brings_its_tuples(tmp_path: Path) -> None:
     policies, found = suite(tmp_path, f"  - {{principal: ada, {READ}, expect: permit}}\n")
     request = found.trials[0].request
-    context = {name: value for name, value in request.context.items() if name not in {"rel", "network", "session"}}
+    context: dict[str, object] = {
+        name: value for name, value in request.context.items() if name not in {"rel", "network", "session"}
+    }
     context |= {"network": {"ip": "192.0.2.7", "is_allowed": False, "is_suspicious": False}}
     context |= {"session": {"age_min": 4, "acr": 2, "amr": ["pwd"]}}
     asked = {

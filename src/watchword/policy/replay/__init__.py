@@ -20,6 +20,7 @@ from watchword.policy.replay.page import page
 from watchword.policy.replay.question import Grant, Question, Then, question_of
 from watchword.policy.replay.record import Recorder, record_of, request_of
 from watchword.policy.replay.rehearsal import Rehearsal
+from watchword.policy.replay.relating import Seen
 from watchword.policy.replay.report import Example, Group, Report, ranked
 
 __all__ = [
@@ -39,6 +40,7 @@ __all__ = [
     "Recorder",
     "Rehearsal",
     "Report",
+    "Seen",
     "Then",
     "changes",
     "expectations_for",

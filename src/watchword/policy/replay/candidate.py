@@ -15,6 +15,7 @@ from typing import Any, Final, Generic, TypeVar
 from watchword.policy.engine import PolicySet
 from watchword.policy.replay.model import Recorded
 from watchword.policy.replay.rehearsal import Judged, Rehearsal
+from watchword.policy.replay.relating import Seen
 from watchword.policy.replay.report import Report
 from watchword.policy.verdict import IsKnown
 
@@ -36,6 +37,7 @@ class Candidate(Generic[T]):
             begins another report.
         read: turns what was released into what a replay compares; its second argument rises with each.
         is_known: as for `verdict_of`.
+        relations: the tuples, which answer for a model of its own as well.
 
     Attributes:
         dropped: what found the queue full.
@@ -48,11 +50,13 @@ class Candidate(Generic[T]):
         read: Callable[[T, int], Recorded],
         *,
         is_known: IsKnown | None = None,
+        relations: Seen | None = None,
         most_waiting: int = MOST_WAITING,
     ) -> None:
         self._policies = policies
         self._read = read
         self._is_known = is_known
+        self._relations = relations
         self._waiting: deque[T] = deque()
         self._most_waiting = most_waiting
         self._came = asyncio.Event()
@@ -153,4 +157,4 @@ class Candidate(Generic[T]):
         self._is_slow = policies is not None and not policies.is_repeatable
         if policies is not None:
             report = Report(most_groups=MOST_GROUPS)
-            self._rehearsal = Rehearsal(policies, is_known=self._is_known, report=report)
+            self._rehearsal = Rehearsal(policies, is_known=self._is_known, report=report, relations=self._relations)

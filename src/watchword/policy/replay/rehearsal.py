@@ -14,6 +14,7 @@ from watchword.policy.replay.errors import MalformedRecordError
 from watchword.policy.replay.model import Outcome, Recorded, changes, outcome_of
 from watchword.policy.replay.question import Question, question_of
 from watchword.policy.replay.record import RecordedEntities, read_entities
+from watchword.policy.replay.relating import Seen, bound, is_repeatable
 from watchword.policy.replay.report import Report
 from watchword.policy.verdict import IsKnown
 
@@ -42,6 +43,8 @@ class Rehearsal:
         is_known: tells what every door can do; nothing counts every obligation as known.
         base: compare with what these policies say now, instead of with what was decided then.
         report: where to count; a fresh one by default.
+        relations: today's tuples, which then answer what is asked of relations, on both sides; nothing for what was
+            recorded.
 
     Attributes:
         evaluated: questions that were put to the draft; the others were identical to one of these.
@@ -54,10 +57,12 @@ class Rehearsal:
         is_known: IsKnown | None = None,
         base: PolicySet | None = None,
         report: Report | None = None,
+        relations: Seen | None = None,
     ) -> None:
         self._draft = draft
         self._base = base
         self._is_known = is_known
+        self._relations = relations
         sets = [draft] if base is None else [draft, base]
         self._reads_path = any(each.reads_path for each in sets)
         self._is_repeatable = all(each.is_repeatable for each in sets)
@@ -82,7 +87,7 @@ class Rehearsal:
         if not decision.is_reached or decision.asked is None:
             return None
         try:
-            return self._ask(decision.asked)
+            return self._ask(decision.asked, decision.at)
         except MalformedRecordError:
             return Judged(None, None)
 
@@ -104,15 +109,17 @@ class Rehearsal:
                 decision = replace(decision, outcome=judged.before)
             report.compare(decision, judged.now, changes(decision.outcome, judged.now))
 
-    def _ask(self, asked: Question | Mapping[str, Any]) -> Judged:
+    def _ask(self, asked: Question | Mapping[str, Any], at: str) -> Judged:
         if isinstance(asked, Question):
-            return self._evaluate(asked)
+            return self._evaluate(asked, at)[0]
         if not self._is_repeatable:  # Rego may look at more than it is asked
-            return self._evaluate(question_of(asked))
+            return self._evaluate(question_of(asked), at)[0]
         key = canonical(asked, with_path=self._reads_path)
         known = self._judged.get(key)
         if known is None:
-            known = self._evaluate(question_of(asked, entities=self._entities_of(asked)))
+            known, may_be_kept = self._evaluate(question_of(asked, entities=self._entities_of(asked)), at)
+            if not may_be_kept:
+                return known
             if len(self._judged) >= _REMEMBERED:
                 self._judged.clear()
             self._judged[key] = known
@@ -133,10 +140,18 @@ class Rehearsal:
             self._entities[key] = known
         return known
 
-    def _evaluate(self, question: Question) -> Judged:
+    def _evaluate(self, question: Question, at: str) -> tuple[Judged, bool]:
+        """Return what asking came to, and whether the same question would come to the same at another time."""
         self.evaluated += 1
-        now = outcome_of(question, self._draft, self._is_known)
-        return Judged(now, outcome_of(question, self._base, self._is_known) if self._base is not None else None)
+        now, is_kept = self._outcome(question, self._draft, at)
+        if self._base is None:
+            return Judged(now, None), is_kept
+        before, is_base_kept = self._outcome(question, self._base, at)
+        return Judged(now, before), is_kept and is_base_kept
+
+    def _outcome(self, question: Question, policies: PolicySet, at: str) -> tuple[Outcome, bool]:
+        put = bound(question, policies.relations, self._relations, at=at)
+        return outcome_of(put, policies, self._is_known), is_repeatable(put)
 
 
 def canonical(asked: Mapping[str, Any], *, with_path: bool) -> bytes:

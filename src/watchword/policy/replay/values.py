@@ -24,6 +24,7 @@ _DEEPEST: Final = 64
 _GROUPS: Final = range(112, -16, -16)
 _ENTITY_LENGTH, _PAIR = 3, 2
 _V4: Final = 4
+_MARK: Final = 16
 _NUMBERED: Final[Mapping[str, type[Decimal | Datetime | Duration]]] = {
     "decimal": Decimal,
     "datetime": Datetime,
@@ -63,7 +64,9 @@ def _written_rarely(value: Any, depth: int) -> Any:
     kind = value.__class__
     if isinstance(value, LazySet):
         # What was asked by then; nobody asks for more only to write it down.
-        return ["asked", dict(value.asked)]
+        # Which model said it, where one did: another one would have said something else.
+        asked, model = dict(value.asked), value.model[:_MARK]
+        return ["asked", asked, model] if asked and model else ["asked", asked]
     if isinstance(value, RecordKey | Mapping):
         items = value.items if isinstance(value, RecordKey) else value.items()
         return {name: _written(inner, depth - 1) for name, inner in items}
@@ -169,19 +172,21 @@ def _read_kind(found: list[Any], place: str, depth: int) -> Value:
             return parse_ip(rest[0])
         except MalformedValueError:
             raise MalformedRecordError(f"`{place}` is no address") from None
-    if kind == "asked" and len(rest) == 1 and isinstance(rest[0], dict):
-        return _read_asked(rest[0], place)
+    if kind == "asked" and rest and isinstance(rest[0], dict):
+        return _read_asked(rest[0], rest[1:], place)
     made = _NUMBERED.get(kind)
     if made is not None and len(rest) == 1 and isinstance(rest[0], int) and not isinstance(rest[0], bool):
         return made(_long(rest[0], place))
     raise MalformedRecordError(f"`{place}` is a value of no known kind")
 
 
-def _read_asked(found: dict[Any, Any], place: str) -> AskedSet:
+def _read_asked(found: dict[Any, Any], more: list[Any], place: str) -> AskedSet:
+    if more and (len(more) > 1 or not isinstance(more[0], str)):
+        raise MalformedRecordError(f"`{place}` is a value of no known kind")
     for name, answer in found.items():
         if not isinstance(name, str) or not (answer is None or isinstance(answer, bool)):
             raise MalformedRecordError(f"`{place}` says of a member neither yes nor no")
-    return AskedSet(found)
+    return AskedSet(found, *more)
 
 
 def _long(value: int, place: str) -> int:

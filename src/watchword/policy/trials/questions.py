@@ -45,6 +45,7 @@ def read_question(
     What the context does not say of `rel` comes from the tuples. The entities are fixtures by name, as in policy
     tests, or a list of `{uid, attrs, parents, tags}`, as in Cedar's JSON. An action may be named by its id alone where
     only one has it.
+
     Raises:
         PolicyLoadError: malformed, or it does not fit the schema; with every place.
     """
