@@ -1,0 +1,59 @@
+"""What was found and stays true of a session, or of an account in a network, until somebody proves themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+from watchword.trust.detectors import stored
+from watchword.trust.observation import Finding
+
+KEPT_S = 86_400.0
+# A finding fit to be kept; below that it is told once, of the act alone.
+LEAST = 0.5
+_MOST = 8
+
+Mark = tuple[float, float, str]
+_NONE: Mapping[str, Mark] = MappingProxyType({})
+
+
+class Marks(NamedTuple):
+    """Findings that stay: value, time and words by indicator."""
+
+    found: Mapping[str, Mark] = _NONE
+
+    @classmethod
+    def parse(cls, given: Any) -> Marks:
+        """Read what was stored."""
+        (found,) = given
+        if len(found) > _MOST:
+            raise ValueError("too many findings")
+        return cls(
+            {
+                stored.text(name): (stored.number(value), stored.number(at), stored.text(words))
+                for name, (value, at, words) in found.items()
+            }
+        )
+
+
+def fold(known: Marks, found: Finding, at: float) -> Marks:
+    """Keep a finding; of several by one indicator the strongest, at the newest time."""
+    before = known.found.get(found.indicator)
+    if before is None:
+        kept = (found.value, at, found.detail)
+    else:
+        value, words = max((before[0], before[2]), (found.value, found.detail))
+        kept = (value, max(at, before[1]), words)
+    return known if kept == before else Marks({**known.found, found.indicator: kept})
+
+
+def without(known: Marks, indicators: frozenset[str]) -> Marks:
+    """Forget what was settled."""
+    left = {name: mark for name, mark in known.found.items() if name not in indicators}
+    return known if len(left) == len(known.found) else Marks(left)
+
+
+def findings(known: Marks, now: float) -> tuple[Finding, ...]:
+    """Return what still counts."""
+    return tuple([Finding(name, value, words) for name, (value, at, words) in known.found.items() if now - at < KEPT_S])

@@ -1,0 +1,85 @@
+"""What is remembered by key, the least recently used forgotten first."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from typing import Any, Generic, TypeVar
+
+State = TypeVar("State")
+
+
+class Memory(Generic[State]):
+    """States by key, bounded in number.
+
+    Args:
+        empty: of a key that nothing is known of.
+        parse: reads one state from decoded JSON; raises `ValueError` for anything else.
+        most: keys; the least recently used goes beyond that.
+    """
+
+    __slots__ = ("_changed", "_forgotten", "_known", "_most", "_parse", "_stored", "empty")
+
+    def __init__(self, empty: State, parse: Callable[[Any], State], *, most: int) -> None:
+        self.empty = empty
+        self._parse = parse
+        self._most = most
+        self._known: OrderedDict[str, State] = OrderedDict()
+        self._changed: set[str] = set()
+        # INVARIANT: what is forgotten was stored, so that neither set outgrows the memory when nobody asks for changes.
+        self._stored: set[str] = set()
+        self._forgotten: set[str] = set()
+
+    def get(self, key: str) -> State:
+        """Return what is known of a key, without counting as a use: who only looks keeps nothing alive."""
+        return self._known.get(key, self.empty)
+
+    def put(self, key: str, state: State) -> None:
+        """Remember, as the most recently used."""
+        known = self._known
+        if known.get(key) is not state:
+            known[key] = state
+            self._changed.add(key)
+        known.move_to_end(key)
+        # Prevents: ten million made-up accounts, networks or programs filling the memory.
+        if len(known) > self._most:
+            self.drop(next(iter(known)))
+
+    def drop(self, key: str) -> None:
+        """Forget a key."""
+        if self._known.pop(key, None) is None:
+            return
+        self._changed.discard(key)
+        if key in self._stored:
+            self._stored.discard(key)
+            self._forgotten.add(key)
+
+    def changes(self) -> Iterator[tuple[str, State | None]]:
+        """Yield what changed since the last time, each once; nothing for what was forgotten."""
+        forgotten, self._forgotten = self._forgotten, set()
+        changed, self._changed = self._changed, set()
+        for key in forgotten - changed:
+            yield key, None
+        self._stored |= changed
+        for key in changed:
+            yield key, self._known[key]
+
+    def restore(self, key: str, stored: object) -> None:
+        """Take back what was stored.
+
+        Raises:
+            ValueError: it is not such a state.
+        """
+        try:
+            state = self._parse(stored)
+        except (TypeError, KeyError, IndexError, AttributeError, OverflowError) as error:
+            raise ValueError("not a stored state of a detector") from error
+        self.put(key, state)
+        self._changed.discard(key)
+        self._stored.add(key)
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._known
+
+    def __len__(self) -> int:
+        return len(self._known)

@@ -1,0 +1,101 @@
+"""Password spray: few attempts each against many accounts, from one network or with one program, fast or slow."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from watchword.trust.detectors import stored
+from watchword.trust.detectors.fading import NOTHING, Fading, counted, worth
+from watchword.trust.detectors.newest import NONE, Newest, noted, seen_since, without
+from watchword.trust.detectors.surprise import surprise
+from watchword.trust.observation import Finding
+
+INDICATOR = "password_spray"
+# What it means for others who come from there.
+NEARBY = "sprayed_network"
+# Long enough to see one account tried every three hours.
+WINDOW_S = 3 * 86_400.0
+MOST_ACCOUNTS = 128
+# Accounts that fail and are not heard of again: a few in three days anywhere, and a share of those who do sign in.
+_USUAL = 3.0
+_USUAL_SHARE = 0.02
+_SURPRISING = 3.0
+_EACH = 0.5
+# The attempt itself is denied by its password; what counts is the success that comes out of it.
+_SUCCESS = 2.0
+MOST_TRIED = 3.0
+MOST_SUCCEEDED = 5.0
+# Prevents: denying the neighbours of an attacker. Who is at home there, shows a second factor that a guessed password
+# does not have, or comes through an exit that many share, is rather a neighbour.
+AT_HOME = 0.5
+MOST_PROVED = 1.0
+MOST_SHARED = 2.0
+MOST_NEARBY = 1.2
+
+
+class Source(NamedTuple):
+    """What comes from one network, or with one program.
+
+    Attributes:
+        failed: accounts that failed from there and did not succeed since.
+        succeeded: sign-ins that were completed.
+    """
+
+    failed: Newest = NONE
+    succeeded: Fading = NOTHING
+
+    @classmethod
+    def parse(cls, given: Any) -> Source:
+        """Read what was stored."""
+        failed, succeeded = given
+        return cls(stored.newest(failed, most=MOST_ACCOUNTS), stored.fading(succeeded))
+
+
+def fold_failure(known: Source, account: str, at: float) -> Source:
+    """Count an account that failed."""
+    failed = noted(known.failed, account, at, most=MOST_ACCOUNTS)
+    return known if failed is known.failed else Source(failed, known.succeeded)
+
+
+def fold_success(known: Source, account: str, at: float) -> Source:
+    """Count an account that signed in: whoever mistyped and went on is nobody's victim."""
+    return Source(without(known.failed, account), counted(known.succeeded, at, over_s=WINDOW_S))
+
+
+def weigh(known: Source, now: float) -> tuple[int, float]:
+    """Count the accounts that failed from there and were not heard of again; and say in log-odds how odd that is."""
+    tried = seen_since(known.failed, now - WINDOW_S)
+    if tried <= _USUAL:
+        return tried, 0.0
+    usual = _USUAL + _USUAL_SHARE * worth(known.succeeded, now, over_s=WINDOW_S)
+    return tried, max(0.0, _EACH * (surprise(tried, usual, usual) - _SURPRISING))
+
+
+def tried(known: Source, now: float, *, whence: str) -> Finding | None:
+    """Judge a failed attempt by how many accounts failed from there."""
+    accounts, odds = weigh(known, now)
+    return Finding(INDICATOR, min(MOST_TRIED, odds), _words(accounts, whence)) if odds else None
+
+
+def succeeded(known: Source, now: float, *, whence: str, most: float) -> Finding | None:
+    """Judge a completed sign-in by how many accounts failed from there before.
+
+    Args:
+        most: `MOST_SUCCEEDED`, or less for a neighbour.
+    """
+    accounts, odds = weigh(known, now)
+    if not odds:
+        return None
+    return Finding(INDICATOR, min(most, odds + _SUCCESS), f"{_words(accounts, whence)}, and then this one succeeded")
+
+
+def nearby(known: Source, now: float, *, is_home: bool) -> Finding | None:
+    """Judge a request of somebody who was signed in, and is in the same network."""
+    accounts, odds = weigh(known, now)
+    if not odds:
+        return None
+    return Finding(NEARBY, min(AT_HOME if is_home else MOST_NEARBY, odds), _words(accounts, "this network"))
+
+
+def _words(accounts: int, whence: str) -> str:
+    return f"{accounts} accounts were tried from {whence} within three days and did not sign in"
