@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, time
 from enum import StrEnum
 from types import MappingProxyType
+from typing import Any
 
 from watchword.kernel import RiskLevel, Sensitivity
 from watchword.trust.addresses import AddressKind
@@ -109,11 +110,30 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Contribution:
-    """What one indicator adds to a score, and why, in words for the person concerned."""
+    """What one indicator adds to a score, and why, in words for the person concerned.
+
+    Attributes:
+        points: of the score; in a score of behaviour what is added to the natural log-odds.
+    """
 
     indicator: str
-    points: int
+    points: float
     detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Weighed:
+    """What stands behind a risk that was computed from behaviour.
+
+    Attributes:
+        probability: that somebody else acts than the owner of the account, calibrated.
+        log_odds: before calibration; exactly the sum of the contributions.
+        inputs: everything the score read, as JSON values, so that it can be computed again.
+    """
+
+    probability: float
+    log_odds: float
+    inputs: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,11 +141,12 @@ class Assessment:
     """Both scores of one request.
 
     Attributes:
-        risk: 0 to 100; the sum of `contributions`, clipped.
+        risk: 0 to 100; the sum of `contributions`, clipped; of behaviour the probability in hundredths.
         trust: 0 to 100; the sum of `trust_contributions`, clipped.
         contributions: what raised the risk, and with 0 points what could not be judged.
         trust_contributions: every part of the trust score, earned or not.
         versions: of the profile and the baseline that were read.
+        weighed: behind a risk that was computed from behaviour; nothing where points were added.
     """
 
     risk: int
@@ -133,6 +154,7 @@ class Assessment:
     contributions: tuple[Contribution, ...]
     trust_contributions: tuple[Contribution, ...]
     versions: Mapping[str, str]
+    weighed: Weighed | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,14 +1,15 @@
-"""The tables of this room: listed networks and baselines."""
+"""The tables of this room: listed networks, baselines and habits."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import (
     CheckConstraint,
     Column,
+    Index,
     Integer,
     PrimaryKeyConstraint,
     Row,
@@ -44,6 +45,16 @@ baselines = Table(
     Column("version", Integer, nullable=False),
     Column("data", Text, nullable=False),
     Column("updated_at", UtcDateTime, nullable=False),
+)
+
+habits = Table(
+    "trust_habits",
+    metadata,
+    Column("owner", String(40), primary_key=True),
+    Column("version", Integer, nullable=False),
+    Column("data", Text, nullable=False),
+    Column("updated_at", UtcDateTime, nullable=False),
+    Index("ix_trust_habits_updated_at", "updated_at"),
 )
 
 
@@ -121,3 +132,28 @@ async def all_baselines(connection: AsyncConnection) -> Sequence[tuple[str, str]
     """Return user and data of every baseline."""
     rows = await connection.execute(select(baselines.c.user_id, baselines.c.data))
     return [(row.user_id, row.data) for row in rows]
+
+
+async def put_habits(connection: AsyncConnection, rows: Iterable[tuple[str, int, str]], now: datetime) -> None:
+    """Write owner, version and data of each profile of habits over what stood there."""
+    written = [{"owner": owner, "version": version, "data": data, "updated_at": now} for owner, version, data in rows]
+    if written:
+        await connection.execute(delete(habits).where(habits.c.owner.in_([row["owner"] for row in written])))
+        await connection.execute(insert(habits), written)
+
+
+async def drop_habits(connection: AsyncConnection, owners: Sequence[str]) -> None:
+    """Forget the habits of these."""
+    await connection.execute(delete(habits).where(habits.c.owner.in_(owners)))
+
+
+async def owners_of_habits(connection: AsyncConnection) -> Sequence[str]:
+    """Name everybody of whom habits are stored, those written last first."""
+    rows = await connection.execute(select(habits.c.owner).order_by(habits.c.updated_at.desc(), habits.c.owner))
+    return rows.scalars().all()
+
+
+async def habits_of(connection: AsyncConnection, owners: Sequence[str]) -> Mapping[str, str]:
+    """Return the stored habits of these, as far as there are some."""
+    rows = await connection.execute(select(habits.c.owner, habits.c.data).where(habits.c.owner.in_(owners)))
+    return {row.owner: row.data for row in rows}
