@@ -19,7 +19,7 @@ from bench.figures import show
 from watchword.app.recorded import span_of
 from watchword.app.rehearsal import Trial, rehearse
 from watchword.audit import Journal
-from watchword.decision import Procedure
+from watchword.decision import DecisionPoint, Procedure
 from watchword.kernel import KeyId, SystemClock, SystemEntropy
 from watchword.keys import Algorithm, Signer
 from watchword.policy.relations import Graph
@@ -84,7 +84,8 @@ async def _write_journal(directory: Path, world: World, procedure: Procedure) ->
     clock = SystemClock()
     signer = Signer.generate(KeyId.new(clock.now(), SystemEntropy()), Algorithm.ED25519)
     journal = Journal.open(directory, signer=signer, clock=clock)
+    point = DecisionPoint(procedure, journal)
     for _ in range(DECISIONS // AT_ONCE):
         requests = world.requests(AT_ONCE)
-        await asyncio.gather(*(journal.append_encoded(procedure.decide(request).encoded()) for request in requests))
+        await asyncio.gather(*(point.authorize(request) for request in requests))
     await journal.close()

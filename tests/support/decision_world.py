@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -107,11 +107,10 @@ class MemoryJournal:
         self.records: list[dict[str, Any]] = []
         self.error: Exception | None = None
 
-    async def append_encoded(self, record: bytes) -> int:
-        if self.error is not None:
-            raise self.error
-        self.records.append(json.loads(record))
-        return len(self.records)
+    def submit(self, record: bytes, settled: Callable[[Exception | None], None]) -> None:
+        if self.error is None:
+            self.records.append(json.loads(record))
+        settled(self.error)
 
 
 class DecisionWorld:

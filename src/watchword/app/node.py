@@ -190,11 +190,8 @@ class Node:
             )
 
         # Envoy replaces a 5xx of its authorizer by a bare page of its own, so towards Envoy "unavailable" is a 403.
-        await self._listen(
-            Listener(
-                ExtAuthz(door(_FORBIDDEN, lambda name: name not in fulfilling)), on_unix_socket(files.authz_socket)
-            )
-        )
+        authorizer = door(_FORBIDDEN, lambda name: name not in fulfilling)
+        await self._listen(ExtAuthz(authorizer, on_unix_socket(files.authz_socket)))
         await self._listen(Listener(console, on_unix_socket(files.web_socket)))
         told = {"/status": decides.status, "/candidate": decides.candidate_figures}
         await self._listen(
@@ -223,7 +220,7 @@ class Node:
             _ready("forward auth", forward.listen)
         _ready("decision point", f"{len(applications)} applications")
 
-    async def _listen(self, listener: Listener) -> None:
+    async def _listen(self, listener: Listener | ExtAuthz) -> None:
         await listener.start()
         self._stack.push_async_callback(listener.stop)
 

@@ -7,13 +7,13 @@ import queue
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from watchword.audit.errors import JournalUnwritableError, UnrecordableError
+from watchword.audit.errors import AuditError, JournalUnwritableError, UnrecordableError
 from watchword.audit.model import MAX_BYTES, encode, event_record
 from watchword.audit.writer import CHECKPOINT_S, Writer
 from watchword.kernel import Clock, Event
@@ -27,15 +27,16 @@ _BACKLOG_BYTES = 16 * 1024 * 1024
 
 @dataclass(slots=True)
 class _Entry:
-    """What must be durable before a future resolves: one record, or a batch that is never split over groups.
+    """What must be durable before somebody is told: one record, or a batch that is never split over groups.
 
     Attributes:
         records: encoded, each with its outbox position if it has one.
+        settled: told the number of the last of them, or why none of them is in the journal.
         size: of all of them, in bytes.
     """
 
     records: Sequence[tuple[bytes, int | None]]
-    future: asyncio.Future[int]
+    settled: Callable[[int, JournalUnwritableError | None], None]
     size: int
 
 
@@ -43,12 +44,13 @@ class Journal:
     """One node's append-only, hash-chained log.
 
     The event loop encodes a record and queues it; one thread chains whatever is queued, writes it in one piece, syncs
-    once, and resolves the futures. While a group is being synced the next one gathers, so one sync serves many.
+    once, and has the event loop tell whoever waits. While a group is being synced the next one gathers, so one sync
+    serves many.
 
     If the disk refuses, every append of the group raises; the next append tries again, on a file that was cut back to
     what was acknowledged. The chain has neither a hole nor a half-written record afterwards.
 
-    # INVARIANT: a future resolves only after its record is durable; a decision is released by that alone.
+    # INVARIANT: whoever waits is told only after the record is durable; a decision is released by that alone.
     """
 
     def __init__(self, writer: Writer, clock: Clock) -> None:
@@ -59,6 +61,7 @@ class Journal:
         self._wake: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._is_signalled = False
         self._is_closing = False
+        self._loop: asyncio.AbstractEventLoop
         self._thread = threading.Thread(target=self._run, name="watchword-journal", daemon=True)
         self._thread.start()
 
@@ -117,19 +120,22 @@ class Journal:
         """
         return await self.append_nowait(record)
 
-    async def append_encoded(self, record: bytes) -> int:
+    def submit(self, record: bytes, settled: Callable[[Exception | None], None]) -> None:
         """Make a record durable that the caller has encoded, for the path where each microsecond counts.
 
         # INVARIANT: the caller vouches for its form: one JSON object with `type` and `at`, without the names that the
         # journal keeps for itself (`seq`, `prev`, `outbox`).
 
-        Raises:
-            UnrecordableError: it is too long.
-            JournalUnwritableError: it could not be made durable, and is not in the journal.
+        Args:
+            settled: told once, at once or later, from the event loop: nothing when the record is durable, otherwise
+                why it is not in the journal. Must not raise.
         """
-        if len(record) > MAX_BYTES:
-            raise UnrecordableError("a record is too long")
-        return await self._enqueue(((record, None),), len(record))
+        try:
+            if len(record) > MAX_BYTES:
+                raise UnrecordableError("a record is too long")
+            self._queue(((record, None),), len(record), lambda _, error: settled(error))
+        except AuditError as refusal:
+            settled(refusal)
 
     async def append_events(self, events: Sequence[tuple[int, Event]]) -> None:
         """Make a batch of events durable, all or none, and with them how far the outbox was read.
@@ -154,18 +160,37 @@ class Journal:
         await asyncio.to_thread(self._thread.join)
 
     def _enqueue(self, records: Sequence[tuple[bytes, int | None]], size: int) -> asyncio.Future[int]:
+        future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+        def settled(seq: int, error: JournalUnwritableError | None) -> None:
+            if future.done():
+                return  # whoever waited was cancelled; the record stays
+            if error is None:
+                future.set_result(seq)
+            else:
+                # One exception object each: several tasks will raise it.
+                future.set_exception(type(error)(error.message, hint=error.hint))
+
+        self._queue(records, size, settled)
+        return future
+
+    def _queue(
+        self,
+        records: Sequence[tuple[bytes, int | None]],
+        size: int,
+        settled: Callable[[int, JournalUnwritableError | None], None],
+    ) -> None:
         if self._is_closing:
             raise JournalUnwritableError("the journal is closed")
         # Prevents: a stalled disk filling the memory; what cannot be proved soon is refused now.
         if self._backlog and self._backlog + size > _BACKLOG_BYTES:
             raise JournalUnwritableError("the disk of the journal does not keep up", hint="look at its load and health")
         self._backlog += size
-        future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        self._pending.append(_Entry(records, future, size))
+        self._loop = asyncio.get_running_loop()
+        self._pending.append(_Entry(records, settled, size))
         if not self._is_signalled:
             self._is_signalled = True
             self._wake.put(None)
-        return future
 
     def _run(self) -> None:
         while not (self._is_closing and not self._pending):
@@ -193,17 +218,14 @@ class Journal:
         except JournalUnwritableError as refusal:
             error = refusal
         with suppress(RuntimeError):  # the loop is gone, and everybody who waited with it
-            group[0].future.get_loop().call_soon_threadsafe(self._resolve, group, first, error)
+            self._loop.call_soon_threadsafe(self._settle, group, first, error)
 
-    def _resolve(self, group: Sequence[_Entry], first: int, error: JournalUnwritableError | None) -> None:
+    def _settle(self, group: Sequence[_Entry], first: int, error: JournalUnwritableError | None) -> None:
         seq = first
         for entry in group:
             self._backlog -= entry.size
             seq += len(entry.records)
-            if entry.future.done():
-                continue  # whoever waited was cancelled; the record stays
-            if error is None:
-                entry.future.set_result(seq - 1)
-            else:
-                # One exception object each: several tasks will raise it.
-                entry.future.set_exception(type(error)(error.message, hint=error.hint))
+            try:
+                entry.settled(seq - 1, error)
+            except Exception as failure:  # noqa: BLE001  # one that cannot be told must not keep the others waiting
+                self._loop.call_exception_handler({"message": "a record's owner failed", "exception": failure})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import replace
@@ -17,8 +18,10 @@ _RECENT = 500
 class Journal(Protocol):
     """Where decisions are proved."""
 
-    async def append_encoded(self, record: bytes) -> int:
-        """Make a record durable and return its sequence number; raise a `WatchwordError` when that is impossible.
+    def submit(self, record: bytes, settled: Callable[[Exception | None], None]) -> None:
+        """Make a record durable; then, or when that is impossible, say so once, now or later, from the event loop.
+
+        Never raises.
 
         Args:
             record: one JSON object with its `type` and `at`.
@@ -47,6 +50,7 @@ class DecisionPoint:
         self._remote = remote
         self._journal = journal
         self._observers: list[Callable[[Decision], None]] = []
+        self._tasks: set[asyncio.Task[None]] = set()
         self.recent: deque[Decision] = deque(maxlen=_RECENT)
         self.counts: Counter[tuple[Answer, Reason]] = Counter()
 
@@ -66,25 +70,64 @@ class DecisionPoint:
         return decide() if self._remote is None else await self._remote.settle(decide)
 
     async def authorize(self, request: AccessRequest) -> Decision:
-        """Decide and release.
+        """Decide, journal, and return the answer."""
+        decision = await self._settled(lambda: self._procedure.decide(request))
+        waiting: asyncio.Future[Decision] = asyncio.get_running_loop().create_future()
+
+        def told(released: Decision) -> None:
+            if not waiting.done():  # whoever waited was cancelled; the record stays
+                waiting.set_result(released)
+
+        self._prove(decision, told)
+        return await waiting
+
+    def release(self, request: AccessRequest, told: Callable[[Decision], None]) -> None:
+        """Decide, journal, and tell once, now or later; without a task, for the path where each microsecond counts.
+
+        Args:
+            told: must not raise.
+        """
+        if self._remote is None:
+            self._prove(self._procedure.decide(request), told)
+            return
+        task = asyncio.get_running_loop().create_task(self._release_settled(request, told))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _release_settled(self, request: AccessRequest, told: Callable[[Decision], None]) -> None:
+        self._prove(await self._settled(lambda: self._procedure.decide(request)), told)
+
+    def _prove(self, decision: Decision, told: Callable[[Decision], None]) -> None:
+        """Journal, then tell.
 
         # INVARIANT: an answer leaves only after its record is durable; if that fails, the answer is deny.
         """
-        decision = await self._settled(lambda: self._procedure.decide(request))
+
+        def settled(error: Exception | None) -> None:
+            self._tell(decision if error is None else _unproved(decision), told)
+
         try:
-            await self._journal.append_encoded(decision.encoded())
+            record = decision.encoded()
         except Exception:  # noqa: BLE001  # whatever keeps the record from the disk keeps the answer from the door
-            decision = replace(
-                decision,
-                answer=Answer.DENY,
-                reasons=(Reason.JOURNAL_UNWRITABLE,),
-                asked=None,
-                step_up=None,
-                permissions=(),
-                permit=None,
-            )
+            self._tell(_unproved(decision), told)
+        else:
+            self._journal.submit(record, settled)
+
+    def _tell(self, decision: Decision, told: Callable[[Decision], None]) -> None:
         self.recent.append(decision)
         self.counts[decision.answer, decision.reasons[0]] += 1
         for observer in self._observers:
             observer(decision)
-        return decision
+        told(decision)
+
+
+def _unproved(decision: Decision) -> Decision:
+    return replace(
+        decision,
+        answer=Answer.DENY,
+        reasons=(Reason.JOURNAL_UNWRITABLE,),
+        asked=None,
+        step_up=None,
+        permissions=(),
+        permit=None,
+    )

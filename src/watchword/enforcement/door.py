@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -26,13 +27,14 @@ SESSION_HEADER: Final = b"x-watchword-session"
 _FILTER: Final = FILTER_HEADER.encode()
 # Set by our edge on routes whose answers may be long: there the stream will ask for its kill handle.
 STREAM_HEADER: Final = b"x-watchword-stream"
+_BROKEN: Final = HttpAnswer(500, ())
 
 
 class DecisionPoint(Protocol):
     """Answers requests; never raises, and denies when it cannot do its work."""
 
-    async def authorize(self, request: AccessRequest) -> Decision:
-        """Decide and journal."""
+    def release(self, request: AccessRequest, told: Callable[[Decision], None]) -> None:
+        """Decide, journal, and tell once, now or later, from the event loop."""
         ...
 
 
@@ -65,12 +67,33 @@ class Door:
     async def answer(
         self, *, method: str, host: str, target: str, client_ip: str, headers: dict[bytes, bytes]
     ) -> HttpAnswer:
-        """Decide one request.
+        """Decide one request and wait for the answer; the arguments are those of `ask`."""
+        waiting: asyncio.Future[HttpAnswer] = asyncio.get_running_loop().create_future()
+
+        def reply(answer: HttpAnswer) -> None:
+            if not waiting.done():  # whoever waited was cancelled
+                waiting.set_result(answer)
+
+        self.ask(method=method, host=host, target=target, client_ip=client_ip, headers=headers, reply=reply)
+        return await waiting
+
+    def ask(
+        self,
+        *,
+        method: str,
+        host: str,
+        target: str,
+        client_ip: str,
+        headers: dict[bytes, bytes],
+        reply: Callable[[HttpAnswer], None],
+    ) -> None:
+        """Decide one request, and reply once, now or later, from the event loop.
 
         Args:
             host: authority as the client sent it, port included.
             target: path and query after the one normalisation.
             headers: lower-case names; doubled headers joined as RFC 9110 section 5.2 says (cookies with `; `).
+            reply: must not raise.
         """
         cookies = _cookies(headers.get(b"cookie", b""))
         path, _, _ = target.partition("?")
@@ -86,7 +109,22 @@ class Door:
             is_upgrade=method == "GET" and headers.get(b"upgrade", b"").lower() == b"websocket",
             filters_bodies=self._reduces is not None,
         )
-        decision = await self._point.authorize(request)
+
+        def told(decision: Decision) -> None:
+            try:
+                answer = self._render(decision, cookies, request, f"https://{host}{target}", headers)
+            except Exception as error:  # noqa: BLE001  # whatever fails here must still end in an answer that denies
+                asyncio.get_running_loop().call_exception_handler(
+                    {"message": "a decision could not be turned into an answer", "exception": error}
+                )
+                answer = _BROKEN
+            reply(answer)
+
+        self._point.release(request, told)
+
+    def _render(
+        self, decision: Decision, cookies: _Cookies, request: AccessRequest, url: str, headers: dict[bytes, bytes]
+    ) -> HttpAnswer:
         if decision.answer is Answer.ALLOW and decision.permit is not None:
             if STREAM_HEADER in headers:
                 self._admitted(decision)
@@ -94,9 +132,9 @@ class Door:
         return self._answers.refuse(
             decision,
             Asker(
-                url=f"https://{host}{target}",
+                url=url,
                 is_browser=_navigates(headers) and not request.is_upgrade,
-                can_return=method in {"GET", "HEAD"},
+                can_return=request.method in {"GET", "HEAD"},
                 state=cookies.state,
             ),
         )
@@ -153,11 +191,16 @@ def join_headers(raw: Iterable[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
     """Fold doubled headers into one each."""
     joined: dict[bytes, bytes] = {}
     for name, value in raw:
-        if name in joined:
-            joined[name] += (b"; " if name == b"cookie" else b", ") + value
-        else:
-            joined[name] = value
+        join_header(joined, name, value)
     return joined
+
+
+def join_header(joined: dict[bytes, bytes], name: bytes, value: bytes) -> None:
+    """Take one more header, by its name in small letters, to those before it."""
+    if name in joined:
+        joined[name] += (b"; " if name == b"cookie" else b", ") + value
+    else:
+        joined[name] = value
 
 
 def _navigates(headers: dict[bytes, bytes]) -> bool:

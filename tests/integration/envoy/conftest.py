@@ -14,8 +14,10 @@ from typing import Any
 import pytest
 from edge_harness import Edge, authorizer, portal, serve, stop, upstream
 
+from watchword.app.serving import on_unix_socket
 from watchword.demo.node import free_port
 from watchword.enforcement.bodies import ValueKeys
+from watchword.enforcement.door import Door
 from watchword.enforcement.envoy import (
     BodyService,
     EdgeFiles,
@@ -25,6 +27,7 @@ from watchword.enforcement.envoy import (
     StreamGuard,
     Upstream,
 )
+from watchword.enforcement.ext_authz import ExtAuthz
 from watchword.kernel import DecisionId, SystemClock, SystemEntropy
 from watchword.keys import LocalAuthority
 
@@ -42,9 +45,7 @@ async def make_edge(short_directory: Path) -> AsyncIterator[Callable[..., Any]]:
     """Start an edge with given settings; everything is stopped after the test."""
     async with contextlib.AsyncExitStack() as stack:
 
-        async def make(
-            *, application: dict[str, Any] | None = None, door: Callable[..., Any] | None = None, **settings: Any
-        ) -> Edge:
+        async def make(*, application: dict[str, Any] | None = None, door: Door | None = None, **settings: Any) -> Edge:
             run = short_directory / "run"
             run.mkdir(mode=0o700)
             clock, entropy = SystemClock(), SystemEntropy()
@@ -58,7 +59,12 @@ async def make_edge(short_directory: Path) -> AsyncIterator[Callable[..., Any]]:
             context = ssl.create_default_context(cafile=str(authority.root_file))
             edge = Edge(edge_settings, files, guard, context, admitted=admitted)
             socket_of = {"authz": files.authz_socket, "web": files.web_socket, "notes": run / "notes.sock"}
-            apps = {"authz": door or authorizer(edge), "web": portal(edge), "notes": upstream(edge)}
+            apps = {"authz": authorizer(edge), "web": portal(edge), "notes": upstream(edge)}
+            if door is not None:
+                del apps["authz"]
+                authz = ExtAuthz(door, on_unix_socket(files.authz_socket))
+                await authz.start()
+                stack.push_async_callback(authz.stop)
             for name, app in apps.items():
                 edge.servers[name] = await serve(app, socket_of[name])
                 stack.push_async_callback(stop, *edge.servers[name])

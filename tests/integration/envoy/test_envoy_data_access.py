@@ -17,7 +17,6 @@ from edge_harness import MakeEdge
 from watchword.enforcement.asgi import WatchwordMiddleware
 from watchword.enforcement.assertion import AssertionMinter
 from watchword.enforcement.door import Door
-from watchword.enforcement.ext_authz import ExtAuthz
 from watchword.kernel import FrozenClock
 from watchword.storage import Database
 
@@ -44,7 +43,7 @@ async def test_behind_envoy_support_and_analysts_see_what_the_rules_leave(
         admitted=doors.admitted.append,
         reduces=lambda _: True,
     )
-    edge = await make_edge(application={"name": "crm"}, door=ExtAuthz(door))
+    edge = await make_edge(application={"name": "crm"}, door=door)
     edge.application = customers
 
     async def get(visit: Visit, path: str, *headers: str) -> Any:

@@ -226,22 +226,16 @@ async def test_a_journal_that_cannot_be_written_denies(world: DecisionWorld, err
 
 async def test_an_answer_waits_for_its_record(world: DecisionWorld) -> None:
     visit = await world.visit()
-    written = asyncio.Event()
     records: list[Any] = []
-
-    async def slowly(record: bytes) -> int:
-        await written.wait()
-        records.append(record)
-        return 1
-
-    world.journal.append_encoded = slowly  # type: ignore[method-assign]
+    world.journal.submit = lambda *submitted: records.append(submitted)  # type: ignore[method-assign]
     waiting = asyncio.create_task(world.point.authorize(visit.request()))
     for _ in range(10):
         await asyncio.sleep(0)
     assert not waiting.done()
-    written.set()
+    [(record, settled)] = records
+    settled(None)
     decision = await waiting
-    assert json.loads(records[0])["id"] == decision.id
+    assert json.loads(record)["id"] == decision.id
     assert decision.permit is not None
 
 

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from watchword.enforcement.answers import read_cookies
 from watchword.enforcement.door import join_headers
-from watchword.enforcement.ext_authz import ExtAuthz
 from watchword.kernel import Answer, Reason
 
 HTML = {"accept": "text/html", "sec_fetch_mode": "navigate"}
@@ -198,49 +197,3 @@ async def test_identity_headers_tell_what_was_configured(world: DecisionWorld) -
 async def test_nobody_is_named_on_an_open_path(world: DecisionWorld) -> None:
     doors = DoorWorld(world, identity_headers={"X-Name": "name"})
     assert header(await doors.ask(await world.visit(), "/healthz"), "x-name") is None
-
-
-# --- Envoy's own protocol -------------------------------------------------------------------------------------------
-
-
-async def authz(doors: DoorWorld, raw_path: bytes, *headers: tuple[bytes, bytes], query: bytes = b"") -> int:
-    sent: list[dict[str, Any]] = []
-
-    async def send(message: Any) -> None:
-        sent.append(message)
-
-    scope = {
-        "type": "http",
-        "method": "GET",
-        "raw_path": raw_path,
-        "query_string": query,
-        "headers": [(b"host", b"Notes.localhost:8443"), *headers],
-    }
-    await ExtAuthz(doors.door)(scope, lambda: None, send)  # type: ignore[arg-type]
-    return int(sent[0]["status"])
-
-
-async def test_envoy_asks_with_the_raw_path(doors: DoorWorld) -> None:
-    visit = await doors.world.visit()
-    cookie = (b"cookie", cookies_of(visit).encode())
-    ip = (b"x-watchword-client-ip", visit.ip.encode())
-    assert await authz(doors, b"/authz/a%20b/%C3%A9", cookie, ip, query=b"q=/admin") == 200
-    assert last(doors).request.path == "/a%20b/%C3%A9"
-    assert last(doors).request.host == "notes.localhost"
-    assert await authz(doors, b"/authz", cookie, ip) == 200
-    assert last(doors).request.path == "/"
-
-
-async def test_an_address_that_envoy_did_not_say_is_not_guessed(doors: DoorWorld) -> None:
-    visit = await doors.world.visit()
-    cookie = (b"cookie", cookies_of(visit).encode())
-    spoofed = (b"x-forwarded-for", visit.ip.encode())
-    assert await authz(doors, b"/authz/", cookie, spoofed) == 503
-    assert last(doors).reasons == (Reason.FACT_MISSING,)
-    ip = (b"x-watchword-client-ip", visit.ip.encode())
-    assert await authz(doors, b"/authz/", cookie, ip, (b"x-watchword-client-ip", b"10.0.0.1")) == 503
-
-
-async def test_other_protocols_are_not_spoken(doors: DoorWorld) -> None:
-    with pytest.raises(RuntimeError):
-        await ExtAuthz(doors.door)({"type": "websocket"}, lambda: None, lambda _: None)  # type: ignore[arg-type]
