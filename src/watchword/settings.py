@@ -122,6 +122,11 @@ class PolicySettings:
         "Percentage of the values of clauses that tests must have seen before policies are published, 0 to 100.",
         default=0,
     )
+    needs_proof: bool = setting(
+        "Publish nothing while an invariant is not proved, also where the solver is missing; else that is only told. A "
+        "broken invariant always stops a publication.",
+        default=False,
+    )
     when_expired: WhenExpired = setting(
         "`deny` everything once the bundle in force has expired, or `keep` it and only tell.",
         default=WhenExpired.DENY,

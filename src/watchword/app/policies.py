@@ -11,6 +11,7 @@ from watchword.app.services import Services
 from watchword.kernel import SystemClock
 from watchword.keys import KeyRing
 from watchword.policy import DEFAULT_DIRECTORY, PolicySource
+from watchword.policy.analysis import InvariantGate
 from watchword.policy.bundles import (
     BundleSource,
     Carrier,
@@ -128,12 +129,17 @@ def last_in_force(settings: Settings, keys: KeyRing) -> VerifiedBundle | None:
     )
 
 
-def publish_gates(settings: Settings) -> Sequence[Gate]:
-    """Return what must hold before policies are signed, in this order."""
+def publish_gates(settings: Settings, *, needs_proof: bool = False) -> Sequence[Gate]:
+    """Return what must hold before policies are signed, in this order.
+
+    Args:
+        needs_proof: somebody asked for proofs this time, whatever the configuration says.
+    """
     policy = settings.policy
     return (
         RightPolicies(),
         TrialGate({"clauses": policy.min_coverage, "branches": policy.min_branch_coverage}),
+        InvariantGate(needs_proof=needs_proof or policy.needs_proof, others_decide=bool(settings.opa.url)),
     )
 
 

@@ -39,6 +39,7 @@ from watchword.policy.bundles import (
     check_files,
     checked,
     form_of,
+    notes_of,
     offered_version,
     read_parcel,
     read_policy_files,
@@ -65,6 +66,7 @@ class Order:
         version: nothing for the next.
         expect_gain: so many recorded decisions may gain; nothing for what `expected-flips.yaml` says.
         expect_lose: so many may lose.
+        needs_proof: an invariant that is not proved stops it, whatever the configuration says.
     """
 
     keys: Sequence[str]
@@ -75,6 +77,7 @@ class Order:
     version: int | None = None
     expect_gain: int | None = None
     expect_lose: int | None = None
+    needs_proof: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +88,7 @@ class Published:
         path: where it was written; nothing when a gate found problems, and nothing was signed.
         signed: how many keys that this node knows have signed; `needed` of them must.
         is_followed: whether this node looks at `path`.
+        notes: what the gates have to tell that stopped nothing.
     """
 
     manifest: Manifest | None
@@ -94,6 +98,7 @@ class Published:
     is_followed: bool
     left_out: tuple[str, ...] = ()
     problems: tuple[Problem, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 async def publish(
@@ -108,7 +113,7 @@ async def publish(
     keys = await _signing_keys(services, order.keys)
     _refuse_strangers(services, order, keys)
     replayed = flip_gate(services.settings, directory, gain=order.expect_gain, lose=order.expect_lose)
-    gates = (*publish_gates(services.settings), replayed)
+    gates = (*publish_gates(services.settings, needs_proof=order.needs_proof), replayed)
     return await _released(services, directory, order, keys, gates, actor=actor, begun=begun)
 
 
@@ -246,7 +251,8 @@ async def _released(
     version = _next_version(settings, order)
     files, left_out, problems = await asyncio.to_thread(checked, directory, gates, begun=begun)
     if problems:
-        return Published(None, None, 0, 0, is_followed=False, left_out=left_out, problems=problems)
+        notes = notes_of(gates)
+        return Published(None, None, 0, 0, is_followed=False, left_out=left_out, problems=problems, notes=notes)
     begun("signing")
     cosigners = [PublicKey.parse(key) for key in (*settings.policy.keys, *order.cosigners) if key != NODE_KEY]
     if NODE_KEY in settings.policy.keys:
@@ -260,7 +266,7 @@ async def _released(
     )
     parcel = build(files, release, keys)
     published = await _written(services, parcel, order, actor=actor, older=older)
-    return replace(published, left_out=left_out)
+    return replace(published, left_out=left_out, notes=notes_of(gates))
 
 
 async def _written(

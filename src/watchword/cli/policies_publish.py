@@ -72,6 +72,9 @@ def publish(  # noqa: PLR0913  # each is an option that somebody may want
     version: Annotated[int | None, typer.Option("--version", help="Another version than the next one.")] = None,
     expect_gain: Annotated[int | None, typer.Option(min=0, help="So many recorded decisions may gain.")] = None,
     expect_lose: Annotated[int | None, typer.Option(min=0, help="So many may lose.")] = None,
+    prove: Annotated[
+        bool, typer.Option("--prove", help="Stop as well where an invariant is not proved, or nothing can prove it.")
+    ] = False,
 ) -> None:
     """Check a directory, sign it and publish it as the next version; exit code 4 when a gate finds something wrong."""
     shell = shell_of(context)
@@ -79,6 +82,7 @@ def publish(  # noqa: PLR0913  # each is an option that somebody may want
         _order(key, to=to, form=form, days=days, cosigner=cosigner, version=version),
         expect_gain=expect_gain,
         expect_lose=expect_lose,
+        needs_proof=prove,
     )
 
     async def act(services: Any) -> tuple[Any, str]:
@@ -236,6 +240,7 @@ def _tell(shell: Shell, made: Any, words: str, *, older: int | None = None) -> N
     if older is not None:
         lines[0] += f", with the contents of version {older}"
     lines[0] += f"; {words}"
+    lines += [one_line(note) for note in made.notes]
     lines += [f"left out, since no policy engine reads it: {one_line(name)}" for name in made.left_out]
     shell.say(
         "\n".join(lines),
@@ -246,6 +251,7 @@ def _tell(shell: Shell, made: Any, words: str, *, older: int | None = None) -> N
         needed=made.needed,
         expires_at=made.manifest.expires,
         left_out=made.left_out,
+        notes=made.notes,
         contents_of=older,
     )
 

@@ -287,3 +287,29 @@ def test_a_source_that_could_never_be_followed_is_refused_in_the_configuration(
 
 def desk_key() -> str:
     return str(next(iter(trusted().keys.values())))
+
+
+def test_a_broken_invariant_stops_a_publication_with_its_counter_example(desk: Desk, policies: Path) -> None:
+    pytest.importorskip("z3", reason="the solver is an optional extra")
+    desk.follow(desk.key("k"))
+    (policies / "invariants.yaml").write_text("invariants:\n  - id: nobody\n    never: context.risk.level == 2\n")
+    said = desk.cli("policies", "publish", str(policies), "--key", desk.file("k"))
+    assert said.code == 4
+    assert "invariants.yaml:2" in said.out
+    assert "`nobody` is broken" in said.out
+    assert "context.risk.level = 2" in said.out
+    assert not desk.bundle.exists()
+
+
+def test_what_was_proved_and_what_was_not_is_told_with_a_publication(
+    desk: Desk, policies: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("z3", reason="the solver is an optional extra")
+    desk.follow(desk.key("k"))
+    (policies / "invariants.yaml").write_text("invariants:\n  - id: kept\n    never: context.risk.level > 5 && false\n")
+    made = desk.cli.json("policies", "publish", str(policies), "--key", desk.file("k"))
+    assert "`kept` says nothing" in made["notes"][0]
+    strict = desk.cli("policies", "publish", str(policies), "--key", desk.file("k"), "--prove")
+    assert (strict.code, "`kept` says nothing" in strict.out) == (4, True)
+    monkeypatch.setenv("WATCHWORD_POLICY__NEEDS_PROOF", "true")
+    assert desk.cli("policies", "publish", str(policies), "--key", desk.file("k")).code == 4

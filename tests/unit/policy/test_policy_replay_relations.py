@@ -78,7 +78,7 @@ def recorded(live: PolicySet, seen: Seen, *, at: str = "2026-11-22T10:00:00+00:0
     assert question_of(kept).request.principal.id == "usr_a"
     outcome = Outcome(
         Answer.ALLOW if is_allowed else Answer.DENY,
-        Reason.POLICY_PERMITS if is_allowed else Reason.NO_POLICY_PERMITS,
+        Reason.POLICY_PERMITS if is_allowed else Reason.POLICY_SILENT,
         policies=("v",) if is_allowed else (),
     )
     return Recorded("dec_1", 1, at, "usr_a", "notes/admin", "read", live.version, outcome, kept, is_reached=True)

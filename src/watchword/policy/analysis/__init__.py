@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from watchword.policy.analysis.errors import AnalysisUnavailableError
+from watchword.policy.analysis.gate import InvariantGate
 from watchword.policy.analysis.invariants import INVARIANTS_FILE, read_invariants
 from watchword.policy.analysis.model import (
     Example,
@@ -29,6 +30,7 @@ __all__ = [
     "Finding",
     "FindingKind",
     "Invariant",
+    "InvariantGate",
     "Limits",
     "Place",
     "Report",
@@ -45,6 +47,7 @@ def analyse(
     *,
     limits: Limits | None = None,
     others_decide: bool = False,
+    promises_only: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> Report:
     """Analyse policies over every request that fits the schema. Synchronous and slow: seconds, not microseconds.
@@ -52,6 +55,7 @@ def analyse(
     Args:
         others_decide: something besides these policies has a say, as a policy server does; no promise then holds for
             certain. Policies in Rego in the bundle count without being named here.
+        promises_only: look at the invariants, not at each policy by itself.
         progress: told how many policies and invariants are done, and how many there are.
 
     Raises:
@@ -63,4 +67,11 @@ def analyse(
         if error.name and error.name.partition(".")[0] == "z3":
             raise AnalysisUnavailableError from None
         raise
-    return run(bundle, invariants, limits=limits or Limits(), others_decide=others_decide, progress=progress)
+    return run(
+        bundle,
+        invariants,
+        limits=limits or Limits(),
+        others_decide=others_decide,
+        promises_only=promises_only,
+        progress=progress,
+    )

@@ -22,6 +22,7 @@ def run(
     *,
     limits: Limits,
     others_decide: bool,
+    promises_only: bool = False,
     progress: Progress | None,
     clock: Callable[[], float] = time.monotonic,
 ) -> Report:
@@ -29,12 +30,13 @@ def run(
     subject = Subject(bundle, [invariant.policy for invariant in invariants])
     prover = Prover(limits, clock=clock)
     promises, policies = InvariantChecks(subject, prover, others_decide), PolicyChecks(subject, prover, Places())
-    total = len(invariants) + len(bundle.policies)
+    looked_at = () if promises_only else bundle.policies
+    total = len(invariants) + len(looked_at)
     tell = progress or (lambda _done, _total: None)
     for done, invariant in enumerate(invariants):
         tell(done, total)
         promises.check(invariant)
-    for done, policy in enumerate(bundle.policies, len(invariants)):
+    for done, policy in enumerate(looked_at, len(invariants)):
         tell(done, total)
         policies.check(policy)
     tell(total, total)
@@ -42,6 +44,6 @@ def run(
         (*promises.findings, *policies.findings),
         (*promises.unknown, *policies.unknown),
         promises.verdicts,
-        len(bundle.policies),
+        len(looked_at),
         prover.asked,
     )

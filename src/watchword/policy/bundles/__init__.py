@@ -28,7 +28,7 @@ from watchword.policy.bundles.events import (
     BUNDLE_UNREACHABLE,
 )
 from watchword.policy.bundles.folder import ENVELOPE_FILE, read_parcel, read_policy_files, write_folder
-from watchword.policy.bundles.gates import Gate, RightPolicies
+from watchword.policy.bundles.gates import Gate, RightPolicies, notes_of
 from watchword.policy.bundles.git import GitCarrier, check_folder, check_ref, protocol_of
 from watchword.policy.bundles.kept import Kept
 from watchword.policy.bundles.keys import FileKey, PublicKey, RingKey, SigningKey, TrustedKeys
@@ -95,6 +95,7 @@ __all__ = [
     "compare",
     "form_of",
     "is_bundle_name",
+    "notes_of",
     "offered_version",
     "protocol_of",
     "read_parcel",

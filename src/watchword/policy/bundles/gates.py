@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -26,6 +26,11 @@ class Gate(Protocol):
     def __call__(self, directory: Path) -> Sequence[Problem]:
         """Return every problem; empty when the policies may be published."""
         ...
+
+
+def notes_of(gates: Iterable[Gate]) -> tuple[str, ...]:
+    """Return what gates have to tell that stopped nothing, in their `notes`; most have nothing."""
+    return tuple(note for gate in gates for note in getattr(gate, "notes", ()))
 
 
 class RightPolicies:
