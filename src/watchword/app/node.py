@@ -27,7 +27,7 @@ from watchword.console import ConsoleSettings, create_console
 from watchword.decision import Application
 from watchword.enforcement.answers import Answers
 from watchword.enforcement.assertion import AssertionMinter
-from watchword.enforcement.bodies import ValueKeys
+from watchword.enforcement.bodies import Means, ValueKeys
 from watchword.enforcement.door import Door
 from watchword.enforcement.envoy import (
     BodyService,
@@ -201,7 +201,7 @@ class Node:
         decides.streams.guarded_by(guard)
         await guard.start(files.guard_socket)
         self._stack.push_async_callback(guard.close)
-        bodies = BodyService(ValueKeys(obligation_key(services.sealer)))
+        bodies = BodyService(Means(ValueKeys(obligation_key(services.sealer)), clock=services.clock))
         await bodies.start(files.bodies_socket)
         self._stack.push_async_callback(bodies.close)
         for api in published_apis(self._settings, self._run):

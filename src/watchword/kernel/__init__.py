@@ -31,10 +31,20 @@ from watchword.kernel.body_rules import (
     merge,
 )
 from watchword.kernel.clock import Clock, FrozenClock, SystemClock
+from watchword.kernel.duties import (
+    Limits,
+    Mark,
+    Note,
+    check_addressee,
+    check_mark,
+    check_note,
+    check_rows,
+    merged_limits,
+)
 from watchword.kernel.entropy import Entropy, SystemEntropy
 from watchword.kernel.errors import ConfigurationError, NotFoundError, WatchwordError
 from watchword.kernel.events import Event, EventType, Visibility, event_types
-from watchword.kernel.field_paths import FieldPath, Step, StepKind, parse_path
+from watchword.kernel.field_paths import FieldPath, Step, StepKind, parse_list_path, parse_path
 from watchword.kernel.ids import (
     AuthenticatorId,
     DecisionId,
@@ -76,8 +86,11 @@ __all__ = [
     "Hash",
     "Id",
     "KeyId",
+    "Limits",
+    "Mark",
     "Mask",
     "NotFoundError",
+    "Note",
     "Obligation",
     "Reason",
     "RiskLevel",
@@ -93,12 +106,18 @@ __all__ = [
     "Visibility",
     "WatchwordError",
     "body_rules",
+    "check_addressee",
     "check_field",
     "check_group",
+    "check_mark",
+    "check_note",
+    "check_rows",
     "event_types",
     "from_wire",
     "join",
     "merge",
+    "merged_limits",
+    "parse_list_path",
     "parse_path",
     "to_wire",
     "wire_bytes",

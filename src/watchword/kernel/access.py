@@ -8,6 +8,7 @@ from enum import Enum, IntEnum, StrEnum
 from types import MappingProxyType
 
 from watchword.kernel.body_rules import BodyRules
+from watchword.kernel.duties import Limits
 
 
 class Answer(StrEnum):
@@ -175,11 +176,13 @@ class Obligation:
     """Something the enforcement point must do with an allowed request; one that it does not know means deny.
 
     Attributes:
-        rules: what to do to a JSON answer; nothing where the obligation asks for something else.
+        rules: what a door does with the exchange; nothing where the obligation asks for something else.
         is_for_application: the application itself does it, under this name; nobody else can.
+        limits: how long the allow lasts; the decision point keeps to it.
     """
 
     name: str
     parameters: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     rules: BodyRules | None = None
     is_for_application: bool = False
+    limits: Limits | None = None

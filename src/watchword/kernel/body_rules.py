@@ -25,7 +25,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, TypeAlias
 
-from watchword.kernel.field_paths import FieldPath, StepKind
+from watchword.kernel.duties import Mark, Note
+from watchword.kernel.field_paths import FieldPath
 
 MOST_KEPT: Final = 4
 WIDEST_RANGE: Final = 10**12
@@ -108,22 +109,50 @@ GroupRule: TypeAlias = Anonymise | Aggregate
 
 @dataclass(frozen=True, slots=True)
 class BodyRules:
-    """Rules for one answer. Build with `body_rules`; join with `merge`.
+    """What to do with one exchange. Build with `body_rules`; join with `merge`.
 
     Attributes:
         includes: of each of these lists of paths a field must match one; no list, no limit.
         fields: at most one rule a path.
         groups: at most one rule of each kind a path, none where `fields` takes the path out.
+        rows: how many elements of a list are shown at most; one limit a path.
+        watermarks: where the answer says for whom it was made.
+        notes: what is recorded before anything goes on.
+        told: who is told before the application is asked.
     """
 
     includes: frozenset[frozenset[FieldPath]] = frozenset()
     fields: frozenset[tuple[FieldPath, FieldRule]] = frozenset()
     groups: frozenset[tuple[FieldPath, GroupRule]] = frozenset()
+    rows: frozenset[tuple[FieldPath, int]] = frozenset()
+    watermarks: frozenset[Mark] = frozenset()
+    notes: frozenset[Note] = frozenset()
+    told: frozenset[str] = frozenset()
 
     @property
     def needs_key(self) -> bool:
         """Tell whether they can be applied only by who holds a key."""
-        return any(isinstance(rule, Hash | Tokenize) for _, rule in self.fields)
+        return bool(self.watermarks) or any(isinstance(rule, Hash | Tokenize) for _, rule in self.fields)
+
+    @property
+    def needs_witness(self) -> bool:
+        """Tell whether they can be applied only by who can prove or tell something elsewhere."""
+        return bool(self.notes or self.told)
+
+    @property
+    def reads_answer(self) -> bool:
+        """Tell whether the answer must be a JSON document."""
+        noted = any(note.part == "answer" for note in self.notes)
+        return bool(self.includes or self.fields or self.groups or self.rows) or noted
+
+    @property
+    def reads_request(self) -> bool:
+        """Tell whether a body of the request must be a JSON document."""
+        return any(note.part == "request" for note in self.notes)
+
+    def marks(self, place: str) -> bool:
+        """Tell whether answers are marked there: `header`, `page` or `member`."""
+        return any(mark.place == place for mark in self.watermarks)
 
 
 def join(one: FieldRule, other: FieldRule) -> FieldRule:
@@ -159,11 +188,18 @@ def body_rules(
     includes: Iterable[Iterable[FieldPath]] = (),
     fields: Iterable[tuple[FieldPath, FieldRule]] = (),
     groups: Iterable[tuple[FieldPath, GroupRule]] = (),
+    rows: Iterable[tuple[FieldPath, int]] = (),
+    watermarks: Iterable[Mark] = (),
+    notes: Iterable[Note] = (),
+    told: Iterable[str] = (),
 ) -> BodyRules:
     """Bring rules into their one form: what stands twice for a path is joined."""
     by_path: dict[FieldPath, FieldRule] = {}
     for path, rule in fields:
         by_path[path] = join(by_path[path], rule) if path in by_path else rule
+    most: dict[FieldPath, int] = {}
+    for path, limit in rows:
+        most[path] = min(limit, most.get(path, limit))
     grouped: dict[tuple[FieldPath, type], GroupRule] = {}
     for path, group in groups:
         known = grouped.get((path, type(group)), group)
@@ -173,7 +209,15 @@ def body_rules(
         else:
             grouped[path, type(group)] = joined
     kept = ((path, group) for (path, _), group in grouped.items() if by_path.get(path) != EXCLUDE)
-    return BodyRules(frozenset(map(frozenset, includes)), frozenset(by_path.items()), frozenset(kept))
+    return BodyRules(
+        frozenset(map(frozenset, includes)),
+        frozenset(by_path.items()),
+        frozenset(kept),
+        frozenset(most.items()),
+        frozenset(watermarks),
+        frozenset(notes),
+        frozenset(told),
+    )
 
 
 def _join_groups(one: GroupRule, other: GroupRule) -> GroupRule | None:
@@ -198,6 +242,10 @@ def merge(every: frozenset[BodyRules]) -> BodyRules:
         includes=(include for rules in every for include in rules.includes),
         fields=(field for rules in every for field in rules.fields),
         groups=(group for rules in every for group in rules.groups),
+        rows=(limit for rules in every for limit in rules.rows),
+        watermarks=(mark for rules in every for mark in rules.watermarks),
+        notes=(note for rules in every for note in rules.notes),
+        told=(name for rules in every for name in rules.told),
     )
 
 
@@ -238,10 +286,7 @@ def check_group(path: FieldPath, rule: GroupRule) -> GroupRule:
     Raises:
         ValueError: they do not; in words that can be shown.
     """
-    kinds = {step.kind for step in path.steps}
-    # So that no list is reached by two paths, and two rules for it always meet.
-    if not kinds <= {StepKind.NAME, StepKind.ELEMENTS} or any(step.is_optional for step in path.steps):
-        raise ValueError("the path of a list has names and `[*]` only")
+    path.check_list()
     if isinstance(rule.least, bool) or not 2 <= rule.least <= MOST_MEMBERS:  # noqa: PLR2004  # a group of one hides nobody
         raise ValueError(f"a group has at least 2 and at most {MOST_MEMBERS} members")
     if len(rule.by) > MOST_PATHS or not rule.by.isdisjoint({"", "count", "sum", "mean"}):

@@ -1,7 +1,7 @@
 """Paths into JSON documents: `customers[*].ssn`, `**.ssn`, `owner?.address.street`, `["odd name"].value`.
 
 A path is a chain of steps. A name goes to a member of an object, `*` to every member, `[*]` to every element of a list,
-`**` to any depth, none included. A `?` behind a name says that the document may lack it.
+`**` to any depth, none included. A `?` behind a name says that the document may lack it. `.` alone is the document.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class FieldPath:
 
     Attributes:
         text: the one way to write it, so that equal paths are equal.
-        steps: never empty; `**` is never last.
+        steps: empty for the document as a whole; `**` is never last.
     """
 
     text: str
@@ -64,9 +64,31 @@ class FieldPath:
     def __hash__(self) -> int:
         return hash(self.text)
 
+    def check_list(self) -> None:
+        """Refuse a path that rules for lists cannot use, so that no list is reached by two paths and rules always meet.
+
+        Raises:
+            ValueError: in words that can be shown.
+        """
+        kinds = {step.kind for step in self.steps}
+        if not kinds <= {StepKind.NAME, StepKind.ELEMENTS} or any(step.is_optional for step in self.steps):
+            raise ValueError("the path of a list has names and `[*]` only")
+
+
+_WHOLE: Final = FieldPath(".", ())
+
+
+def parse_list_path(written: str) -> FieldPath:
+    """Read the path of a list, which may be the document itself.
+
+    Raises:
+        ValueError: as `parse_path`.
+    """
+    return _WHOLE if written == _WHOLE.text else parse_path(written)
+
 
 def parse_path(written: str) -> FieldPath:
-    """Read a path.
+    """Read a path into a document.
 
     Raises:
         ValueError: not a path, or one beyond the bounds; in words that can be shown.

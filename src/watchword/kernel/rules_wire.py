@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, Final, cast
 
@@ -23,10 +24,12 @@ from watchword.kernel.body_rules import (
     check_field,
     check_group,
 )
-from watchword.kernel.field_paths import parse_path
+from watchword.kernel.duties import Mark, Note, check_addressee, check_mark, check_note, check_rows
+from watchword.kernel.field_paths import FieldPath, parse_list_path, parse_path
 
 MOST_WIRE_BYTES: Final = 3072
 _WIRE_VERSION: Final = 1
+_PARTS: Final = frozenset({"v", "include", "fields", "groups", "rows", "marks", "notes", "told"})
 
 
 def to_wire(rules: BodyRules) -> dict[str, Any]:
@@ -38,6 +41,14 @@ def to_wire(rules: BodyRules) -> dict[str, Any]:
         wire["fields"] = sorted([path.text, *_field_wire(rule)] for path, rule in rules.fields)
     if rules.groups:
         wire["groups"] = sorted([path.text, *_group_wire(rule)] for path, rule in rules.groups)
+    if rules.rows:
+        wire["rows"] = sorted([path.text, most] for path, most in rules.rows)
+    if rules.watermarks:
+        wire["marks"] = sorted([mark.place, mark.name] if mark.name else [mark.place] for mark in rules.watermarks)
+    if rules.notes:
+        wire["notes"] = sorted([note.part, note.path.text] for note in rules.notes)
+    if rules.told:
+        wire["told"] = sorted(rules.told)
     return wire
 
 
@@ -88,23 +99,45 @@ def from_wire(wire: object) -> BodyRules:
 
 def _from_wire(wire: dict[str, Any]) -> BodyRules:
     # Prevents: a rule of a later version being passed over because this version has no name for it.
-    if wire["v"] is not _WIRE_VERSION or not wire.keys() <= {"v", "include", "fields", "groups"}:
+    if wire["v"] is not _WIRE_VERSION or not wire.keys() <= _PARTS:
         raise ValueError("the rules are of another version")
     includes = [[parse_path(path) for path in _list(include)] for include in _list(wire.get("include", []))]
-    fields = [(parse_path(path), _read_field(kind, rest)) for path, kind, *rest in _list(wire.get("fields", []))]
-    groups = [(parse_path(path), _read_group(kind, rest)) for path, kind, *rest in _list(wire.get("groups", []))]
+    fields = [_read_rule(path, kind, rest) for path, kind, *rest in _list(wire.get("fields", []))]
+    groups = [(parse_list_path(path), _read_group(kind, rest)) for path, kind, *rest in _list(wire.get("groups", []))]
+    rows = [_read_rows(path, most) for path, most in _list(wire.get("rows", []))]
+    marks = [check_mark(Mark(*map(_name, _list(mark)))) for mark in _list(wire.get("marks", []))]
+    notes = [check_note(Note(_name(part), parse_path(path))) for part, path in _list(wire.get("notes", []))]
+    told = [check_addressee(_name(name)) for name in _list(wire.get("told", []))]
     # Prevents: a document walked with thousands of rules at a time.
-    if sum(map(len, includes)) + len(includes) + len(fields) + len(groups) > 4 * MOST_PATHS:
+    parts: tuple[Sequence[object], ...] = (*includes, includes, fields, groups, rows, marks, notes, told)
+    if sum(map(len, parts)) > 4 * MOST_PATHS:
         raise ValueError("there are too many rules")
     for path, group in groups:
         check_group(path, group)
-    return body_rules(includes=includes, fields=fields, groups=groups)
+    return body_rules(
+        includes=includes, fields=fields, groups=groups, rows=rows, watermarks=marks, notes=notes, told=told
+    )
 
 
 def _list(value: object) -> list[Any]:
     if not isinstance(value, list):
         raise TypeError
     return value
+
+
+def _read_rule(path: str, kind: object, rest: list[Any]) -> tuple[FieldPath, FieldRule]:
+    found, rule = parse_list_path(path), _read_field(kind, rest)
+    # Aggregates of the document itself that have no common form take it out; no other rule for a field is about it.
+    if not found.steps and rule != EXCLUDE:
+        raise ValueError("a rule for a field is about the whole document")
+    return found, rule
+
+
+def _read_rows(path: str, most: object) -> tuple[FieldPath, int]:
+    if not isinstance(most, int):
+        raise TypeError
+    found = parse_list_path(path)
+    return found, check_rows(found, most)
 
 
 def _read_field(kind: object, rest: list[Any]) -> FieldRule:

@@ -123,7 +123,7 @@ ATTACKS: list[tuple[bytes, list[tuple[str, str]], int, str]] = [
     (b'{"customers":{"ssn":"%s"}}' % SECRET.encode(), [JSON_TYPE], 200, "no list"),
     (b"data: " + BODY + b"\n\n", [("content-type", "text/event-stream")], 200, "a stream"),
     (BODY.decode().encode("utf-16"), [JSON_TYPE], 200, "UTF-16"),
-    (BODY + b" " * 300_000, [JSON_TYPE], 200, "too large"),
+    (BODY + b" " * 1_100_000, [JSON_TYPE], 200, "too large"),
 ]
 
 

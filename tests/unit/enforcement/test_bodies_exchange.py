@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from typing import Any
 
 import pytest
 from grpclib.exceptions import GRPCError
 
-from watchword.enforcement.bodies import BodyRefusedError, ValueKeys, filter_header
-from watchword.enforcement.envoy.bodies import _Exchange
+from watchword.enforcement.bodies import BodyRefusedError, Means, ValueKeys, filter_header
+from watchword.enforcement.envoy.bodies import Bounds, Conversation, Room
 from watchword.enforcement.envoy.body_messages import ProcessingRequest
 from watchword.kernel import EXCLUDE, Hash, body_rules, parse_path
 
@@ -36,34 +35,78 @@ def head(status: str = "200", *, ends: bool = False, **more: str) -> Any:
     return ProcessingRequest(response_headers=found | {"end_of_stream": ends})
 
 
-def body(content: bytes = BODY) -> Any:
-    return ProcessingRequest(response_body={"body": content, "end_of_stream": True})
+def body(content: bytes = BODY, *, ends: bool = True) -> Any:
+    return ProcessingRequest(response_body={"body": content, "end_of_stream": ends})
 
 
-async def said(*messages: Any, keys: ValueKeys | None = None) -> list[Any]:
-    exchange = _Exchange(keys, asyncio.Semaphore(1))
-    return [await exchange.answer(message) for message in messages]
+def conversation(keys: ValueKeys | None = None, **bounds: Any) -> tuple[Conversation, list[Any]]:
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    return Conversation(Means(keys), Bounds(**bounds), send), sent
 
 
-async def test_an_answer_is_reduced_in_three_turns() -> None:
-    asked, told, shown = await said(opening(("range", "bytes=0-1")), head(), body())
-    assert "x-watchword-filter" in asked.request_headers.response.header_mutation.remove_headers
-    assert "range" in asked.request_headers.response.header_mutation.remove_headers
+async def said(*messages: Any, keys: ValueKeys | None = None, **bounds: Any) -> list[Any]:
+    talk, sent = conversation(keys, **bounds)
+    for message in messages:
+        await talk.take(message)
+    talk.close()
+    return sent
+
+
+def piece(message: Any) -> tuple[bytes, bool]:
+    found = message.response_body.response.body_mutation.streamed_response
+    return found.body, found.end_of_stream
+
+
+async def test_nothing_of_an_answer_goes_on_before_it_is_whole() -> None:
+    talk, sent = conversation()
+    for message in (opening(("range", "bytes=0-1")), head(), body(BODY[:9], ends=False), body(BODY[9:], ends=False)):
+        await talk.take(message)
+    [asked] = sent
+    assert {"x-watchword-filter", "range"} <= set(asked.request_headers.response.header_mutation.remove_headers)
     [accepted] = asked.request_headers.response.header_mutation.set_headers
     assert (accepted.header.key, accepted.header.raw_value) == ("accept-encoding", b"identity")
+    await talk.take(body(b""))
+    _, told, shown = sent
     assert {"etag", "content-length"} <= set(told.response_headers.response.header_mutation.remove_headers)
-    assert json.loads(shown.response_body.response.body_mutation.body) == {"name": "Ada"}
+    assert piece(shown) == (b'{"name":"Ada"}', True)
 
 
 async def test_a_redirect_loses_its_body() -> None:
     *_, shown = await said(opening(), head("302", location="/x"), body(b"<a>123-45-6789"))
-    assert shown.response_body.response.body_mutation.clear_body
+    assert piece(shown) == (b"", True)
 
 
 async def test_every_trailer_is_taken_out() -> None:
     trailers = {"headers": [{"key": "X-SSN", "raw_value": b"1"}, {"key": "grpc-status", "value": "0"}]}
-    *_, last = await said(opening(), head(), body(), ProcessingRequest(response_trailers={"trailers": trailers}))
+    ending = ProcessingRequest(response_trailers={"trailers": trailers})
+    *_, shown, last = await said(opening(), head(), body(ends=False), ending)
+    assert piece(shown) == (b'{"name":"Ada"}', False)
     assert set(last.response_trailers.header_mutation.remove_headers) == {"x-ssn", "grpc-status"}
+
+
+async def test_a_long_answer_goes_on_in_pieces() -> None:
+    large = json.dumps({"ssn": "1", "text": "x" * 200_000}).encode()
+    _, _, *pieces = await said(opening(), head(), body(large))
+    assert [ends for _, ends in map(piece, pieces)] == [False] * (len(pieces) - 1) + [True]
+    assert json.loads(b"".join(found for found, _ in map(piece, pieces))) == {"text": "x" * 200_000}
+
+
+async def test_the_limits_hold_for_each_body_and_for_all_together() -> None:
+    with pytest.raises(BodyRefusedError, match="too large"):
+        await said(opening(), head(), body(b" " * 60, ends=False), body(b" " * 60, ends=False), most=100)
+    room = Room(100)
+    first, _ = conversation(room=room)
+    for message in (opening(), head(), body(b" " * 60, ends=False)):
+        await first.take(message)
+    with pytest.raises(BodyRefusedError, match="too much"):
+        await said(opening(), head(), body(b" " * 60, ends=False), room=room)
+    first.close()
+    assert await said(opening(), head(), body(BODY), room=room)
+    room.take(100)  # all of it was given back
 
 
 @pytest.mark.parametrize(
@@ -74,6 +117,7 @@ async def test_every_trailer_is_taken_out() -> None:
         [opening(), body()],
         [opening(), opening()],
         [opening(), head(), head()],
+        [opening(), head(), body(), body()],
         [ProcessingRequest(response_trailers={})],
         [ProcessingRequest()],
     ],
@@ -110,17 +154,11 @@ async def test_a_rule_that_needs_a_key_is_refused_without_one() -> None:
     assert await said(opening(rules=rules), keys=ValueKeys(b"k" * 32))
 
 
-async def test_a_large_body_is_reduced_beside_the_loop() -> None:
-    large = json.dumps({"ssn": "1", "text": "x" * 100_000}).encode()
-    *_, shown = await said(opening(), head(), body(large))
-    assert json.loads(shown.response_body.response.body_mutation.body) == {"text": "x" * 100_000}
-
-
 async def test_a_refusal_names_the_decision_and_nothing_else() -> None:
-    exchange = _Exchange(None, asyncio.Semaphore(1))
-    await exchange.answer(opening())
+    talk, _ = conversation()
+    await talk.take(opening())
     with pytest.raises(BodyRefusedError):
-        await exchange.answer(head("404", content_encoding="gzip"))
-    refusal = exchange.refusal().immediate_response
+        await talk.take(head("404", content_encoding="gzip"))
+    refusal = talk.refusal().immediate_response
     assert refusal.status.code == 404
     assert json.loads(refusal.body)["reference"] == "dec_1"

@@ -18,7 +18,7 @@ from watchword.enforcement.asgi.key_source import KeySource, key_source
 from watchword.enforcement.asgi.model import VerifiedAssertion
 from watchword.enforcement.asgi.refusals import Refusal, obligation_unknown, send_refusal, unavailable, unverified
 from watchword.enforcement.asgi.verification import LEEWAY, UnknownKeyError, verify_assertion
-from watchword.enforcement.bodies import MOST_BODY_BYTES, ValueKeys, filter_for
+from watchword.enforcement.bodies import MOST_BODY_BYTES, Exchange, Means, ValueKeys, Visitor, Witness
 from watchword.kernel import Clock, SystemClock
 
 ASSERTION_HEADER: Final = "x-watchword-assertion"
@@ -40,11 +40,13 @@ class WatchwordMiddleware:
         cafile: PEM roots to trust when `jwks` is an address.
         obligations: names of the obligations that this application fulfils by itself; rules for JSON answers are
             applied here and need no name. Any other obligation refuses the request.
-        obligation_key: makes hashes and tokens; without it, a rule that needs one refuses the request.
-        max_body_bytes: of the longest answer that is reduced; a longer one is withheld.
+        obligation_key: makes hashes, tokens and marks; several, newest first, after a change of keys. Without one, a
+            rule that needs it refuses the request.
+        witness: where records and notices go; without it, a rule that asks for one refuses the request.
+        max_body_bytes: of the longest body that is read; a longer one is withheld.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # each is a choice of whoever mounts it, by name
         self,
         app: Application,
         *,
@@ -53,7 +55,8 @@ class WatchwordMiddleware:
         jwks: str | os.PathLike[str] | KeySource,
         cafile: Path | None = None,
         obligations: Collection[str] = (),
-        obligation_key: bytes | None = None,
+        obligation_key: bytes | Sequence[bytes] | None = None,
+        witness: Witness | None = None,
         max_body_bytes: int = MOST_BODY_BYTES,
         clock: Clock | None = None,
     ) -> None:
@@ -62,9 +65,9 @@ class WatchwordMiddleware:
         self._issuer = issuer
         self._source = key_source(jwks, cafile=cafile)
         self._fulfilled = frozenset(obligations)
-        self._keys = ValueKeys(obligation_key) if obligation_key is not None else None
         self._max_body_bytes = max_body_bytes
         self._clock = clock or SystemClock()
+        self._means = Means(_value_keys(obligation_key), witness, self._clock)
         self._verified: OrderedDict[bytes, VerifiedAssertion] = OrderedDict()
         self._verified_with: PublicKeys | None = None
 
@@ -94,8 +97,9 @@ class WatchwordMiddleware:
         if rules is None:
             await self._app(here.scope, receive, here.send)
             return
-        body_filter = filter_for(rules, self._keys)
-        await answer_reduced(self._app, here, receive, body_filter=body_filter, most=self._max_body_bytes)
+        visitor = Visitor(here.assertion.decision_id, self._audience, here.assertion.subject)
+        exchange = Exchange(rules, visitor, self._means)
+        await answer_reduced(self._app, here, receive, exchange=exchange, most=self._max_body_bytes)
 
     async def _judge(self, scope: Scope) -> VerifiedAssertion | Refusal:
         try:
@@ -117,7 +121,7 @@ class WatchwordMiddleware:
             return False
         rules = assertion.body_rules
         # A WebSocket has no body that could be reduced.
-        return rules is None or (scope["type"] == "http" and (self._keys is not None or not rules.needs_key))
+        return rules is None or (scope["type"] == "http" and self._means.suffice(rules))
 
     async def _verify(self, token: str) -> VerifiedAssertion:
         """Verify a token, or recognise it as verified under the same keys and still valid."""
@@ -150,6 +154,12 @@ class WatchwordMiddleware:
     def _is_current(self, assertion: VerifiedAssertion) -> bool:
         now = self._clock.now()
         return assertion.issued_at <= now + LEEWAY and assertion.expires_at > now - LEEWAY
+
+
+def _value_keys(given: bytes | Sequence[bytes] | None) -> ValueKeys | None:
+    if given is None:
+        return None
+    return ValueKeys(given) if isinstance(given, bytes) else ValueKeys(*given)
 
 
 def _only_value(headers: Sequence[tuple[bytes, bytes]]) -> str:

@@ -1,6 +1,6 @@
 """Own the reduction of JSON answers: reading them strictly, applying rules, and which answers can be reduced at all.
 
-Publishes `BodyFilter`, `ValueKeys`, `judge` and the words about headers that both doors share.
+Publishes `Exchange`, `BodyFilter`, `ValueKeys`, `judge` and the words about headers that both doors share.
 Refuses what it cannot read, and imports nothing of Watchword above `kernel`, because it runs in other applications.
 """
 
@@ -14,7 +14,8 @@ from watchword.enforcement.bodies.claims import (
     read_filter_header,
 )
 from watchword.enforcement.bodies.errors import BodyRefusedError
-from watchword.enforcement.bodies.filtering import BodyFilter, filter_for
+from watchword.enforcement.bodies.exchange import Exchange, Means
+from watchword.enforcement.bodies.filtering import BodyFilter, Reduced, filter_for
 from watchword.enforcement.bodies.responses import (
     ASKED,
     MOST_BODY_BYTES,
@@ -23,11 +24,16 @@ from watchword.enforcement.bodies.responses import (
     TOLD,
     Verdict,
     asking_headers,
+    changes_asking,
+    is_json_request,
     judge,
+    marked_headers,
     reduced_headers,
     withheld,
 )
 from watchword.enforcement.bodies.values import ValueKeys
+from watchword.enforcement.bodies.watermarks import WATERMARK_HEADER, Watermark
+from watchword.enforcement.bodies.witness import DataAccess, Notice, Visitor, Witness
 
 __all__ = [
     "ASKED",
@@ -36,15 +42,27 @@ __all__ = [
     "NOT_ASKED",
     "NOT_TOLD",
     "TOLD",
+    "WATERMARK_HEADER",
     "BodyFilter",
     "BodyRefusedError",
+    "DataAccess",
     "Duties",
+    "Exchange",
+    "Means",
+    "Notice",
+    "Reduced",
     "ValueKeys",
     "Verdict",
+    "Visitor",
+    "Watermark",
+    "Witness",
     "asking_headers",
+    "changes_asking",
     "filter_for",
     "filter_header",
+    "is_json_request",
     "judge",
+    "marked_headers",
     "merged_rules",
     "obligations_claim",
     "read_claim",

@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 from watchword.enforcement.bodies.errors import BodyRefusedError
-from watchword.kernel import BodyRules, Obligation, from_wire, merge, to_wire, wire_bytes
+from watchword.kernel import BodyRules, Limits, Obligation, from_wire, merge, merged_limits, to_wire, wire_bytes
 
 FILTER_HEADER: Final = "x-watchword-filter"
 
@@ -66,9 +66,12 @@ def obligations_claim(obligations: Sequence[Obligation], *, is_edge: bool) -> di
     """
     rules = merged_rules(obligations)
     claim: dict[str, Any] = {"names": sorted(obligation.name for obligation in obligations)}
-    own = sorted(obligation.name for obligation in obligations if obligation.rules is None)
+    own = sorted(each.name for each in obligations if each.rules is None and each.limits is None)
     if own:
         claim["own"] = own
+    limits = merged_limits(each.limits for each in obligations)
+    if limits != Limits():
+        claim["limits"] = {"lease_s": limits.lease_s, "session_s": limits.session_s}
     if rules is not None:
         claim["by"] = "edge" if is_edge else "application"
         claim["rules"] = to_wire(rules)
@@ -83,16 +86,26 @@ def read_claim(claim: object) -> Duties:
     """
     if isinstance(claim, list):  # names alone, as minted before there were rules
         return Duties(_names(claim), None, _names(claim))
-    if not isinstance(claim, dict) or not claim.keys() <= {"names", "own", "by", "rules"}:
+    if not isinstance(claim, dict) or not claim.keys() <= {"names", "own", "by", "rules", "limits"}:
         raise ValueError("the obligations have a form that is not known here")
     rules = from_wire(claim["rules"]) if "rules" in claim else None
     if (rules is None) != ("by" not in claim) or claim.get("by", "edge") not in {"edge", "application"}:
         raise ValueError("the obligations do not say who fulfils them")
     names, own = _names(claim.get("names")), _names(claim.get("own", []))
     # Prevents: a name that nobody fulfils, because there is neither a rule for it nor an application that knows it.
-    if not own <= names or (rules is None and own != names):
+    limits = _limits(claim["limits"]) if "limits" in claim else None
+    if not own <= names or (rules is None and limits is None and own != names):
         raise ValueError("an obligation has a name and nothing that says what it is")
     return Duties(names, rules if claim.get("by") == "application" else None, own)
+
+
+def _limits(value: object) -> Limits:
+    """Read limits, which the decision point itself keeps to; here they only have to be whole."""
+    if not isinstance(value, dict) or value.keys() != {"lease_s", "session_s"}:
+        raise ValueError("the limits have a form that is not known here")
+    if not all(found is None or type(found) is int for found in value.values()):
+        raise ValueError("a limit is no number of seconds")
+    return Limits(value["lease_s"], value["session_s"])
 
 
 def _names(value: object) -> frozenset[str]:

@@ -4,18 +4,25 @@
    made of what another rule takes out. Several rules that meet in one field are joined to the strictest.
 2. The lists of what may be shown: what none of a list's paths names is taken out.
 3. Lists of records: made anonymous, then made into aggregates.
+4. Lists that are longer than a limit: cut there.
+
+What is left is counted where it is to be recorded, and at the very end marked.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final
 
+from watchword.enforcement.bodies.counting import Counter
 from watchword.enforcement.bodies.documents import Json, read_json, write_json
 from watchword.enforcement.bodies.errors import BodyRefusedError
 from watchword.enforcement.bodies.groups import apply_group
 from watchword.enforcement.bodies.places import Place, start
 from watchword.enforcement.bodies.values import ValueKeys, apply_rule
+from watchword.enforcement.bodies.watermarks import Watermark
 from watchword.kernel import Anonymise, BodyRules, Exclude, FieldPath, GroupRule, Step, StepKind
 
 
@@ -24,6 +31,20 @@ class _Gone:
 
 
 _GONE: Final = _Gone()
+
+ListRule = Callable[[list[Json]], list[Json]]
+
+
+@dataclass(frozen=True, slots=True)
+class Reduced:
+    """What the rules left of a body.
+
+    Attributes:
+        counts: how often each path that is recorded led somewhere in it.
+    """
+
+    body: bytes
+    counts: Mapping[str, int] = field(default_factory=dict)
 
 
 class BodyFilter:
@@ -44,15 +65,44 @@ class BodyFilter:
         self._fields = start(rules.fields)
         self._includes = [start((path, None) for path in include) for include in rules.includes]
         # Anonymous first, so that small groups are gone before anything is added up.
-        self._groups = sorted(rules.groups, key=lambda group: (not isinstance(group[1], Anonymise), group[0].text))
+        groups = sorted(rules.groups, key=lambda group: (not isinstance(group[1], Anonymise), group[0].text))
+        self._lists = [(path, _of_group(rule)) for path, rule in groups]
+        self._lists += [(path, _of_limit(most)) for path, most in sorted(rules.rows)]
+        self._counters = {
+            part: Counter(note.path for note in rules.notes if note.part == part) for part in ("answer", "request")
+        }
+        self._members = sorted(mark.name for mark in rules.watermarks if mark.place == "member")
 
-    def apply(self, body: bytes) -> bytes:
+    def apply(self, body: bytes, watermark: Watermark | None = None) -> Reduced:
         """Return what the rules leave of a JSON document; of no body at all, nothing.
+
+        Args:
+            watermark: what marks the answer, where the rules ask for a mark in it.
 
         Raises:
             BodyRefusedError: the document cannot be read, or has not the shape that the rules describe.
         """
-        return write_json(self.reduce(read_json(body))) if body else b""
+        if not body:
+            return Reduced(body, self._counters["answer"].count({}))
+        found = self.reduce(read_json(body))
+        counts = self._counters["answer"].count(found)
+        return Reduced(write_json(self._marked(found, watermark)), counts)
+
+    def count_request(self, body: bytes) -> Mapping[str, int]:
+        """Return how often each path that is recorded leads somewhere in the body of a request.
+
+        Raises:
+            BodyRefusedError: it is no JSON document.
+        """
+        return self._counters["request"].count(read_json(body) if body else {})
+
+    def _marked(self, document: Json, watermark: Watermark | None) -> Json:
+        if not self._members:
+            return document
+        # Prevents: an answer without its mark; a mark of the application's own making is overwritten.
+        if watermark is None or not isinstance(document, dict):
+            raise BodyRefusedError("the answer cannot be marked")
+        return document | dict.fromkeys(self._members, watermark.member())
 
     def reduce(self, document: Json) -> Json:
         """Return what the rules leave of a document that was read.
@@ -60,15 +110,17 @@ class BodyFilter:
         Raises:
             BodyRefusedError: the document has not the shape that the rules describe.
         """
-        for path, _ in self._groups:
+        for path, _ in self._lists:
             _check_list(path, document)
         found: Json | _Gone = self._reduced(document, self._fields)
+        if isinstance(self._fields.rule, Exclude):
+            found = _GONE
         for include in self._includes:
             found = _kept(found, include) if not isinstance(found, _Gone) else found
         if isinstance(found, _Gone):
             return [] if isinstance(document, list) else {}
-        for path, rule in self._groups:
-            found = _grouped(found, path.steps, rule)
+        for path, rule in self._lists:
+            found = _listed(found, path.steps, rule)
         return found
 
     def _reduced(self, value: Json, place: Place) -> Json:
@@ -137,13 +189,21 @@ def _check_list(path: FieldPath, document: Json) -> None:
         raise BodyRefusedError("the body has not the shape that the rules describe")
 
 
-def _grouped(value: Json, steps: tuple[Step, ...], rule: GroupRule) -> Json:
+def _of_group(rule: GroupRule) -> ListRule:
+    return lambda listed: apply_group(rule, listed)
+
+
+def _of_limit(most: int) -> ListRule:
+    return lambda listed: listed[:most]
+
+
+def _listed(value: Json, steps: tuple[Step, ...], rule: ListRule) -> Json:
     """Apply a rule to the lists at the end of a path; where the rules before took them out, there is nothing to do."""
     if not steps:
-        return apply_group(rule, value) if isinstance(value, list) else value
+        return rule(value) if isinstance(value, list) else value
     step, rest = steps[0], steps[1:]
     if step.kind is StepKind.NAME and isinstance(value, dict) and step.name in value:
-        return {**value, step.name: _grouped(value[step.name], rest, rule)}
+        return {**value, step.name: _listed(value[step.name], rest, rule)}
     if step.kind is StepKind.ELEMENTS and isinstance(value, list):
-        return [_grouped(item, rest, rule) for item in value]
+        return [_listed(item, rest, rule) for item in value]
     return value

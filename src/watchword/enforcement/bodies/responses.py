@@ -17,6 +17,8 @@ from enum import Enum
 from typing import Final
 
 from watchword.enforcement.bodies.errors import BodyRefusedError
+from watchword.enforcement.bodies.watermarks import WATERMARK_HEADER, Watermark
+from watchword.kernel import BodyRules
 
 Header = tuple[bytes, bytes]
 
@@ -44,26 +46,38 @@ _PARAMETERS: Final = re.compile(_PARAMETER)
 _MEDIA_TYPE: Final = re.compile(
     rb"application/(?:[a-z0-9!#$&^_.-]+\+)?json(?:" + _PARAMETER + rb")*[ \t]*", re.IGNORECASE
 )
+_ANY_TYPE: Final = re.compile(_TOKEN + rb"/" + _TOKEN + rb"(?:" + _PARAMETER + rb")*[ \t]*;?")
+_PAGES: Final = frozenset({b"text/html", b"application/xhtml+xml"})
+_LIKE_ASCII: Final = frozenset({b"utf-8", b"us-ascii", b"iso-8859-1", b"iso-8859-15", b"windows-1252"})
 
 
 class Verdict(Enum):
     """What to do with an answer whose head has come."""
 
+    PASS = "pass"  # noqa: S105  # no password
     REDUCE = "reduce"
+    MARK_PAGE = "mark_page"
     HAS_NO_BODY = "has_no_body"
     DROP_BODY = "drop_body"
 
 
-def judge(status: int, headers: Iterable[Header], *, is_bodiless: bool) -> Verdict:
-    """Decide from its head whether an answer can be reduced.
+def changes_asking(rules: BodyRules) -> bool:
+    """Tell whether the application must be asked for a whole answer, not encoded, so that it can be read here."""
+    return rules.reads_answer or rules.marks("page") or rules.marks("member")
+
+
+def judge(status: int, headers: Iterable[Header], *, is_bodiless: bool, rules: BodyRules) -> Verdict:
+    """Decide from its head what can be done with an answer.
 
     Args:
         headers: lower-case names.
         is_bodiless: the request was HEAD, or the answer ended with its head.
 
     Raises:
-        BodyRefusedError: it cannot; nothing of it may be passed on.
+        BodyRefusedError: not what the rules ask for; nothing of it may be passed on.
     """
+    if not changes_asking(rules):
+        return Verdict.PASS
     found: dict[bytes, list[bytes]] = {}
     for name, value in headers:
         found.setdefault(name, []).append(value.strip())
@@ -79,18 +93,41 @@ def judge(status: int, headers: Iterable[Header], *, is_bodiless: bool) -> Verdi
         raise BodyRefusedError("the body is encoded")
     if is_bodiless or status in _NO_BODY or found.get(b"content-length") == [b"0"]:
         return Verdict.HAS_NO_BODY
-    # 3. JSON, by its one media type. Prevents: a stream of documents or events, of which only one would be looked at.
     types = found.get(b"content-type", [])
-    if len(types) != 1 or not _is_json(types[0]):
+    if len(types) == 1 and _is_json(types[0]):
+        return Verdict.REDUCE if rules.reads_answer or rules.marks("member") else Verdict.PASS
+    if rules.reads_answer:
         raise BodyRefusedError("the body is not of type JSON")
-    return Verdict.REDUCE
+    return _judge_page(types) if rules.marks("page") else Verdict.PASS
+
+
+def _judge_page(types: list[bytes]) -> Verdict:
+    """Mark HTML; other media show no mark and carry it in the header alone."""
+    # Prevents: a page whose type a browser guesses, or reads from the second of two headers.
+    if len(types) != 1 or not _ANY_TYPE.fullmatch(types[0]):
+        raise BodyRefusedError("the body has no one media type")
+    if types[0].partition(b";")[0].strip().lower() not in _PAGES:
+        return Verdict.PASS
+    if not _charsets(types[0]) <= _LIKE_ASCII:
+        raise BodyRefusedError("the page is in an encoding in which a mark cannot be written")
+    return Verdict.MARK_PAGE
+
+
+def is_json_request(headers: Iterable[Header]) -> bool:
+    """Tell whether a request says that its body is JSON that can be read here."""
+    found = [(name, value.strip()) for name, value in headers]
+    types = [value for name, value in found if name == b"content-type"]
+    return len(types) == 1 and _is_json(types[0]) and all(name != b"content-encoding" for name, _ in found)
 
 
 def _is_json(media_type: bytes) -> bool:
     """Tell whether a media type is JSON in UTF-8. Prevents: another encoding, read by the browser and not by us."""
-    charsets = [value for name, value in _PARAMETERS.findall(media_type) if name.lower() == b"charset"]
-    is_utf8 = all(value.strip(b'"').lower() == b"utf-8" for value in charsets)
-    return _MEDIA_TYPE.fullmatch(media_type) is not None and is_utf8
+    return _MEDIA_TYPE.fullmatch(media_type) is not None and _charsets(media_type) <= {b"utf-8"}
+
+
+def _charsets(media_type: bytes) -> set[bytes]:
+    named = _PARAMETERS.findall(media_type)
+    return {value.strip(b'"').lower() for name, value in named if name.lower() == b"charset"}
 
 
 def reduced_headers(headers: Iterable[Header], length: int | None) -> list[Header]:
@@ -98,6 +135,12 @@ def reduced_headers(headers: Iterable[Header], length: int | None) -> list[Heade
     kept = [(name, value) for name, value in headers if name.lower() not in NOT_TOLD]
     size = [(b"content-length", b"%d" % length)] if length is not None else []
     return [*kept, TOLD, *size]
+
+
+def marked_headers(headers: Iterable[Header], watermark: Watermark | None) -> list[Header]:
+    """Return headers with the one mark that is ours; one that the application wrote is gone."""
+    kept = [(name, value) for name, value in headers if name.lower() != WATERMARK_HEADER]
+    return [*kept, watermark.header()] if watermark is not None else kept
 
 
 def asking_headers(headers: Iterable[Header]) -> list[Header]:

@@ -13,6 +13,7 @@ import hmac
 import ipaddress
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from contextlib import suppress
 from fractions import Fraction
 from typing import Final
 
@@ -28,7 +29,8 @@ MASKED: Final = "***"
 _LEAST_TO_KEEP: Final = 8
 _HASH_BYTES: Final = 16
 _BLOCK: Final = 16
-_HASH_MARK, _TOKEN_MARK = "h_", "t_"  # what tokens begin with, no secret
+_PSEUDONYM_BYTES: Final = 12
+_HASH_MARK, _TOKEN_MARK, _PSEUDONYM_MARK = "h_", "t_", "p_"  # what they begin with, no secret
 _DATE: Final = re.compile(r"([0-9]{4})-(0[1-9]|1[0-2])(?:-(?:0[1-9]|[12][0-9]|3[01])(?:[Tt ][0-9:.,+Zz -]{1,30})?)?")
 
 
@@ -40,15 +42,22 @@ class ValueKeys:
 
     Args:
         secret: at least 32 random bytes; the same for every door whose hashes and tokens shall agree.
+        earlier: keys that were used before, newest first; nothing new is made with them, but their tokens are still
+            turned back.
     """
 
-    __slots__ = ("_hashing", "_siv")
+    __slots__ = ("_hashing", "_naming", "_sivs")
 
-    def __init__(self, secret: bytes) -> None:
-        if len(secret) < LEAST_KEY:
+    def __init__(self, secret: bytes, *earlier: bytes) -> None:
+        if any(len(key) < LEAST_KEY for key in (secret, *earlier)):
             raise ValueError(f"the key for hashes and tokens has fewer than {LEAST_KEY} bytes")
         self._hashing = hmac.digest(secret, b"watchword obligations: hash", hashlib.sha256)
-        self._siv = AESSIV(hmac.digest(secret, b"watchword obligations: token", hashlib.sha512))
+        self._naming = [
+            hmac.digest(key, b"watchword obligations: pseudonym", hashlib.sha256) for key in (secret, *earlier)
+        ]
+        self._sivs = [
+            AESSIV(hmac.digest(key, b"watchword obligations: token", hashlib.sha512)) for key in (secret, *earlier)
+        ]
 
     def hash(self, value: Json, context: str) -> str:
         """Return the HMAC of a value, cut to 128 bits."""
@@ -60,19 +69,34 @@ class ValueKeys:
         """Return a token; its length tells that of the value to within 16 bytes."""
         plain = canonical(value)
         padded = plain.ljust(-(-len(plain) // _BLOCK) * _BLOCK)  # blanks behind a document change nothing
-        return _TOKEN_MARK + _encode(self._siv.encrypt(padded, [context.encode()]))
+        return _TOKEN_MARK + _encode(self._sivs[0].encrypt(padded, [context.encode()]))
 
     def reveal(self, token: str, context: str) -> Json:
         """Turn a token back.
 
         Raises:
-            BodyRefusedError: not a token made with this key for this context.
+            BodyRefusedError: not a token made with one of these keys for this context.
         """
-        try:
-            raw = urlsafe_b64decode(token.removeprefix(_TOKEN_MARK) + "==")
-            return read_json(self._siv.decrypt(raw, [context.encode()]))
-        except (ValueError, InvalidTag) as error:
-            raise BodyRefusedError("this is no token of this key and context") from error
+        for siv in self._sivs:
+            # Prevents: a token of one context read as one of another; the mode authenticates the context as well.
+            with suppress(ValueError, InvalidTag):
+                raw = urlsafe_b64decode(token.removeprefix(_TOKEN_MARK) + "==")
+                return read_json(siv.decrypt(raw, [context.encode()]))
+        raise BodyRefusedError("this is no token of these keys and this context")
+
+    def pseudonym(self, application: str, subject: str) -> str:
+        """Return the name that marks give a person at one application: it tells nobody who has not the key."""
+        return self._named(self._naming[0], application, subject)
+
+    def pseudonyms(self, application: str, subject: str) -> frozenset[str]:
+        """Return the names of a person under all keys, to find out whom a mark means."""
+        return frozenset(self._named(key, application, subject) for key in self._naming)
+
+    @staticmethod
+    def _named(key: bytes, application: str, subject: str) -> str:
+        named = application.encode()
+        digest = hmac.digest(key, len(named).to_bytes(4) + named + subject.encode(), hashlib.sha256)
+        return _PSEUDONYM_MARK + _encode(digest[:_PSEUDONYM_BYTES])
 
 
 def apply_rule(rule: FieldRule, value: Json, keys: ValueKeys | None) -> Json:

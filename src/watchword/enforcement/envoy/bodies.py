@@ -1,14 +1,22 @@
-"""The filter of answers behind Envoy: one gRPC stream for each request whose answer must be reduced.
+"""The filter of exchanges behind Envoy: one gRPC stream for each request that was let in with rules.
 
-The authorizer names the rules in a header of its own; requests without it never come here. Envoy sends the head of the
-request, the head of the answer, and its whole body, at most 256 KiB of it; a longer one ends as an error of Envoy's.
+The authorizer names the rules in a header of its own; requests without it never come here. Envoy sends heads and bodies
+as they arrive and waits for nothing in between, so this service alone decides when something goes on: a body that is
+read is held back until it is whole and judged, with the head before it; any other passes piece by piece. What is held
+is bounded for each body and for all together, and a longer one is withheld (docs/adr/0058).
+
 Whatever fails here fails the request: Envoy passes nothing that this service did not answer for.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
+from base64 import urlsafe_b64decode
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from enum import Enum
 from typing import Any, Final
 
 from grpclib.const import Status
@@ -17,14 +25,19 @@ from grpclib.exceptions import GRPCError
 from watchword.enforcement.bodies import (
     ASKED,
     FILTER_HEADER,
+    MOST_BODY_BYTES,
     NOT_ASKED,
     NOT_TOLD,
     TOLD,
-    BodyFilter,
+    WATERMARK_HEADER,
     BodyRefusedError,
-    ValueKeys,
+    Exchange,
+    Means,
+    Reduced,
     Verdict,
-    filter_for,
+    Visitor,
+    changes_asking,
+    is_json_request,
     judge,
     read_filter_header,
     withheld,
@@ -33,80 +46,177 @@ from watchword.enforcement.envoy.body_messages import (
     Header,
     ProcessingRequest,
     ProcessingResponse,
-    changed_body,
     changed_headers,
+    changed_trailers,
     headers_of,
     instead,
-    without_trailers,
+    streamed,
 )
 from watchword.enforcement.envoy.ext_proc import Processor
 from watchword.enforcement.envoy.filters import DECISION_HEADER
 
 _FILTER: Final = FILTER_HEADER.encode()
 _DECISION: Final = DECISION_HEADER.encode()
+_ASSERTION: Final = b"x-watchword-assertion"
 # Below it a document is reduced at once; above it in a thread, so that decisions need not wait for it.
 _AT_ONCE: Final = 16 * 1024
 _THREADS: Final = 2
+_MOST_HELD_BYTES: Final = 64 * 1024 * 1024
+_PIECE_BYTES: Final = 64 * 1024
 _log: Final = logging.getLogger("watchword.bodies")
+
+Send = Callable[[Any], Awaitable[None]]
+
+
+class Room:
+    """How many bytes of bodies may be held, by all exchanges together."""
+
+    def __init__(self, most: int = _MOST_HELD_BYTES) -> None:
+        self._left = most
+
+    def take(self, size: int) -> None:
+        """Hold so many bytes more.
+
+        Raises:
+            BodyRefusedError: there is no room. Prevents: memory filled by many bodies that are each short enough.
+        """
+        if size > self._left:
+            raise BodyRefusedError("too much is held back already")
+        self._left -= size
+
+    def give_back(self, size: int) -> None:
+        """Let go of so many bytes."""
+        self._left += size
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What one exchange may use.
+
+    Attributes:
+        most: bytes of the longest body that is read.
+        threads: how many long documents are reduced at a time.
+    """
+
+    room: Room = field(default_factory=Room)
+    most: int = MOST_BODY_BYTES
+    threads: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_THREADS))
 
 
 class BodyService(Processor):
-    """Reduce answers for the Envoy of this node.
+    """Fulfil obligations for the Envoy of this node.
 
     Args:
-        keys: for rules that hash or tokenize; without them such a rule refuses the answer.
+        means: what there is to fulfil them with; a rule that needs more refuses the exchange.
+        most_bytes: of the longest body that is read; a longer one is withheld.
+        held_bytes: of all bodies that are held back at a time.
     """
 
     messages = (ProcessingRequest, ProcessingResponse)
 
-    def __init__(self, keys: ValueKeys | None) -> None:
+    def __init__(self, means: Means, *, most_bytes: int = MOST_BODY_BYTES, held_bytes: int = _MOST_HELD_BYTES) -> None:
         super().__init__()
-        self._keys = keys
-        self._threads = asyncio.Semaphore(_THREADS)
+        self._means = means
+        self._bounds = Bounds(Room(held_bytes), most_bytes)
 
     async def _process(self, stream: Any) -> None:
         """Serve one HTTP exchange, from the head of its request to the end of its answer."""
-        exchange = _Exchange(self._keys, self._threads)
-        async for message in stream:
-            try:
-                await stream.send_message(await exchange.answer(message))
-            except BodyRefusedError as error:
-                _log.error("an answer was withheld: %s", error.message)
-                await stream.send_message(exchange.refusal())
-                return
+        conversation = Conversation(self._means, self._bounds, stream.send_message)
+        try:
+            async for message in stream:
+                await conversation.take(message)
+        except BodyRefusedError as error:
+            _log.error("an answer was withheld: %s", error.message)
+            await stream.send_message(conversation.refusal())
+        finally:
+            conversation.close()
 
 
-class _Exchange:
-    """One request and its answer; each message has its turn, and no other order is answered."""
+class Flow(Enum):
+    """What becomes of a body whose head has come."""
 
-    def __init__(self, keys: ValueKeys | None, threads: asyncio.Semaphore) -> None:
-        self._keys = keys
-        self._threads = threads
-        self._filter: BodyFilter | None = None
+    PASS = "pass"  # noqa: S105  # no password
+    HOLD = "hold"
+    DROP = "drop"
+
+
+class Body:
+    """One body on its way, the request's or the answer's.
+
+    Attributes:
+        flow: nothing before its head has come.
+        held: what was held back of it so far.
+    """
+
+    def __init__(self, bounds: Bounds) -> None:
+        self._bounds = bounds
+        self.flow: Flow | None = None
+        self.is_over = False
+        self.held = bytearray()
+
+    def hold(self, piece: bytes) -> None:
+        """Hold a piece back.
+
+        Raises:
+            BodyRefusedError: there would be too much. Prevents: memory filled by an answer that never ends.
+        """
+        if len(self.held) + len(piece) > self._bounds.most:
+            raise BodyRefusedError("the body is too large")
+        self._bounds.room.take(len(piece))
+        self.held += piece
+
+    def let_go(self) -> None:
+        """Forget what was held."""
+        self._bounds.room.give_back(len(self.held))
+        self.held = bytearray()
+
+
+class Conversation:
+    """One exchange as Envoy tells of it; each message has its turn, and no other order is answered."""
+
+    def __init__(self, means: Means, bounds: Bounds, send: Send) -> None:
+        self._means = means
+        self._bounds = bounds
+        self._send = send
+        self._request, self._answer = Body(bounds), Body(bounds)
+        self._exchange: Exchange | None = None
         self._verdict: Verdict | None = None
+        self._asked: Any = None
         self._is_head = False
         self._status: int | None = None
         self._reference = ""
 
-    async def answer(self, message: Any) -> Any:
-        """Answer one message of Envoy's.
+    async def take(self, message: Any) -> None:
+        """Answer one message of Envoy's, as far as there is something to answer.
 
         Raises:
             BodyRefusedError: nothing of the exchange may go on.
             GRPCError: a message that has no turn here.
         """
-        if message.HasField("request_headers") and self._filter is None:
-            return self._ask(headers_of(message.request_headers.headers))
-        if message.HasField("response_headers") and self._filter is not None and self._verdict is None:
-            head = message.response_headers
-            return self._judge(headers_of(head.headers), ends_here=head.end_of_stream)
-        if message.HasField("response_body") and self._verdict is not None:
-            return await self._reduce(message.response_body.body)
-        if message.HasField("response_trailers") and self._verdict is not None:
-            return without_trailers({name for name, _ in headers_of(message.response_trailers.trailers)})
-        raise GRPCError(Status.FAILED_PRECONDITION, "out of turn")
+        if message.HasField("request_headers") and self._exchange is None:
+            await self._open(message.request_headers)
+        elif message.HasField("request_body") and self._is_open(self._request):
+            await self._take_request(message.request_body.body, is_last=message.request_body.end_of_stream)
+        elif message.HasField("request_trailers") and self._is_open(self._request):
+            await self._take_request(b"", is_last=True, has_trailers=True)
+            await self._send(changed_trailers("request_trailers", _names(message.request_trailers)))
+        elif message.HasField("response_headers") and self._exchange is not None and self._answer.flow is None:
+            await self._judge(self._exchange, message.response_headers)
+        elif message.HasField("response_body") and self._is_open(self._answer):
+            await self._take_answer(message.response_body.body, is_last=message.response_body.end_of_stream)
+        elif message.HasField("response_trailers") and self._is_open(self._answer):
+            await self._take_answer(b"", is_last=True, has_trailers=True)
+            gone = set() if self._verdict is Verdict.PASS else _names(message.response_trailers)
+            await self._send(changed_trailers("response_trailers", gone))
+        else:
+            raise GRPCError(Status.FAILED_PRECONDITION, "out of turn")
 
-    def _ask(self, headers: list[Header]) -> Any:
+    @staticmethod
+    def _is_open(body: Body) -> bool:
+        return body.flow is not None and not body.is_over
+
+    async def _open(self, head: Any) -> None:
+        headers = headers_of(head.headers)
         found = dict(headers)
         self._reference = found.get(_DECISION, b"").decode("latin-1")
         self._is_head = found.get(b":method") == b"HEAD"
@@ -116,30 +226,132 @@ class _Exchange:
         # Prevents: a connection that leaves HTTP and with it every filter.
         if b"upgrade" in found or found.get(b":method") == b"CONNECT":
             raise BodyRefusedError("the request asks for another protocol")
-        self._filter = filter_for(read_filter_header(found[_FILTER]), self._keys)
-        return changed_headers("request_headers", [ASKED], (NOT_ASKED - {ASKED[0]}) | {_FILTER})
+        rules = read_filter_header(found[_FILTER])
+        self._exchange = Exchange(rules, _visitor(headers, self._reference), self._means)
+        await self._exchange.begin()
+        told, gone = ([ASKED], NOT_ASKED - {ASKED[0]}) if changes_asking(rules) else ([], frozenset[bytes]())
+        self._asked = changed_headers("request_headers", told, gone | {_FILTER})
+        self._request.is_over = head.end_of_stream
+        if rules.reads_request and not head.end_of_stream:
+            # Prevents: a change that nobody recorded because it was written in another form.
+            if not is_json_request(headers):
+                raise BodyRefusedError("the body of the request is not of type JSON")
+            self._request.flow = Flow.HOLD
+            return
+        self._request.flow = Flow.PASS
+        await self._send(self._asked)
 
-    def _judge(self, headers: list[Header], *, ends_here: bool) -> Any:
+    async def _take_request(self, piece: bytes, *, is_last: bool, has_trailers: bool = False) -> None:
+        body = self._request
+        if body.flow is Flow.HOLD:
+            body.hold(piece)
+            if not is_last:
+                return
+            assert self._exchange is not None
+            await self._exchange.record_request(bytes(body.held))
+            await self._send(self._asked)
+            piece = bytes(body.held)
+            body.let_go()
+        body.is_over = is_last
+        await self._say("request_body", piece, is_last=is_last and not has_trailers)
+
+    async def _judge(self, exchange: Exchange, head: Any) -> None:
+        headers = headers_of(head.headers)
         status = dict(headers).get(b":status", b"")
         self._status = int(status) if status.isdigit() else None
         if self._status is None:
             raise BodyRefusedError("the answer has no status")
-        self._verdict = judge(self._status, headers, is_bodiless=self._is_head or ends_here)
-        return changed_headers("response_headers", [TOLD], NOT_TOLD - {TOLD[0]})
+        is_bodiless = self._is_head or head.end_of_stream
+        verdict = self._verdict = judge(self._status, headers, is_bodiless=is_bodiless, rules=exchange.rules)
+        if verdict in {Verdict.REDUCE, Verdict.HAS_NO_BODY} and not head.end_of_stream:
+            self._answer.flow = Flow.HOLD
+            return
+        self._answer.flow = Flow.DROP if verdict is Verdict.DROP_BODY else Flow.PASS
+        self._answer.is_over = head.end_of_stream
+        if verdict in {Verdict.DROP_BODY, Verdict.HAS_NO_BODY}:
+            await exchange.record_answer(exchange.filter.apply(b""), self._status)
+        await self._send(self._head())
 
-    async def _reduce(self, body: bytes) -> Any:
-        assert self._filter is not None
-        if self._verdict is Verdict.HAS_NO_BODY:
-            if body:
-                raise BodyRefusedError("a body came where none was announced")
-            return changed_body(b"")
-        if self._verdict is Verdict.DROP_BODY:
-            return changed_body(b"")
+    def _head(self) -> Any:
+        """Return what is changed in the head of the answer."""
+        exchange, verdict = self._exchange, self._verdict
+        assert exchange is not None
+        mark = [exchange.watermark.header()] if exchange.watermark is not None else []
+        if verdict is Verdict.PASS:
+            return changed_headers("response_headers", [*mark, *([TOLD] if mark else [])], () if mark else _NO_MARK)
+        return changed_headers(
+            "response_headers", [*mark, TOLD], (NOT_TOLD - {TOLD[0]}) | (set() if mark else _NO_MARK)
+        )
+
+    async def _take_answer(self, piece: bytes, *, is_last: bool, has_trailers: bool = False) -> None:
+        body = self._answer
+        body.is_over = is_last
+        if body.flow is Flow.HOLD:
+            body.hold(piece)
+            if not is_last:
+                return
+            piece = await self._finished()
+        elif body.flow is Flow.DROP:
+            piece = b""
+            if not is_last:
+                return
+        elif self._verdict is Verdict.MARK_PAGE and is_last:
+            assert self._exchange is not None
+            assert self._exchange.watermark is not None
+            piece += self._exchange.watermark.page()
+        await self._say("response_body", piece, is_last=is_last and not has_trailers)
+
+    async def _finished(self) -> bytes:
+        """Reduce a whole body, record what is left of it, and send its head."""
+        exchange, body = self._exchange, self._answer
+        assert exchange is not None
+        assert self._status is not None
+        if self._verdict is Verdict.HAS_NO_BODY and body.held:
+            raise BodyRefusedError("a body came where none was announced")
+        reduced = await self._reduced(exchange, bytes(body.held))
+        body.let_go()
+        await exchange.record_answer(reduced, self._status)
+        await self._send(self._head())
+        return reduced.body
+
+    async def _reduced(self, exchange: Exchange, body: bytes) -> Reduced:
         if len(body) <= _AT_ONCE:
-            return changed_body(self._filter.apply(body))
-        async with self._threads:
-            return changed_body(await asyncio.to_thread(self._filter.apply, body))
+            return exchange.filter.apply(body, exchange.watermark)
+        async with self._bounds.threads:
+            return await asyncio.to_thread(exchange.filter.apply, body, exchange.watermark)
+
+    async def _say(self, phase: str, body: bytes, *, is_last: bool) -> None:
+        """Send a body on, in pieces that fit into a message."""
+        for at in range(0, max(len(body), 1), _PIECE_BYTES):
+            is_end = at + _PIECE_BYTES >= len(body)
+            await self._send(streamed(phase, body[at : at + _PIECE_BYTES], is_last=is_last and is_end))
 
     def refusal(self) -> Any:
         """Return what goes out instead of the answer."""
         return instead(*withheld(self._status, self._reference))
+
+    def close(self) -> None:
+        """Let go of what is held."""
+        self._request.let_go()
+        self._answer.let_go()
+
+
+_NO_MARK: Final = frozenset({WATERMARK_HEADER})
+
+
+def _names(trailers: Any) -> set[bytes]:
+    return {name for name, _ in headers_of(trailers.trailers)}
+
+
+def _visitor(headers: list[Header], decision: str) -> Visitor:
+    """Read whose request it is from the assertion that the authorizer added; nobody else can have written it.
+
+    A request without an assertion has nobody whom a mark or a record could name.
+    """
+    tokens = [value for name, value in headers if name == _ASSERTION]
+    try:
+        payload = tokens[0].split(b".")[1] if len(tokens) == 1 else b""
+        claims = json.loads(urlsafe_b64decode(payload + b"=="))
+        return Visitor(decision, str(claims["aud"]), str(claims["sub"]))
+    except (IndexError, KeyError, TypeError, ValueError):
+        return Visitor(decision, "", "")

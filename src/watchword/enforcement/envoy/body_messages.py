@@ -31,12 +31,15 @@ def _file() -> descriptor_pb2.FileDescriptorProto:
         "ProcessingRequest",
         request_headers=(2, "HttpHeaders"),
         response_headers=(3, "HttpHeaders"),
+        request_body=(4, "HttpBody"),
         response_body=(5, "HttpBody"),
+        request_trailers=(6, "HttpTrailers"),
         response_trailers=(7, "HttpTrailers"),
     )
     declare(file, "HeaderValueOption", header=(1, "HeaderValue"), append_action=(3, "int32"))
     declare(file, "HeaderMutation", set_headers=(1, "*HeaderValueOption"), remove_headers=(2, "*string"))
-    declare(file, "BodyMutation", body=(1, "bytes"), clear_body=(2, "bool"))
+    declare(file, "StreamedBodyResponse", body=(1, "bytes"), end_of_stream=(2, "bool"))
+    declare(file, "BodyMutation", streamed_response=(3, "StreamedBodyResponse"))
     declare(file, "CommonResponse", header_mutation=(2, "HeaderMutation"), body_mutation=(3, "BodyMutation"))
     declare(file, "PhaseResponse", response=(1, "CommonResponse"))  # HeadersResponse and BodyResponse alike
     declare(file, "TrailersResponse", header_mutation=(1, "HeaderMutation"))
@@ -54,7 +57,9 @@ def _file() -> descriptor_pb2.FileDescriptorProto:
         "ProcessingResponse",
         request_headers=(1, "PhaseResponse"),
         response_headers=(2, "PhaseResponse"),
+        request_body=(3, "PhaseResponse"),
         response_body=(4, "PhaseResponse"),
+        request_trailers=(5, "TrailersResponse"),
         response_trailers=(6, "TrailersResponse"),
         immediate_response=(7, "ImmediateResponse"),
     )
@@ -93,15 +98,15 @@ def changed_headers(phase: str, told: Iterable[Header], removed: Iterable[bytes]
     return ProcessingResponse(**{phase: {"response": {"header_mutation": _mutation(told, removed)}}})
 
 
-def changed_body(body: bytes) -> Any:
-    """Answer `response_body`: this goes out instead."""
-    change: dict[str, Any] = {"body": body} if body else {"clear_body": True}
-    return ProcessingResponse(response_body={"response": {"body_mutation": change}})
+def streamed(phase: str, body: bytes, *, is_last: bool) -> Any:
+    """Say `request_body` or `response_body`: this goes on; of what came nothing does by itself."""
+    change = {"streamed_response": {"body": body, "end_of_stream": is_last}}
+    return ProcessingResponse(**{phase: {"response": {"body_mutation": change}}})
 
 
-def without_trailers(names: Iterable[bytes]) -> Any:
-    """Answer `response_trailers`: none of them goes out."""
-    return ProcessingResponse(response_trailers={"header_mutation": _mutation((), names)})
+def changed_trailers(phase: str, removed: Iterable[bytes]) -> Any:
+    """Answer `request_trailers` or `response_trailers`: go on, with these taken out."""
+    return ProcessingResponse(**{phase: {"header_mutation": _mutation((), removed)}})
 
 
 def instead(status: int, headers: Iterable[Header], body: bytes) -> Any:

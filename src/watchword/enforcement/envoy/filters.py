@@ -170,7 +170,7 @@ def _ext_proc() -> Json:
 
 
 def _bodies() -> Json:
-    """Send heads and whole bodies of answers through the control plane; what it cannot reduce never leaves."""
+    """Send heads and bodies through the control plane, which holds back what it reads and withholds what it must."""
     return extension(
         "extensions.filters.http.ext_proc.v3.ExternalProcessor",
         grpc_service={"envoy_grpc": {"cluster_name": BODIES_CLUSTER}},
@@ -178,9 +178,10 @@ def _bodies() -> Json:
         processing_mode={
             "request_header_mode": "SEND",
             "response_header_mode": "SEND",
-            "request_body_mode": "NONE",
-            "response_body_mode": "BUFFERED",
-            "request_trailer_mode": "SKIP",
+            # Envoy holds nothing back and stops the sender when the control plane is slow (docs/adr/0058).
+            "request_body_mode": "FULL_DUPLEX_STREAMED",
+            "response_body_mode": "FULL_DUPLEX_STREAMED",
+            "request_trailer_mode": "SEND",
             "response_trailer_mode": "SEND",  # to take them out
         },
         allow_mode_override=False,

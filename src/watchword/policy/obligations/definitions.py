@@ -9,7 +9,7 @@
         fields: ["customers[*].ssn"]
         keep_last: 4
 
-The kinds and their keys are in `_KINDS`; docs/how-to/hide-fields.md says what each does.
+The kinds and their keys are in `_KINDS`, `_PATHLESS` and `_LIMITS`; docs/how-to/hide-fields.md says what each does.
 """
 
 from __future__ import annotations
@@ -29,15 +29,24 @@ from watchword.kernel import (
     Generalise,
     GroupRule,
     Hash,
+    Limits,
+    Mark,
     Mask,
+    Note,
     Obligation,
     Tokenize,
     body_rules,
+    check_addressee,
     check_field,
     check_group,
+    check_mark,
+    check_note,
+    check_rows,
+    parse_list_path,
     parse_path,
     wire_bytes,
 )
+from watchword.kernel.duties import LONGEST_SPAN_S
 from watchword.policy import text
 from watchword.policy.documents import Node, read_document
 from watchword.policy.errors import PolicyLoadError, Problem
@@ -49,6 +58,7 @@ _LEAST_GROUP: Final = 5
 _MOST_OBLIGATIONS: Final = 1000
 _V4_BITS, _V6_BITS = 24, 48
 _MOST: Final = 10**12
+_ADMINISTRATORS: Final = "administrators"
 
 Keys = Mapping[str, Node]
 
@@ -87,26 +97,35 @@ def _obligation(name: str, node: Node) -> Obligation:
     if word == "application":
         node.mapping(("kind", "description"))
         return Obligation(name, is_for_application=True)
-    if word not in _KINDS:
-        known = frozenset({*_KINDS, "application"})
+    if word in _LIMITS:
+        keys = node.mapping(("kind", "description", "seconds"), required=("seconds",))
+        return Obligation(name, limits=_LIMITS[word](keys["seconds"]))
+    if word not in _KINDS and word not in _PATHLESS:
+        known = frozenset({*_KINDS, *_PATHLESS, *_LIMITS, "application"})
         wanted = ", ".join(f"`{each}`" for each in sorted(known))
         raise kind.refuse(f"no kind `{word[:60]}` of obligation", expected=wanted, nearest=text.nearest(word, known))
-    allowed, read = _KINDS[word]
-    keys = node.mapping(("kind", "fields", "description", *allowed), required=("fields",))
-    paths = _paths(keys["fields"])
     try:
-        rules = read(paths, keys, name)
+        rules = _rules(node, word, name)
         wire_bytes(rules)  # Prevents: an obligation that is found too long to carry when somebody needs it.
     except ValueError as error:
         raise node.refuse(f"the obligation `{name}` makes no sense: {error}") from error
     return Obligation(name, rules=rules)
 
 
-def _paths(node: Node) -> list[FieldPath]:
+def _rules(node: Node, word: str, name: str) -> BodyRules:
+    if word in _PATHLESS:
+        allowed, make = _PATHLESS[word]
+        return make(node.mapping(("kind", "description", *allowed)))
+    allowed, read = _KINDS[word]
+    keys = node.mapping(("kind", "fields", "description", *allowed), required=("fields",))
+    return read(_paths(keys["fields"], parse_list_path if word in _OF_LISTS else parse_path), keys, name)
+
+
+def _paths(node: Node, parse: Callable[[str], FieldPath] = parse_path) -> list[FieldPath]:
     found: list[FieldPath] = []
     for item in node.items():
         try:
-            found.append(parse_path(item.text()))
+            found.append(parse(item.text()))
         except ValueError as error:
             raise item.refuse(f"no path: {error}", expected="a path such as `customers[*].ssn`") from error
     if not found:
@@ -168,6 +187,40 @@ def _grouped(paths: list[FieldPath], rule: GroupRule) -> BodyRules:
     return body_rules(groups=[(path, check_group(path, rule)) for path in paths])
 
 
+def _row_limit(paths: list[FieldPath], keys: Keys, _name: str) -> BodyRules:
+    most = _integer(keys, "most", None, least=0)
+    return body_rules(rows=[(path, check_rows(path, most)) for path in paths])
+
+
+def _watermark(keys: Keys) -> BodyRules:
+    """Mark every answer in a header, and besides where the definition says so."""
+    marks = {Mark("header")}
+    if "pages" in keys and keys["pages"].truth():
+        marks.add(Mark("page"))
+    if "member" in keys:
+        marks.add(Mark("member", keys["member"].text()))
+    return body_rules(watermarks=map(check_mark, marks))
+
+
+def _record(keys: Keys) -> BodyRules:
+    parts = {"fields": "answer", "changes": "request"}
+    notes = [Note(part, path) for key, part in parts.items() if key in keys for path in _paths(keys[key])]
+    if not notes:
+        raise ValueError("name what is recorded in `fields` or `changes`")
+    return body_rules(notes=map(check_note, notes))
+
+
+def _notify(keys: Keys) -> BodyRules:
+    names = keys["to"].texts() if "to" in keys else [_ADMINISTRATORS]
+    if not names:
+        raise ValueError("there is nobody in `to`")
+    return body_rules(told=map(check_addressee, names))
+
+
+def _seconds(node: Node) -> int:
+    return node.integer(least=0, most=LONGEST_SPAN_S)
+
+
 def _names(keys: Keys, key: str) -> frozenset[str]:
     return frozenset(keys[key].texts()) if key in keys else frozenset()
 
@@ -189,4 +242,16 @@ _KINDS: Final[Mapping[str, tuple[tuple[str, ...], Callable[[list[FieldPath], Key
     "generalise": (("to", "width", "keep", "v4", "v6"), _generalise),
     "anonymise": (("by", "least"), _anonymise),
     "aggregate": (("by", "count", "sum", "mean", "least"), _aggregate),
+    "row_limit": (("most",), _row_limit),
+}
+# Rules for whole lists, which may be the document itself.
+_OF_LISTS: Final = frozenset({"anonymise", "aggregate", "row_limit"})
+_PATHLESS: Final[Mapping[str, tuple[tuple[str, ...], Callable[[Keys], BodyRules]]]] = {
+    "watermark": (("pages", "member"), _watermark),
+    "record": (("fields", "changes"), _record),
+    "notify": (("to",), _notify),
+}
+_LIMITS: Final[Mapping[str, Callable[[Node], Limits]]] = {
+    "lease_limit": lambda node: Limits(lease_s=_seconds(node)),
+    "session_limit": lambda node: Limits(session_s=_seconds(node)),
 }
