@@ -5,6 +5,7 @@ verified outcomes, and to guess: what is not known is unknown, by name.
 """
 
 from watchword.trust.addresses import AddressKind, network_of
+from watchword.trust.agents import agent_of
 from watchword.trust.attribution import Attribution, attributions
 from watchword.trust.baseline import EMPTY_BASELINE, Baseline
 from watchword.trust.context import ContextSource
@@ -15,6 +16,7 @@ from watchword.trust.errors import (
     PlaceDataError,
     TrustError,
 )
+from watchword.trust.habits import Habits
 from watchword.trust.lists import NetworkListing, NetworkLists
 from watchword.trust.model import (
     DEFAULT_THRESHOLDS,
@@ -26,27 +28,45 @@ from watchword.trust.model import (
     Sighting,
     Standing,
     Thresholds,
+    Weighed,
     WorkingHours,
     level,
 )
-from watchword.trust.profiles import ADDITIVE, TRUST_SCORE, Profile, assess, profiles, trust_level
+from watchword.trust.observation import Act, Agent, Finding, NetworkTraits, Observation
+from watchword.trust.profiles import Profile, assess, profiles, trust_level
 from watchword.trust.service import TrustState
-from watchword.trust.settings import NetworkFileSettings, ThresholdSettings, TrustSettings
+from watchword.trust.settings import (
+    ADDITIVE,
+    PROFILES,
+    STATISTICAL,
+    TRUST_SCORE,
+    NetworkFileSettings,
+    ThresholdSettings,
+    TrustSettings,
+)
+from watchword.trust.statistical import Known, Situation
 from watchword.trust.store import Listing
-from watchword.trust.worktime import LocalTime, clock_of
+from watchword.trust.worktime import LocalTime, clock_of, utc_offset_s
 
 __all__ = [
     "ADDITIVE",
     "DEFAULT_THRESHOLDS",
     "EMPTY_BASELINE",
+    "PROFILES",
+    "STATISTICAL",
     "TRUST_SCORE",
+    "Act",
     "AddressKind",
+    "Agent",
     "Assessment",
     "Attribution",
     "Baseline",
     "ContextSource",
     "Contribution",
     "Evidence",
+    "Finding",
+    "Habits",
+    "Known",
     "Listing",
     "LocalTime",
     "NetworkFileSettings",
@@ -56,17 +76,22 @@ __all__ = [
     "NetworkMalformedError",
     "NetworkNotListedError",
     "NetworkTooBroadError",
+    "NetworkTraits",
+    "Observation",
     "Place",
     "PlaceDataError",
     "Profile",
     "Sighting",
+    "Situation",
     "Standing",
     "ThresholdSettings",
     "Thresholds",
     "TrustError",
     "TrustSettings",
     "TrustState",
+    "Weighed",
     "WorkingHours",
+    "agent_of",
     "assess",
     "attributions",
     "clock_of",
@@ -74,4 +99,5 @@ __all__ = [
     "network_of",
     "profiles",
     "trust_level",
+    "utc_offset_s",
 ]

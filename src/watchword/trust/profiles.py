@@ -1,4 +1,4 @@
-"""The two additive profiles of the mission: what each indicator is worth, and what the sums mean.
+"""The profiles: the two additive ones of the mission, what each indicator is worth, and what the sums mean.
 
 Source: rows R2 and R3 of the mission; the slots for travel and hijack are explained in docs/adr/0012.
 """
@@ -34,10 +34,9 @@ from watchword.trust.model import (
     WorkingHours,
     level,
 )
-from watchword.trust.settings import TrustSettings
+from watchword.trust.settings import PROFILES, STATISTICAL, TRUST_SCORE, TrustSettings
+from watchword.trust.statistical import DEFAULT_PROBABILITIES, Situation, with_behaviour
 
-ADDITIVE = "additive"
-TRUST_SCORE = "trust-score"
 HIGHEST = 100
 
 # R2
@@ -68,6 +67,7 @@ class Profile:
         version: goes into every assessment, so that an old decision can be understood later.
         thresholds: for `additive`.
         required_trust: for `trust-score`, the least score by sensitivity.
+        probabilities: for `statistical`, in hundredths.
     """
 
     name: str
@@ -75,9 +75,17 @@ class Profile:
     working_hours: WorkingHours = field(default_factory=WorkingHours)
     thresholds: Mapping[Sensitivity, Thresholds] = field(default_factory=lambda: DEFAULT_THRESHOLDS)
     required_trust: Mapping[Sensitivity, int] = field(default_factory=lambda: REQUIRED_TRUST)
+    probabilities: Mapping[Sensitivity, Thresholds] = field(default_factory=lambda: DEFAULT_PROBABILITIES)
+
+    @property
+    def is_statistical(self) -> bool:
+        """Whether it reads habits."""
+        return self.name == STATISTICAL
 
     def gate(self, assessment: Assessment, sensitivity: Sensitivity, *, min_trust: int = 0) -> RiskLevel:
-        """Say what an assessment means for a resource: by risk (`additive`) or by trust (`trust-score`)."""
+        """Say what an assessment means for a resource: by points, by trust (`trust-score`) or by probability."""
+        if assessment.weighed is not None:
+            return level(assessment.risk, sensitivity, self.probabilities)
         if self.name == TRUST_SCORE:
             return trust_level(assessment, max(min_trust, self.required_trust.get(sensitivity, HIGHEST)))
         return level(assessment.risk, sensitivity, self.thresholds)
@@ -87,9 +95,7 @@ def profiles(settings: TrustSettings | None = None) -> Mapping[str, Profile]:
     """Return the profiles by name, with the configured thresholds and working hours."""
     given = settings or TrustSettings()
     hours, thresholds = given.working_hours(), given.risk_thresholds()
-    return MappingProxyType(
-        {name: Profile(name, working_hours=hours, thresholds=thresholds) for name in (ADDITIVE, TRUST_SCORE)}
-    )
+    return MappingProxyType({name: Profile(name, working_hours=hours, thresholds=thresholds) for name in PROFILES})
 
 
 def trust_level(assessment: Assessment, required: int) -> RiskLevel:
@@ -100,7 +106,9 @@ def trust_level(assessment: Assessment, required: int) -> RiskLevel:
     return RiskLevel.MEDIUM if assessment.trust + missing >= required else RiskLevel.HIGH
 
 
-def assess(evidence: Evidence, baseline: Baseline, profile: Profile, *, now: datetime) -> Assessment:
+def assess(
+    evidence: Evidence, baseline: Baseline, profile: Profile, *, now: datetime, situation: Situation | None = None
+) -> Assessment:
     """Weigh one request.
 
     Pure, deterministic and total: evidence that cannot be read is the worst evidence there is.
@@ -109,13 +117,16 @@ def assess(evidence: Evidence, baseline: Baseline, profile: Profile, *, now: dat
         evidence: the request's own facts.
         baseline: the user's own history; an empty one leaves place and hours unknown.
         profile: supplies working hours and its version; both scores are computed under either profile.
+        situation: what behaviour is judged by, for the profile `statistical`; without it points are added up.
         now: timezone-aware; the only clock that is read.
 
     Returns:
-        Risk and trust, 0 to 100 each; the contributions of each sum to it exactly before it is clipped.
+        Risk and trust, 0 to 100 each; the contributions of each sum to it exactly before it is clipped. A risk of
+        behaviour is a probability in hundredths, and its contributions sum exactly to the log-odds.
     """
     try:
-        return _assess(evidence, baseline, profile, now)
+        added = _assess(evidence, baseline, profile, now)
+        return added if situation is None else with_behaviour(added, evidence, situation, now)
     except Exception as error:  # noqa: BLE001  # fail closed: a decision must not fail on what a client sent
         return _unreadable(error)
 

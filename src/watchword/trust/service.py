@@ -12,10 +12,15 @@ from watchword.kernel import Acr, Clock, Event, UserId, WatchwordError
 from watchword.storage import Database, StorageError
 from watchword.trust import store
 from watchword.trust.addresses import network_of
+from watchword.trust.agents import agent_of
 from watchword.trust.baseline import EMPTY_BASELINE, FASTEST_KMH, Baseline, Outcome, dump, learn, parse, speed_kmh
 from watchword.trust.context import ContextSource
+from watchword.trust.habits import Habits
 from watchword.trust.indicators import CLOCK_SKEW_S, HIJACK_KM, HIJACK_S
 from watchword.trust.model import Place, Sighting
+from watchword.trust.observation import Act, NetworkTraits, Observation
+from watchword.trust.statistical import Situation
+from watchword.trust.worktime import utc_offset_s
 
 # Failures lose their weight with this time constant: after ten minutes a good third is left, after thirty a twentieth.
 DECAY_S = 600.0
@@ -35,6 +40,8 @@ class TrustState:
 
     Args:
         timezone_of: a user's IANA zone, by id; without it hours are learned in UTC.
+        group_of: a user's peer group, by id; the empty text for none.
+        habits: for the profile `statistical`, taught by the same events.
     """
 
     def __init__(
@@ -44,11 +51,15 @@ class TrustState:
         context: ContextSource,
         *,
         timezone_of: Callable[[str], str] = lambda _user: "UTC",
+        group_of: Callable[[str], str] = lambda _user: "",
+        habits: Habits | None = None,
     ) -> None:
         self._database = database
         self._clock = clock
         self._context = context
         self._timezone_of = timezone_of
+        self._group_of = group_of
+        self.habits = habits or Habits(database, clock)
         self._stored: dict[str, str] = {}
         self._baselines: dict[str, Baseline] = {}
         self._dirty: set[str] = set()
@@ -65,6 +76,7 @@ class TrustState:
         """
         async with self._database.read() as connection:
             self._stored = dict(await store.all_baselines(connection))
+        await self.habits.load()
 
     async def observe(self, events: Sequence[Event]) -> None:
         """Learn from committed events; delivered twice, late or from the future they teach nothing wrong."""
@@ -72,6 +84,7 @@ class TrustState:
             handler = self._handlers.get(event.type)
             if handler is not None and self._is_new(event):
                 handler(self, event)
+                self._tell_habits(event)
 
     def baseline(self, user_id: str) -> Baseline:
         """Return what is usual for a user; empty for somebody new."""
@@ -110,6 +123,18 @@ class TrustState:
             self._remember_session(session_id, Sighting(known.place, known.at, is_contested=True))
         elif known is None or _is_reachable(known, place, now):
             self._remember_session(session_id, Sighting(place, now))
+
+    def situation(self, observation: Observation, now: datetime) -> Situation:
+        """Gather what behaviour is judged by, for the profile `statistical`."""
+        return self.habits.situation(observation, now)
+
+    def still_holds(self, situation: Situation, now: datetime) -> bool:
+        """Tell whether behaviour would be judged by the very same again."""
+        return self.habits.still_holds(situation, now)
+
+    def traits_of(self, ip: str, now: datetime) -> NetworkTraits:
+        """Say what is known of an address's network."""
+        return self.habits.traits_of(ip, network_of(ip), now)
 
     async def flush(self) -> None:
         """Write what was learned since the last time.
@@ -186,6 +211,32 @@ class TrustState:
         while len(self._failures) > _MAX_USERS_WITH_FAILURES:
             self._failures.popitem(last=False)
 
+    def _tell_habits(self, event: Event) -> None:
+        user, ip = _user(event), _text(event, "ip")
+        if event.type == "identity.user.deleted":
+            self.habits.forget(event.subject)
+        elif event.type in _ACTS and ip:
+            zone = self._timezone_of(user) if user else "UTC"
+            self.habits.note(
+                Observation(
+                    id=event.id,
+                    at=event.at.timestamp(),
+                    user=user,
+                    act=_ACTS[event.type],
+                    is_success=event.type != "identity.sign_in.failed",
+                    is_verified=_is_verified(event),
+                    ip=ip,
+                    network=network_of(ip),
+                    place=self._context.place_of(ip),
+                    traits=self.traits_of(ip, event.at),
+                    agent=agent_of(str(event.data.get("user_agent") or "")),
+                    utc_offset_s=utc_offset_s(event.at, zone),
+                    device=_text(event, "device"),
+                    session=_text(event, "session"),
+                    group=self._group_of(user) if user else "",
+                )
+            )
+
     def _ended(self, event: Event) -> None:
         self._sessions.pop(event.subject, None)
 
@@ -209,6 +260,18 @@ class TrustState:
         "identity.sign_in.failed": _failed,
         "identity.user.deleted": _user_deleted,
     }
+
+
+_ACTS = {
+    "identity.session.started": Act.SIGN_IN,
+    "identity.session.stepped_up": Act.PROMPT,
+    "identity.sign_in.failed": Act.SIGN_IN,
+}
+
+
+def _is_verified(event: Event) -> bool:
+    is_strong = _acr(event).strength >= Acr.MULTI_FACTOR.strength
+    return is_strong and event.type != "identity.sign_in.failed"
 
 
 def _decayed(counted: tuple[float, float], at: float) -> float:

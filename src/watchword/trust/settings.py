@@ -9,9 +9,18 @@ from types import MappingProxyType
 
 from watchword.kernel import Sensitivity
 from watchword.kernel.settings import setting
+from watchword.trust.feeds.settings import FeedSettings
 from watchword.trust.model import DEFAULT_THRESHOLDS, NetworkList, Thresholds, WorkingHours
 
 _WEEK = range(1, 8)
+_LEAST_HABITS, _MOST_HABITS = 10, 1_000_000
+
+ADDITIVE = "additive"
+TRUST_SCORE = "trust-score"
+STATISTICAL = "statistical"
+PROFILES = (ADDITIVE, TRUST_SCORE, STATISTICAL)
+# Each feed costs every request a look-up of a microsecond, once a minute for each address.
+_MOST_FEEDS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,21 +58,44 @@ class TrustSettings:
         "MaxMind, DB-IP or IPtoASN database of autonomous systems (.mmdb); empty for none.", default=""
     )
     networks: tuple[NetworkFileSettings, ...] = setting("Files with lists of networks.", default=())
+    feeds: tuple[FeedSettings, ...] = setting("Feeds of threat intelligence, fetched on a schedule.", default=())
+    traits_files: tuple[str, ...] = setting(
+        "MaxMind-form databases of your own that say what networks are: Anonymous-IP, Enterprise and their like.",
+        default=(),
+    )
     working_days: tuple[int, ...] = setting("Working days, 1 for Monday to 7.", default=(1, 2, 3, 4, 5))
     working_from: str = setting("Working hours begin, in each user's own zone.", default="08:00")
     working_until: str = setting("Working hours end; before the beginning means past midnight.", default="18:00")
+    profile: str = setting(
+        "How risk is computed where an application does not say, and at sign-in: `additive`, `trust-score` or "
+        "`statistical`.",
+        default=ADDITIVE,
+    )
+    habits_in_memory: int = setting(
+        "How many users' habits are held in memory; those used least recently are read from storage when needed.",
+        default=10_000,
+    )
     thresholds: Mapping[str, ThresholdSettings] = setting(
         "Thresholds by sensitivity, over the defaults: public, internal, confidential, restricted.", factory=dict
     )
 
     def __post_init__(self) -> None:
         """Refuse days, hours and thresholds that cannot be meant."""
+        if self.profile not in PROFILES:
+            raise ValueError(f"no profile is called `{self.profile}`: use {', '.join(PROFILES)}")
+        if not _LEAST_HABITS <= self.habits_in_memory <= _MOST_HABITS:
+            raise ValueError(f"`habits_in_memory` must lie between {_LEAST_HABITS} and {_MOST_HABITS}")
         if not set(self.working_days) <= set(_WEEK):
             raise ValueError("`working_days` are numbers from 1 (Monday) to 7")
         for value in (self.working_from, self.working_until):
             # The decision counts on it: between two turns of a minute nobody's hours begin or end.
             if time.fromisoformat(value) != time.fromisoformat(value).replace(second=0, microsecond=0):
                 raise ValueError("working hours begin and end with a whole minute")
+        names = [feed.name for feed in self.feeds]
+        if len(set(names)) != len(names):
+            raise ValueError("two feeds have the same name")
+        if len(names) > _MOST_FEEDS:
+            raise ValueError(f"there are more than {_MOST_FEEDS} feeds")
         self.risk_thresholds()
 
     def working_hours(self) -> WorkingHours:

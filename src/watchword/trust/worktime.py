@@ -35,6 +35,12 @@ def local_time(now: datetime, timezone: str) -> datetime:
     return now.astimezone(_zone(timezone) if len(timezone) <= _LONGEST_ZONE else UTC)
 
 
+def utc_offset_s(now: datetime, timezone: str) -> int:
+    """Return how many seconds east of UTC a zone is at a time."""
+    offset = local_time(now, timezone).utcoffset()
+    return int(offset.total_seconds()) if offset is not None else 0
+
+
 def clock_of(now: datetime, timezone: str, hours: WorkingHours) -> LocalTime:
     """Return hour, minute and weekday where the user is, and whether people work then."""
     local = local_time(now, timezone)

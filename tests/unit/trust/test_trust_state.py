@@ -184,7 +184,7 @@ async def test_an_event_that_names_no_user_does_not_stop_the_relay(clock: Frozen
         Database("sqlite:////nowhere.db"), clock, CONTEXT, timezone_of=lambda user: asked.append(user) or "UTC"
     )
     await state.observe([tell.started(user="root"), tell.failed(user="root"), tell.started()])
-    assert asked == [tell.user]
+    assert set(asked) == {tell.user}
     assert state.failed_attempts("root", clock.now()) == 0
 
 
