@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from watchword.trust.learning.regression import Bounds, Example, fit, sigmoid
+from watchword.trust.behaviour import sigmoid
+from watchword.trust.learning.regression import Bounds, Example, fit
 
 _NAMES = ("device", "place", "hour")
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from math import isfinite, log
+from math import isfinite
 
+from watchword.trust.behaviour import Calibration, Isotonic, Platt
 from watchword.trust.learning.regression import Bounds, Example, fit
 
 # From so many labels on the staircase has enough in each step.
@@ -16,21 +17,36 @@ ISOTONIC_FROM = 1000
 _MARGIN = "margin"
 # A slope is pulled towards 1 by as much as a handful of labels, and never turns the ranking round.
 _SLOPES = Bounds(lowest=0.05, highest=5.0, strength=4.0)
-# Where a step of the staircase has seen one kind only, one case of the other kind is imagined with it.
-_IMAGINED = 1.0
+# Where a step of the staircase has seen one kind only, half a case of either kind is imagined with it.
+_IMAGINED = 0.5
+_MOST_STEPS = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Labelled:
-    """Log-odds that were computed for something, and what it turned out to be."""
+class Case:
+    """Log-odds that were computed for something, and what it turned out to be.
+
+    Attributes:
+        margin: log-odds of the score before calibration.
+        weight: above 0; how many cases of the whole traffic it stands for, relative to others.
+    """
 
     margin: float
     is_attack: bool
     weight: float = 1.0
 
 
-def platt(cases: Sequence[Labelled]) -> tuple[float, float]:
-    """Return slope and intercept of the log-odds that fit the labels best.
+def calibrated(cases: Sequence[Case]) -> Calibration:
+    """Fit the calibration that so many cases allow.
+
+    Raises:
+        ValueError: labels of both kinds are needed.
+    """
+    return isotonic(cases) if len(cases) >= ISOTONIC_FROM else platt(cases)
+
+
+def platt(cases: Sequence[Case]) -> Platt:
+    """Fit a line through the log-odds.
 
     Raises:
         ValueError: labels of both kinds are needed.
@@ -51,16 +67,16 @@ def platt(cases: Sequence[Labelled]) -> tuple[float, float]:
         examples.append(Example(values, is_attack=True, weight=case.weight * target))
         examples.append(Example(values, is_attack=False, weight=case.weight * (1.0 - target)))
     found = fit(examples, {_MARGIN: 1.0}, bounds=_SLOPES)
-    return found.weights[_MARGIN], found.intercept
+    return Platt(found.weights[_MARGIN], found.intercept)
 
 
-def isotonic(cases: Sequence[Labelled]) -> tuple[tuple[float, float], ...]:
-    """Return points (margin, log-odds), both rising, between which log-odds are read off by straight lines.
+def isotonic(cases: Sequence[Case]) -> Isotonic:
+    """Fit steps that never fall: neighbours that stand in the wrong order are pooled until none does.
 
-    Neighbours that stand in the wrong order are pooled until none does; each pool is a point at its mean margin.
+    A step that has seen attacks only, or owners only, says nearly 1 or nearly 0, never quite.
 
     Raises:
-        ValueError: labels of both kinds are needed.
+        ValueError: labels of both kinds are needed, or a margin is not a number.
 
     Source: Barlow et al., Statistical Inference under Order Restrictions (1972): pool adjacent violators.
     """
@@ -72,29 +88,18 @@ def isotonic(cases: Sequence[Labelled]) -> tuple[tuple[float, float], ...]:
         while len(pools) > 1 and pools[-2].observed >= pools[-1].observed:
             last = pools.pop()
             pools[-1] = pools[-1].joined(last)
-    heights = [pool.log_odds for pool in pools]
+    while len(pools) > _MOST_STEPS:
+        _join_lightest(pools)
+    heights = [pool.probability for pool in pools]
     if len(heights) > 1:
         # An end that has seen one kind only must not be imagined past its neighbour.
         heights[0], heights[-1] = min(heights[0], heights[1]), max(heights[-1], heights[-2])
-    return tuple((pool.margins / pool.weight, height) for pool, height in zip(pools, heights, strict=True))
-
-
-def interpolate(points: Sequence[tuple[float, float]], margin: float) -> float:
-    """Read log-odds off the points of `isotonic`; beyond either end they stay level."""
-    before = points[0]
-    if margin <= before[0]:
-        return before[1]
-    for after in points[1:]:
-        if margin <= after[0]:
-            share = (margin - before[0]) / (after[0] - before[0])
-            return before[1] + share * (after[1] - before[1])
-        before = after
-    return before[1]
+    return Isotonic(tuple(pool.lowest for pool in pools), tuple(heights))
 
 
 @dataclass(frozen=True, slots=True)
 class _Pool:
-    margins: float  # sum, weighted
+    lowest: float  # margin
     attacks: float  # sum of weights
     weight: float
 
@@ -103,23 +108,27 @@ class _Pool:
         return self.attacks / self.weight
 
     @property
-    def log_odds(self) -> float:
-        owners = self.weight - self.attacks
-        if self.attacks <= 0 or owners <= 0:
-            return log((self.attacks + _IMAGINED / 2) / (owners + _IMAGINED / 2))
-        return log(self.attacks / owners)
+    def probability(self) -> float:
+        if 0 < self.attacks < self.weight:
+            return self.observed
+        return (self.attacks + _IMAGINED) / (self.weight + 2 * _IMAGINED)
 
     def joined(self, other: _Pool) -> _Pool:
-        return _Pool(self.margins + other.margins, self.attacks + other.attacks, self.weight + other.weight)
+        return _Pool(self.lowest, self.attacks + other.attacks, self.weight + other.weight)
 
 
-def _pools(cases: Sequence[Labelled]) -> list[_Pool]:
+def _pools(cases: Sequence[Case]) -> list[_Pool]:
     if not all(isfinite(case.margin) and case.weight > 0 for case in cases):
         raise ValueError("a margin is not a number, or a label's weight is not above 0")
-    ranked = sorted(cases, key=lambda case: case.margin)
     found = []
-    for margin, tied in groupby(ranked, key=lambda case: case.margin):
+    for margin, tied in groupby(sorted(cases, key=lambda case: case.margin), key=lambda case: case.margin):
         together = list(tied)
-        weight = sum(case.weight for case in together)
-        found.append(_Pool(margin * weight, sum(case.weight for case in together if case.is_attack), weight))
+        attacks = sum(case.weight for case in together if case.is_attack)
+        # Sums of the same weights, so that a pool of attacks only is exactly that.
+        found.append(_Pool(margin, attacks, attacks + sum(case.weight for case in together if not case.is_attack)))
     return found
+
+
+def _join_lightest(pools: list[_Pool]) -> None:
+    place = min(range(len(pools) - 1), key=lambda each: pools[each].weight + pools[each + 1].weight)
+    pools[place : place + 2] = [pools[place].joined(pools[place + 1])]

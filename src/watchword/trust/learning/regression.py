@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import exp, isfinite, log1p
 
+from watchword.trust.behaviour import sigmoid
+
 _MOST_STEPS = 50
 _MOST_SWEEPS = 200
 _CLOSE = 1e-10
@@ -210,14 +212,6 @@ def _rows(examples: Sequence[Example], names: Sequence[str]) -> list[_Row]:
     if len({row.label for row in rows}) < 2:  # noqa: PLR2004  # attacks and owners
         raise ValueError("labels of both kinds are needed")
     return rows
-
-
-def sigmoid(margin: float) -> float:
-    """Turn log-odds into a probability, without overflow."""
-    if margin >= 0:
-        return 1.0 / (1.0 + exp(-margin))
-    grown = exp(margin)
-    return grown / (1.0 + grown)
 
 
 def _softplus(margin: float) -> float:

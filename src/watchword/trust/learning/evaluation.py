@@ -1,0 +1,302 @@
+"""How good a score is on labelled traffic: figures for each attacker and for all, beside those of other methods."""
+
+from __future__ import annotations
+
+import random
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from types import MappingProxyType
+
+from watchword.trust.behaviour import Model
+from watchword.trust.learning import metrics
+from watchword.trust.learning.errors import ObservationsError
+from watchword.trust.learning.labels import Label, Source
+from watchword.trust.learning.refit import Recipe, margin_of, refit
+from watchword.trust.learning.replaying import UNREADABLE, Replay, Rival, Scored, Tell
+from watchword.trust.observation import Act
+from watchword.trust.synthesis import Labelled
+
+FALSE_POSITIVES = 0.01
+DETECTION = 0.98
+# For these two attackers there are published figures to compare with.
+COMPARED = ("naive", "vpn")
+LOG_INS = (12, 39)
+EVERYBODY = "all"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is measured on which part of the traffic.
+
+    Attributes:
+        since: acts before this time teach and are not counted, save for `reauthentication`; nothing means that the
+            second half of the time in which there are attacks is counted, and labels come from the first.
+        labels: so many are drawn before `since`, half of them attacks, and a refit on them is measured as well.
+        seed: of that draw.
+    """
+
+    since: float | None = None
+    labels: int = 0
+    seed: int = 0
+    recipe: Recipe = Recipe()  # noqa: RUF009  # frozen
+
+
+@dataclass(frozen=True, slots=True)
+class Quality:
+    """How well one attacker is told from owners.
+
+    Attributes:
+        act: what was compared: log-ins where the attacker logs in, else prompts or requests.
+    """
+
+    auc: float
+    tpr_at_1pct_fpr: float
+    attacks: int
+    owners: int
+    act: Act = Act.SIGN_IN
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """One way to score, measured.
+
+    Attributes:
+        by_attacker: and `all` for every log-in of every attacker together; empty without any.
+        reauthentication: how often owners are asked again by log-ins made so far, at the threshold that finds 98% of
+            naive and VPN attackers; only what enough people reached.
+        ece: nothing where the score is no probability.
+    """
+
+    name: str
+    by_attacker: Mapping[str, Quality]
+    reauthentication: Mapping[int, float] = field(default_factory=lambda: MappingProxyType({}))
+    ece: float | None = None
+    brier: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """Everything that was measured in one run, over the same acts.
+
+    Attributes:
+        scored: the acts that were counted, for pictures.
+        model: that was measured; `refitted` is the one made from labels.
+        labels: that the refit learned from.
+    """
+
+    own: Measured
+    rivals: Mapping[str, Measured]
+    scored: Sequence[Scored]
+    model: Model
+    acts: int
+    since: float
+    with_labels: Measured | None = None
+    refitted: Model | None = None
+    labels: Sequence[Label] = ()
+
+    @property
+    def unreadable(self) -> int:
+        """How many acts the score could not read; more than none is a fault of the score."""
+        return sum(UNREADABLE in each.values for each in self.scored)
+
+
+def evaluate(
+    traffic: Iterable[Labelled],
+    model: Model,
+    plan: Plan | None = None,
+    *,
+    rivals: Mapping[str, Rival] | None = None,
+    tell: Tell = lambda _count: None,
+) -> Evaluation:
+    """Measure a model, and its rivals, on labelled traffic.
+
+    Args:
+        traffic: in order of time; read once.
+        rivals: see `rivals_of`.
+        tell: is told how many acts were seen.
+
+    Raises:
+        ObservationsError: not in order, or without attacks or owners to compare.
+        TooFewLabelsError: the plan asks for labels, and there are not so many.
+    """
+    asked = plan or Plan()
+    others = dict(rivals or {})
+    seen = _Counted(traffic)
+    scored = Replay(model, others).run(seen, tell)
+    since = _since(scored, asked)
+    counted = [each for each in scored if each.at >= since]
+    first = [each for each in scored if 0 <= each.number < max(LOG_INS)]
+    by_rival = {
+        name: measure(name, counted, [each.rivals[place] for each in counted]) for place, name in enumerate(others)
+    }
+    own = measure(
+        "watchword",
+        counted,
+        [each.margin for each in counted],
+        probabilities=[each.probability for each in counted],
+        first=[(each.user, each.margin) for each in first],
+    )
+    evaluation = Evaluation(own, MappingProxyType(by_rival), counted, model, seen.count, since)
+    return _with_labels(evaluation, scored, first, asked) if asked.labels else evaluation
+
+
+def measure(
+    name: str,
+    scored: Sequence[Scored],
+    scores: Sequence[float],
+    *,
+    probabilities: Sequence[float] | None = None,
+    first: Sequence[tuple[str, float]] = (),
+) -> Measured:
+    """Compute the figures of one way to score.
+
+    Args:
+        scores: one for each act, higher for more suspicious.
+        first: user and score of each of the owners' first sign-ins, in order of time.
+
+    Raises:
+        ObservationsError: there is nothing to compare.
+    """
+    acts = _act_of(scored)
+    found = {attacker: _quality(scored, scores, {attacker}, act) for attacker, act in sorted(acts.items())}
+    entering = {attacker for attacker, act in acts.items() if act is Act.SIGN_IN}
+    if entering:
+        found[EVERYBODY] = _quality(scored, scores, entering, Act.SIGN_IN)
+    calibrated = _calibrated(scored, probabilities) if probabilities and entering else (None, None)
+    return Measured(name, MappingProxyType(found), _reauthentication(scored, scores, first), *calibrated)
+
+
+def draw_labels(scored: Sequence[Scored], count: int, *, seed: int) -> list[Label]:
+    """Draw labels as analysts would give them: verdicts on log-ins, half attacks and half owners, each drawn evenly.
+
+    Of one attack at most one log-in is labelled.
+    """
+    chance = random.Random(seed)  # noqa: S311  # an experiment is repeated with its seed
+    attacks = list({each.incident or each.id: each for each in scored if each.is_attack and _is_log_in(each)}.values())
+    owners = [each for each in scored if not each.is_attack and _is_log_in(each)]
+    chosen = chance.sample(attacks, min(count // 2, len(attacks)))
+    chosen += chance.sample(owners, min(count - len(chosen), len(owners)))
+    return [_label(each) for each in chosen]
+
+
+def _label(scored: Scored) -> Label:
+    when = datetime.fromtimestamp(scored.at, UTC)
+    return Label(
+        id=scored.id,
+        act=scored.id,
+        user=scored.user,
+        source=Source.ANALYST,
+        is_attack=scored.is_attack,
+        given_by="evaluation",
+        given_at=when,
+        observed_at=when,
+        margin=scored.margin,
+        values=scored.values,
+    )
+
+
+def _with_labels(evaluation: Evaluation, scored: Sequence[Scored], first: Sequence[Scored], plan: Plan) -> Evaluation:
+    labels = draw_labels([each for each in scored if each.at < evaluation.since], plan.labels, seed=plan.seed)
+    refitted = refit(labels, evaluation.model, version=f"labels-{len(labels)}", recipe=plan.recipe)
+    margins = [margin_of(each.values, refitted) for each in evaluation.scored]
+    measured = measure(
+        f"watchword, {len(labels)} labels",
+        evaluation.scored,
+        margins,
+        probabilities=[refitted.calibration.probability(margin) for margin in margins],
+        first=[(each.user, margin_of(each.values, refitted)) for each in first],
+    )
+    return Evaluation(
+        evaluation.own,
+        evaluation.rivals,
+        evaluation.scored,
+        evaluation.model,
+        evaluation.acts,
+        evaluation.since,
+        measured,
+        refitted,
+        labels,
+    )
+
+
+class _Counted:
+    """Pass traffic on, and count it."""
+
+    def __init__(self, traffic: Iterable[Labelled]) -> None:
+        self._traffic = traffic
+        self.count = 0
+
+    def __iter__(self) -> Iterator[Labelled]:
+        for each in self._traffic:
+            self.count += 1
+            yield each
+
+
+def _since(scored: Sequence[Scored], plan: Plan) -> float:
+    if plan.since is not None:
+        return plan.since
+    attacks = [each.at for each in scored if each.is_attack]
+    if not attacks:
+        raise ObservationsError("there is no attack among the observations", hint="label attacks with `attacker`")
+    return (attacks[0] + scored[-1].at) / 2
+
+
+def _is_log_in(scored: Scored) -> bool:
+    return scored.act is Act.SIGN_IN
+
+
+_PREFERRED = (Act.SIGN_IN, Act.PROMPT, Act.REQUEST)
+
+
+def _act_of(scored: Sequence[Scored]) -> dict[str, Act]:
+    """Say by which of their acts each attacker is judged: the first of the preferred that they ever do."""
+    acts: dict[str, set[Act]] = defaultdict(set)
+    for each in scored:
+        if each.is_attack:
+            acts[each.attacker].add(each.act)
+    return {attacker: next(act for act in _PREFERRED if act in done) for attacker, done in acts.items()}
+
+
+def _quality(scored: Sequence[Scored], scores: Sequence[float], attackers: set[str], act: Act) -> Quality:
+    kept, labels = [], []
+    for each, value in zip(scored, scores, strict=True):
+        if each.act is act and (not each.is_attack or each.attacker in attackers):
+            kept.append(value)
+            labels.append(each.is_attack)
+    if len(set(labels)) < 2:  # noqa: PLR2004  # attacks and owners
+        raise ObservationsError(
+            f"no {act.value} of owners to compare with", hint="the observations must hold ordinary traffic as well"
+        )
+    return Quality(
+        metrics.auc(kept, labels),
+        metrics.tpr_at_fpr(kept, labels, fpr=FALSE_POSITIVES),
+        sum(labels),
+        len(labels) - sum(labels),
+        act,
+    )
+
+
+def _calibrated(scored: Sequence[Scored], probabilities: Sequence[float]) -> tuple[float, float]:
+    pairs = [(p, each.is_attack) for each, p in zip(scored, probabilities, strict=True) if _is_log_in(each)]
+    said, labels = [p for p, _ in pairs], [label for _, label in pairs]
+    return metrics.ece(said, labels), metrics.brier(said, labels)
+
+
+def _reauthentication(
+    scored: Sequence[Scored], scores: Sequence[float], first: Sequence[tuple[str, float]]
+) -> Mapping[int, float]:
+    attacks = [
+        value for each, value in zip(scored, scores, strict=True) if each.attacker in COMPARED and _is_log_in(each)
+    ]
+    if not attacks or not first:
+        return MappingProxyType({})
+    threshold = metrics.threshold_for_detection(attacks, detection=DETECTION)
+    by_user: dict[str, list[float]] = defaultdict(list)
+    for user, value in first:
+        by_user[user].append(value)
+    reached = [count for count in LOG_INS if any(len(values) >= count for values in by_user.values())]
+    return MappingProxyType(
+        {count: metrics.reauthentication_rate(by_user, threshold=threshold, logins=count) for count in reached}
+    )

@@ -1,0 +1,174 @@
+"""Run labelled traffic through the score as a node would have met it: judge first, learn afterwards, in order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Protocol
+from zlib import crc32
+
+from watchword.trust.behaviour import BehaviourProfile, Model, Population, Term, learn, score
+from watchword.trust.detectors import Detectors
+from watchword.trust.learning.errors import ObservationsError
+from watchword.trust.observation import Act, Observation
+from watchword.trust.synthesis import Labelled
+
+# A prompt that was answered is learned when the sign-in that it belongs to has been judged, or after this long.
+PROMPT_WAITS_S = 600.0
+# One in so many of the owners' requests and prompts is scored; of attackers' all are.
+_SAMPLED = 20
+_PRIOR = "prior"
+# The one contribution of an act that the score could not read, and so holds for the worst.
+UNREADABLE = "unreadable"
+
+Tell = Callable[[int], None]
+
+
+class Rival(Protocol):
+    """Another way to score the same acts."""
+
+    def judge(self, observation: Observation) -> float:
+        """Score an act, higher for more suspicious; nothing of it is remembered."""
+        ...
+
+    def observe(self, observation: Observation) -> None:
+        """Learn from an act whose outcome is known."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """One act as it was judged.
+
+    Attributes:
+        attacker: whose it was; the empty text for the account's owner.
+        number: of the owner's completed sign-ins until then, from 0; -1 for anything else.
+        margin: log-odds before calibration.
+        values: what each indicator said, before weights.
+        rivals: what the others said of it, in the order of their names.
+    """
+
+    id: str
+    at: float
+    user: str
+    act: Act
+    attacker: str
+    incident: str
+    number: int
+    margin: float
+    probability: float
+    values: Mapping[str, float]
+    rivals: tuple[float, ...] = ()
+
+    @property
+    def is_attack(self) -> bool:
+        """Whether somebody else acted."""
+        return bool(self.attacker)
+
+
+class Replay:
+    """A node's memory without the node.
+
+    What decides whether a replay is honest:
+
+    - An act is judged before anything is learned from it or from what came after it.
+    - Whether a second factor was given is hidden from the judge of a sign-in or a prompt: a risk score is there to
+      decide whether to ask for one. What a prompt's answer teaches waits until its sign-in has been judged.
+    - Attackers' acts are learned wherever they would pass for verified; nobody is told which they are.
+
+    Args:
+        rivals: by name; they see the same acts in the same order.
+    """
+
+    def __init__(self, model: Model, rivals: Mapping[str, Rival] | None = None) -> None:
+        self._model = model
+        self._rivals = tuple((rivals or {}).values())
+        self._detectors = Detectors()
+        self._population = Population()
+        self._profiles: dict[str, BehaviourProfile] = {}
+        self._signed_in: dict[str, int] = {}
+        self._waiting: dict[str, list[Observation]] = {}
+
+    def run(self, traffic: Iterable[Labelled], tell: Tell = lambda _count: None) -> list[Scored]:
+        """Judge what is to be judged, learn everything.
+
+        Args:
+            tell: is told every now and then how many acts were seen.
+
+        Raises:
+            ObservationsError: the acts are not in order of time.
+        """
+        found, newest, count = [], float("-inf"), 0
+        for labelled in traffic:
+            if labelled.observation.at < newest:
+                raise ObservationsError(
+                    f"`{labelled.observation.id[:80]}` is older than what stands before it",
+                    hint="sort the observations by `at`",
+                )
+            newest = labelled.observation.at
+            found += self._step(labelled)
+            count += 1
+            if not count % 1000:
+                tell(count)
+        tell(count)
+        return found
+
+    def _step(self, labelled: Labelled) -> list[Scored]:
+        observation = labelled.observation
+        scored = [self._judge(labelled)] if _is_judged(labelled) else []
+        if observation.act is Act.PROMPT and observation.is_success:
+            self._waiting.setdefault(observation.user, []).append(observation)
+            return scored
+        waiting = self._waiting.get(observation.user)
+        if waiting and (_is_sign_in(observation) or observation.at - waiting[0].at > PROMPT_WAITS_S):
+            for each in self._waiting.pop(observation.user):
+                self._learn(each)
+        self._learn(observation)
+        if _is_sign_in(observation) and not labelled.attacker:
+            self._signed_in[observation.user] = self._signed_in.get(observation.user, 0) + 1
+        return scored
+
+    def _judge(self, labelled: Labelled) -> Scored:
+        seen = labelled.observation
+        if seen.act is not Act.REQUEST:
+            seen = replace(seen, is_verified=False)
+        profile = self._profiles.get(seen.user) or BehaviourProfile()
+        found = score(seen, profile, self._population, self._model, self._detectors.judge(seen), now=seen.at)
+        is_own_sign_in = _is_sign_in(seen) and not labelled.attacker
+        return Scored(
+            id=seen.id,
+            at=seen.at,
+            user=seen.user,
+            act=seen.act,
+            attacker=labelled.attacker or "",
+            incident=labelled.incident,
+            number=self._signed_in.get(seen.user, 0) if is_own_sign_in else -1,
+            margin=found.log_odds,
+            probability=found.probability,
+            values={term.indicator: term.evidence for term in found.contributions if _is_weighed(term)},
+            rivals=tuple([rival.judge(seen) for rival in self._rivals]),
+        )
+
+    def _learn(self, observation: Observation) -> None:
+        profile = self._profiles.get(observation.user)
+        if profile is None:
+            profile = self._profiles[observation.user] = BehaviourProfile()
+        learn(observation, profile, self._population, now=observation.at)
+        self._detectors.observe(observation)
+        for rival in self._rivals:
+            rival.observe(observation)
+
+
+def _is_weighed(term: Term) -> bool:
+    return term.evidence != 0 and term.indicator != _PRIOR
+
+
+def _is_sign_in(observation: Observation) -> bool:
+    return observation.act is Act.SIGN_IN and observation.is_success
+
+
+def _is_judged(labelled: Labelled) -> bool:
+    observation = labelled.observation
+    if observation.act is Act.SIGN_IN:
+        return observation.is_success
+    return bool(labelled.attacker) or crc32(observation.id.encode()) % _SAMPLED == 0
