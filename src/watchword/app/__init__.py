@@ -6,6 +6,7 @@ decide anything itself.
 
 from watchword.app.data import control_socket
 from watchword.app.doctor import examine
+from watchword.app.feeds import as_row, open_feeds
 from watchword.app.policies import in_force_directory
 from watchword.app.publishing import (
     Order,
@@ -26,6 +27,7 @@ __all__ = [
     "Published",
     "Services",
     "add_signatures",
+    "as_row",
     "authority_of",
     "contents_of",
     "control_socket",
@@ -33,6 +35,7 @@ __all__ = [
     "examined",
     "history",
     "in_force_directory",
+    "open_feeds",
     "open_services",
     "publish",
     "relations_now",

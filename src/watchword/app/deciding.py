@@ -10,6 +10,7 @@ from watchword import __version__
 from watchword.app import adapters
 from watchword.app.authzen import AuthzenPart
 from watchword.app.candidates import Candidates
+from watchword.app.feeds import feed_status, open_feeds
 from watchword.app.policies import PURPOSE, bundle_status, plant_default_policies, policy_source
 from watchword.app.services import Services, device_key
 from watchword.app.supposing import Supposing
@@ -50,7 +51,8 @@ class Deciding:
             services.identity.reader, services.device_reader, clock, fresh_at=lambda: self._relay.fresh_at
         )
         self._places = ContextSource.open(settings.trust)
-        self._networks = NetworkLists(services.database)
+        self._feeds = open_feeds(services)
+        self._networks = NetworkLists(services.database, self._feeds.reputation)
         self._trust = TrustState(services.database, clock, self._places, timezone_of=self._zone_of)
         self.relations = Relations(
             services.database, position=lambda: self._relay.position, catch_up=self._relay.catch_up
@@ -94,6 +96,7 @@ class Deciding:
         elif NODE_KEY in settings.policy.keys:
             await self._services.keys.ensure(PURPOSE)
         await self._networks.load(settings.trust.networks)
+        await self._feeds.load()
         await self._trust.load()
         await self._facts.load()
         await self.relations.load()
@@ -104,6 +107,7 @@ class Deciding:
             self._facts.observe,
             self.relations.observe,
             self._networks.observe,
+            self._feeds.observe,
             self._trust.observe,
             self._services.keys.observe,
             self.streams.observe,
@@ -142,6 +146,7 @@ class Deciding:
         return (
             self._relay.run(),
             self._trust.run(),
+            self._feeds.run(),
             self.streams.run(),
             self._follow_policies(),
             *self._candidates.background(),
@@ -194,6 +199,7 @@ class Deciding:
             "authzen": _counted(self._authzen.service.counts) if self._authzen else {},
             "entities_problem": self._authzen.filed.problem if self._authzen else None,
             "place_problems": list(self._places.problems),
+            "feeds": feed_status(self._feeds),
             "decisions": _counted(self.point.counts),
             **self._facts.counts(),
         }

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import typer
 
-from watchword.cli import risk_explain
+from watchword.cli import risk_explain, risk_feeds
 
 app = typer.Typer(help="Look at risk scores and what they are made of.", no_args_is_help=True)
 app.command("explain")(risk_explain.explain)
+app.add_typer(risk_feeds.app, name="feeds")

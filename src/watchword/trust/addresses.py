@@ -111,6 +111,20 @@ def _v6_kind(number: int) -> AddressKind:
     return AddressKind.PUBLIC
 
 
+def kind_within(bits: int, start: int, length: int) -> AddressKind:
+    """Return the kind of the first special range that a network touches; `PUBLIC` if it touches none.
+
+    Args:
+        bits: 32 or 128.
+        start: the network's first address.
+        length: of its prefix.
+    """
+    for first, shift, kind in _V4 if bits == V4_BITS else _V6:
+        if start >> max(shift, bits - length) == first << shift >> max(shift, bits - length):
+            return kind
+    return AddressKind.PUBLIC
+
+
 @lru_cache(maxsize=8192)
 def _read(text: str) -> Address:
     try:

@@ -12,6 +12,7 @@ from watchword.storage import Database, UnitOfWork
 from watchword.trust import store
 from watchword.trust.errors import NetworkMalformedError, NetworkNotListedError
 from watchword.trust.events import NETWORK_LISTED, NETWORK_UNLISTED
+from watchword.trust.feeds import Reputation
 from watchword.trust.model import NetworkList, Standing
 from watchword.trust.networks import Entry, NetworkTables, PrefixTable, parse_network, read_list
 from watchword.trust.settings import NetworkFileSettings
@@ -22,10 +23,15 @@ _KEEP_EXPIRED = timedelta(days=30)
 
 
 class NetworkLists:
-    """What the lists say, in memory, kept fresh by committed events."""
+    """What the lists say, in memory, kept fresh by committed events.
 
-    def __init__(self, database: Database) -> None:
+    Args:
+        reputation: what the feeds say, where there are any.
+    """
+
+    def __init__(self, database: Database, reputation: Reputation | None = None) -> None:
         self._database = database
+        self._reputation = reputation
         self._tables = NetworkTables()
         self._files: tuple[NetworkFileSettings, ...] = ()
 
@@ -65,8 +71,9 @@ class NetworkLists:
                 self._tables.drop(_kind(event), ip_network(str(event.data["network"])))
 
     def standing(self, ip: str, now: datetime) -> Standing:
-        """Say what the lists hold for or against an address; synchronous, no I/O, never raises on an address."""
-        return self._tables.standing(ip, now)
+        """Say what the lists and feeds hold for or against an address; no I/O, never raises on an address."""
+        standing = self._tables.standing(ip, now)
+        return standing if self._reputation is None else self._reputation.joined(standing, ip, now)
 
 
 def _kind(event: Event) -> NetworkList:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,9 @@ class OperatorDatabase:
     and `problem` says so from then on.
     The file is mapped: replace it by renaming a new one over it, not by writing into it.
 
+    Args:
+        read: takes what is wanted out of a record; by default a place, by the names of `Place`'s fields.
+
     Attributes:
         source: its type and build time.
         problem: the last failure of a look-up, or nothing.
@@ -38,8 +42,9 @@ class OperatorDatabase:
         PlaceDataError: the file is missing, cut off, damaged, or no such database.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, read: Callable[[dict[str, Any]], dict[str, Any]] | None = None) -> None:
         self.problem: str | None = None
+        self._read = read or _read
         try:
             self._reader = maxminddb.open_database(str(path), maxminddb.MODE_MMAP)
             meta = self._reader.metadata()
@@ -63,7 +68,7 @@ class OperatorDatabase:
         for _ in range(_IN_A_ROW):
             record, length = self._reader.get_with_prefix_len(type(start)(address))
             if isinstance(record, dict):
-                _read(record)
+                self._read(record)
             # One network on; a step is at least one address, so that a damaged tree cannot hold us here.
             size = 1 << max(0, bits - length)
             address = address // size * size + size
@@ -71,12 +76,12 @@ class OperatorDatabase:
                 break
 
     def find(self, bits: int, number: int) -> dict[str, Any]:
-        """Return what the database says, by the names of `Place`'s fields; empty where it knows nothing."""
+        """Return what the database says; empty where it knows nothing."""
         if bits != V4_BITS and not self._is_v6:
             return {}
         try:
             record = self._reader.get(IPv4Address(number) if bits == V4_BITS else IPv6Address(number))
-            return _read(record) if isinstance(record, dict) else {}
+            return self._read(record) if isinstance(record, dict) else {}
         except Exception as error:  # noqa: BLE001  # a damaged database may raise anything, and a look-up must not
             self.problem = f"{type(error).__name__} in {self.source}"
             return {}

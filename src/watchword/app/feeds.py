@@ -1,0 +1,52 @@
+"""Put the feeds of a configuration together with the rooms that they need."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from watchword.app.services import Services
+from watchword.trust.feeds import Feeds, FeedStatus, open_traits
+
+
+def open_feeds(services: Services) -> Feeds:
+    """Make the feeds of this installation; nothing is loaded or fetched yet.
+
+    Raises:
+        PlaceDataError: a database of traits is missing or damaged.
+    """
+    settings = services.settings
+    return Feeds(
+        settings.trust.feeds,
+        settings.data / "feeds",
+        services.database,
+        services.clock,
+        services.entropy,
+        traits=open_traits(settings.trust.traits_files),
+    )
+
+
+def feed_status(feeds: Feeds) -> list[dict[str, Any]]:
+    """Tell this machine's own tools how every feed is."""
+    return [as_row(each) for each in feeds.statuses()]
+
+
+def as_row(status: FeedStatus) -> dict[str, Any]:
+    """Return a status as plain values."""
+    review: Mapping[str, Any] = status.review or {}
+    return {
+        "feed": status.name,
+        "format": status.format,
+        "means": status.meaning,
+        "state": status.state,
+        "entries": status.entries,
+        "bytes": status.size_bytes,
+        "refreshed": f"{status.refreshed_at:%Y-%m-%d %H:%M}" if status.refreshed_at else None,
+        "counts_until": f"{status.counts_until:%Y-%m-%d %H:%M}" if status.counts_until else None,
+        "refused": dict(status.refused),
+        "examples": dict(status.examples),
+        "review": f"{review['entries']} entries, {review['reason']}" if review else None,
+        "is_well": status.is_well,
+        "problem": status.problem,
+        "hint": status.hint,
+    }

@@ -1,0 +1,171 @@
+"""`watchword risk feeds`: the feeds of threat intelligence, what they brought, and what waits for a decision."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any
+
+import typer
+
+from watchword.cli.force import in_force
+from watchword.cli.shell import EXIT_FOUND_WRONG, Shell, one_line, shell_of
+
+app = typer.Typer(help="Look at feeds of threat intelligence, and fetch them.", no_args_is_help=True)
+review = typer.Typer(help="Decide about what a feed brought and what was kept for review.", no_args_is_help=True)
+app.add_typer(review, name="review")
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="The feed, as the configuration names it.")]
+_MOST_SHOWN = 1000
+
+
+@app.command("list")
+def list_feeds(context: typer.Context) -> None:
+    """List every feed and how it is; exit code 4 when one needs a hand."""
+    shell = shell_of(context)
+
+    async def act(feeds: Any, _services: Any) -> list[dict[str, Any]]:
+        return [_row(each) for each in feeds.statuses()]
+
+    rows = _with_feeds(shell, act)
+    columns = ("feed", "means", "state", "entries", "refreshed", "counts_until", "review", "problem")
+    shell.show(rows, *columns, empty="no feed is configured: see [[trust.feeds]]")
+    if not all(row["is_well"] for row in rows):
+        raise typer.Exit(EXIT_FOUND_WRONG)
+
+
+@app.command("fetch")
+def fetch(
+    context: typer.Context,
+    names: Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="By default every feed.")] = None,
+) -> None:
+    """Look at feeds now; exit code 4 when one of them could not be taken."""
+    shell = shell_of(context)
+
+    async def act(feeds: Any, services: Any) -> list[dict[str, Any]]:
+        wanted = names or [each.name for each in feeds.statuses()]
+        rows = []
+        with _progress(shell, len(wanted)) as advance:
+            for name in wanted:
+                rows.append(_row(await feeds.refresh(name)))
+                advance(name)
+        if not shell.is_json:
+            print(await in_force(services))
+        return rows
+
+    rows = _with_feeds(shell, act)
+    shell.show(rows, "feed", "state", "entries", "refused", "refreshed", "problem", empty="no feed is configured")
+    if not all(row["is_well"] for row in rows):
+        raise typer.Exit(EXIT_FOUND_WRONG)
+
+
+@app.command("show")
+def show(
+    context: typer.Context,
+    name: Name,
+    address: Annotated[str, typer.Option(help="Tell what this feed says of an address.")] = "",
+    waiting: Annotated[bool, typer.Option("--waiting", help="Show what waits for review instead.")] = False,
+    limit: Annotated[int, typer.Option(min=0, max=_MOST_SHOWN, help="How many entries to show.")] = 10,
+) -> None:
+    """Show one feed: how it is, what was refused and why, and some of its entries."""
+    shell = shell_of(context)
+
+    async def act(feeds: Any, services: Any) -> dict[str, Any]:
+        from watchword.trust.feeds import listed  # noqa: PLC0415  # quick help
+
+        found = _row(feeds.status(name))
+        index = feeds.index(name, waiting=waiting)
+        found["listed"] = listed(index, limit) if index is not None else []
+        if address:
+            verdict = feeds.reputation.of(address, services.clock.now())
+            found["says"] = [_said(hit) for hit in verdict.hits if hit.feed == name]
+        return found
+
+    found = _with_feeds(shell, act)
+    if shell.is_json:
+        shell.say(found["feed"], **found)
+        return
+    for line in _portrait(found, address):
+        print(one_line(line))
+
+
+@review.command("accept")
+def accept(context: typer.Context, name: Name) -> None:
+    """Put in force what waits for review."""
+    _decide(shell_of(context), name, "accept", "is in force")
+
+
+@review.command("reject")
+def reject(context: typer.Context, name: Name) -> None:
+    """Throw away what waits for review; the same again is not kept again."""
+    _decide(shell_of(context), name, "reject", "was thrown away")
+
+
+def _decide(shell: Shell, name: str, verb: str, words: str) -> None:
+    async def act(feeds: Any, services: Any) -> tuple[dict[str, Any], str]:
+        status = await getattr(feeds, verb)(name, actor=shell.actor)
+        return _row(status), await in_force(services)
+
+    row, followed = _with_feeds(shell, act)
+    shell.say(f"what waited of `{name}` {words}; {row['entries']} entries are in force; {followed}", **row)
+
+
+def _with_feeds(shell: Shell, act: Callable[[Any, Any], Awaitable[Any]]) -> Any:
+    async def within(services: Any) -> Any:
+        from watchword.app import open_feeds  # noqa: PLC0415  # quick help
+
+        feeds = open_feeds(services)
+        await feeds.load()
+        return await act(feeds, services)
+
+    return shell.run(within)
+
+
+def _row(status: Any) -> dict[str, Any]:
+    from watchword.app import as_row  # noqa: PLC0415  # quick help
+
+    return as_row(status) | {"refused": [f"{why}: {count}" for why, count in status.refused.items()]}
+
+
+@contextmanager
+def _progress(shell: Shell, total: int) -> Iterator[Callable[[str], None]]:
+    from rich.console import Console  # noqa: PLC0415  # quick help
+    from rich.progress import Progress  # noqa: PLC0415  # as above
+
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=shell.is_json or not console.is_terminal) as bar:
+        task = bar.add_task("fetching", total=total)
+        yield lambda name: bar.update(task, advance=1, description=f"fetched {name}")
+
+
+def _said(hit: Any) -> dict[str, Any]:
+    return {
+        "network": hit.network,
+        "means": hit.meaning,
+        "confidence": hit.confidence,
+        "first_seen": hit.first_seen,
+        "expires_at": hit.expires_at,
+    }
+
+
+def _portrait(found: dict[str, Any], address: str) -> Iterator[str]:
+    yield f"{found['feed']}: {found['format']}, means {found['means']}, {found['state']}"
+    if found["refreshed"]:
+        yield f"  {found['entries']} entries in {found['bytes']} bytes, refreshed {found['refreshed']} UTC"
+        yield f"  counts until {found['counts_until']} UTC"
+    if found["problem"]:
+        yield f"  problem: {found['problem']}"
+    if found["hint"]:
+        yield f"  {found['hint'].replace('NAME', found['feed'])}"
+    if found["review"]:
+        yield f"  waits for review: {found['review']}"
+    for line in found["refused"]:
+        why = line.rpartition(":")[0]
+        example = found["examples"].get(why)
+        yield f"  refused, {line}" + (f" (such as {example})" if example else "")
+    for entry in found["listed"]:
+        yield f"  {entry['kind']:<8} {entry['value']:<44} confidence {entry['confidence']:>3}  until {entry['until']}"
+    if address and not found["says"]:
+        yield f"  {address} is not on it, or the feed is stale"
+    for said in found.get("says", ()):
+        yield f"  lists {address} by {said['network']}, confidence {said['confidence']:.0f} of 100 today"

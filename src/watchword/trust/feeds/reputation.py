@@ -1,0 +1,267 @@
+"""What the feeds say of one address, now: a pure look-up in mapped tables, without I/O and without an exception."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from types import MappingProxyType
+from typing import Final, Protocol
+
+from watchword.trust.addresses import V4_BITS, read_address
+from watchword.trust.feeds.index import Columns, FeedIndex, time_of, words_of
+from watchword.trust.feeds.intake import canonical, digest_of
+from watchword.trust.feeds.model import IndicatorKind, Meaning, decayed
+from watchword.trust.feeds.settings import FeedSettings
+from watchword.trust.model import Standing
+from watchword.trust.observation import NO_TRAITS, Finding, NetworkTraits
+
+REPUTATION: Final = "reputation"
+# The most that lists may say, in natural log-odds. 55% of takeovers come from listed addresses (45% from addresses on
+# no list) and a few per cent of ordinary sign-ins do: a ratio of about twenty, whose logarithm is 3. Feeds copy from
+# one another, so the surest of them counts and their voices do not add up. Source: docs/adr/0053.
+MOST_LOG_ODDS: Final = 3.0
+_REMEMBERED: Final = 16_384
+_LONGEST_ADDRESS: Final = 45
+_AGAINST: Final = frozenset({Meaning.BLOCK, Meaning.SUSPICIOUS})
+_CLEAN: Final = Finding(REPUTATION, 0.0, "the address is on no feed's list")
+_NO_FEEDS: Final = Finding(REPUTATION, 0.0, "unknown: there are no feeds", is_known=False)
+_WHOLE: Final = 100.0
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One feed's word on one address.
+
+    Attributes:
+        confidence: 0 to 100, after decay.
+        network: the listed network, or the name's digest in hexadecimal.
+        first_seen: nothing for unknown, as is `expires_at`.
+        is_strong: whether the confidence is enough for what the feed means.
+    """
+
+    feed: str
+    meaning: Meaning
+    confidence: float
+    network: str
+    first_seen: datetime | None
+    expires_at: datetime | None
+    is_strong: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ReputationVerdict:
+    """What all feeds together say of one address.
+
+    Attributes:
+        hits: one for each feed that lists it, the surest first.
+        confidence: that the address is one of an attacker, 0 to 100.
+        traits: what its network is.
+        finding: the same as evidence in log-odds, never above `MOST_LOG_ODDS`.
+    """
+
+    hits: tuple[Hit, ...] = ()
+    confidence: float = 0.0
+    traits: NetworkTraits = NO_TRAITS
+    finding: Finding = _CLEAN
+
+    @property
+    def feeds(self) -> tuple[str, ...]:
+        """Name the feeds that list it, the surest first."""
+        return tuple(hit.feed for hit in self.hits)
+
+    @property
+    def is_blocked(self) -> bool:
+        """Whether a feed that means `block` is sure enough."""
+        return any(hit.is_strong and hit.meaning is Meaning.BLOCK for hit in self.hits)
+
+    @property
+    def is_suspicious(self) -> bool:
+        """Whether a feed that means `block` or `suspicious` is sure enough."""
+        return any(hit.is_strong for hit in self.hits if hit.meaning in _AGAINST)
+
+
+UNKNOWN: Final = ReputationVerdict(finding=_NO_FEEDS)
+_NOT_LISTED: Final = ReputationVerdict()
+
+
+class TraitsSource(Protocol):
+    """A database of what networks are."""
+
+    def traits_of(self, bits: int, number: int) -> NetworkTraits:
+        """Return what is known; never raises."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class FeedInForce:
+    """One feed's table and until when it counts.
+
+    Attributes:
+        confirmed: minute of the last good answer; entries without a time of their own are as old as that.
+        stale_at: minute from which it contributes nothing.
+    """
+
+    settings: FeedSettings
+    index: FeedIndex
+    confirmed: int
+    stale_at: int
+
+
+class Reputation:
+    """The feeds in force; replaced one by one, each at once.
+
+    Args:
+        traits: databases of the operator, asked when no feed answers.
+    """
+
+    def __init__(self, traits: Sequence[TraitsSource] = ()) -> None:
+        self._traits = tuple(traits)
+        self._feeds: tuple[FeedInForce, ...] = ()
+        self._minute = -1
+        self._known: dict[str, ReputationVerdict] = {}
+
+    def put(self, feed: FeedInForce) -> None:
+        """Put a feed in force in place of its former table."""
+        others = [each for each in self._feeds if each.settings.name != feed.settings.name]
+        self._feeds = tuple(sorted((*others, feed), key=lambda each: each.settings.name))
+        self._known = {}
+
+    def drop(self, name: str) -> None:
+        """Take a feed out of force."""
+        self._feeds = tuple(each for each in self._feeds if each.settings.name != name)
+        self._known = {}
+
+    @property
+    def feeds(self) -> tuple[FeedInForce, ...]:
+        """Every feed that has a table, stale ones too."""
+        return self._feeds
+
+    def versions(self) -> Mapping[str, str]:
+        """Return the version of each feed's data, for whoever records what was read."""
+        return MappingProxyType({each.settings.name: each.index.digest[:12] for each in self._feeds})
+
+    def of(self, address: str, now: datetime) -> ReputationVerdict:
+        """Say what the feeds hold of an address; never raises.
+
+        A verdict holds for one minute: it depends on the address, the minute and the feeds in force, and on nothing
+        else, so that the same question has the same answer to the bit.
+        """
+        if not self._feeds and not self._traits:
+            return UNKNOWN
+        # Prevents: a huge header filling the memory.
+        if len(address) > _LONGEST_ADDRESS:
+            return _NOT_LISTED
+        minute = int(now.timestamp()) // 60
+        if minute != self._minute or len(self._known) >= _REMEMBERED:
+            self._minute, self._known = minute, {}
+        found = self._known.get(address)
+        if found is None:
+            found = self._known[address] = self._judge(address, minute)
+        return found
+
+    def of_name(self, kind: IndicatorKind, name: str, now: datetime) -> tuple[Hit, ...]:
+        """Say which feeds list a domain, a URL or the hash of a file, the surest first."""
+        written = canonical(kind, name)
+        minute = int(now.timestamp()) // 60
+        # A name that no feed could hold is on none. `Refusal` is a text too, of which no digest is listed.
+        digest = digest_of(kind, written)
+        hits = [
+            _hit(each, *found, minute)
+            for each in self._feeds
+            if minute < each.stale_at and (found := each.index.find_name(digest, minute))
+        ]
+        return tuple(sorted(hits, key=_surest_first))
+
+    def joined(self, standing: Standing, address: str, now: datetime) -> Standing:
+        """Add what the feeds say to what the lists of administrators and files say.
+
+        What people of the organisation listed stands: an allowed network is not blocked or doubted by a stranger.
+
+        # Prevents: whoever can get an address onto a public list shutting the organisation's own office out.
+        """
+        if standing.allowed or standing.blocked or not self._feeds:
+            return standing
+        verdict = self.of(address, now)
+        for meaning in (Meaning.BLOCK, Meaning.SUSPICIOUS):
+            hit = next((hit for hit in verdict.hits if hit.is_strong and hit.meaning is meaning), None)
+            if hit is not None and (meaning is Meaning.BLOCK or not standing.suspicious):
+                return Standing(
+                    blocked=meaning is Meaning.BLOCK,
+                    suspicious=True,
+                    reason=f"feed {hit.feed} lists {hit.network}",
+                    expires_at=hit.expires_at,
+                )
+        return standing
+
+    def _judge(self, address: str, minute: int) -> ReputationVerdict:
+        read = read_address(address)
+        if not read.bits:
+            return _NOT_LISTED
+        keys = [(read.bits, read.number)]
+        # Prevents: walking around a listed IPv4 network inside 6to4, Teredo or NAT64.
+        if read.embedded is not None:
+            keys.append((V4_BITS, read.embedded))
+        hits: list[Hit] = []
+        stale: list[str] = []
+        for feed in self._feeds:
+            if minute >= feed.stale_at:
+                stale.append(feed.settings.name)
+                continue
+            for bits, number in keys:
+                found = feed.index.find(bits, number, minute)
+                if found is not None:
+                    hits.append(_hit(feed, *found, minute))
+        traits = self._traits_of(keys, hits)
+        if not hits:
+            finding = _stale(stale) if stale else _CLEAN
+            return ReputationVerdict(traits=traits, finding=finding) if stale or traits != NO_TRAITS else _NOT_LISTED
+        hits.sort(key=_surest_first)
+        against = [hit for hit in hits if hit.meaning in _AGAINST]
+        confidence = against[0].confidence if against else 0.0
+        return ReputationVerdict(tuple(hits), confidence, traits, _finding(against, stale))
+
+    def _traits_of(self, keys: Sequence[tuple[int, int]], hits: Sequence[Hit]) -> NetworkTraits:
+        meanings = {hit.meaning for hit in hits}
+        known = [source.traits_of(bits, number) for source in self._traits for bits, number in keys]
+        return NetworkTraits(
+            is_hosting=Meaning.HOSTING in meanings or any(each.is_hosting for each in known),
+            is_vpn=Meaning.VPN in meanings or any(each.is_vpn for each in known),
+            is_tor=Meaning.TOR in meanings or any(each.is_tor for each in known),
+            is_mobile=Meaning.MOBILE in meanings or any(each.is_mobile for each in known),
+        )
+
+
+def _hit(feed: FeedInForce, columns: Columns, at: int, minute: int) -> Hit:
+    settings, row = feed.settings, columns.row(at)
+    age = minute - (row.seen or feed.confirmed)
+    confidence = round(decayed(row.confidence, age, settings.half_life_min(row.kind)), 3)
+    return Hit(
+        feed=settings.name,
+        meaning=settings.meaning,
+        confidence=confidence,
+        network=words_of(row.family, row.start, row.length),
+        first_seen=time_of(row.first_seen),
+        expires_at=time_of(row.until),
+        is_strong=confidence >= settings.min_confidence,
+    )
+
+
+def _finding(against: Sequence[Hit], stale: Sequence[str]) -> Finding:
+    if not against:
+        return _stale(stale) if stale else _CLEAN
+    first = against[0]
+    others = ", ".join(dict.fromkeys(hit.feed for hit in against[1:]))
+    detail = f"listed by {first.feed}: {first.network}, confidence {first.confidence:.0f} of 100"
+    if others:
+        detail += f"; by {others} too"
+    return Finding(REPUTATION, MOST_LOG_ODDS * first.confidence / _WHOLE, detail)
+
+
+def _stale(names: Sequence[str]) -> Finding:
+    words = f"unknown: {', '.join(names)} was not refreshed in time and does not count"
+    return Finding(REPUTATION, 0.0, words, is_known=False)
+
+
+def _surest_first(hit: Hit) -> tuple[float, str, str]:
+    return -hit.confidence, hit.feed, hit.network

@@ -1,0 +1,442 @@
+"""Keep the feeds fresh: when to look, what becomes of what came, and what is told of it."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import os
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+from watchword.kernel import Clock, Entropy, Event
+from watchword.kernel.events import Json
+from watchword.storage import Database
+from watchword.trust.feeds.acceptance import Notice, Verdict, accepted, judge
+from watchword.trust.feeds.beside import run_beside
+from watchword.trust.feeds.errors import FeedError, FeedKeptError, FeedUnknownError
+from watchword.trust.feeds.events import FEED_REVIEWED, FEED_STALE
+from watchword.trust.feeds.index import FeedIndex, time_of
+from watchword.trust.feeds.kept import TABLE, KeptFeed, State, Version
+from watchword.trust.feeds.reputation import FeedInForce, Reputation, TraitsSource
+from watchword.trust.feeds.settings import FeedAuth, FeedSettings
+
+Run = Callable[[Mapping[str, Any]], Awaitable[dict[str, Any]]]
+
+_AT_ONCE: Final = 2
+_FIRST_AGAIN_S: Final = 30.0
+_MOST_DOUBLINGS: Final = 12
+_WATCH_EVERY_S: Final = 30.0
+_BUSY_AGAIN_S: Final = 5.0
+_AHEAD_MIN: Final = 5
+_MOST_UNTOLD: Final = 100
+_LONGEST_CREDENTIAL: Final = 8_192
+_DAY_MIN: Final = 1440
+# What says where a feed comes from; the rest says how it is read, when, and what it means.
+_SOURCE: Final = ("format", "url", "file", "collection")
+_READING: Final = ("columns", "delimiter", "confidence", "expiry_days", "max_entries")
+
+
+@dataclass(frozen=True, slots=True)
+class FeedStatus:
+    """How one feed is, for people.
+
+    Attributes:
+        state: `in force`, `stale` or `never fetched`.
+        refreshed_at: when its source last said that the entries are right.
+        counts_until: when it becomes stale unless it is refreshed.
+        refused: entries that were not taken, by why.
+        problem: what is wrong; empty when all is well.
+        review: what waits for somebody to decide: entries, why, when it came.
+    """
+
+    name: str
+    format: str
+    meaning: str
+    state: str
+    entries: int = 0
+    size_bytes: int = 0
+    refreshed_at: datetime | None = None
+    counts_until: datetime | None = None
+    refused: Mapping[str, int] = field(default_factory=dict)
+    examples: Mapping[str, str] = field(default_factory=dict)
+    problem: str = ""
+    hint: str = ""
+    review: Mapping[str, Any] | None = None
+
+    @property
+    def is_well(self) -> bool:
+        """Whether nobody needs to look."""
+        return not self.problem and self.state == "in force"
+
+
+class Feeds:
+    """Every configured feed, in force and kept fresh.
+
+    Args:
+        settings: of each; names are different.
+        root: where tables are kept; one folder for each feed.
+        database: takes the events.
+        traits: databases of the operator that say what networks are.
+        run: does one job; beside the node unless a test says otherwise.
+        environment: where credentials are.
+
+    Attributes:
+        reputation: what the feeds say, for the request path.
+    """
+
+    def __init__(
+        self,
+        settings: Sequence[FeedSettings],
+        root: Path,
+        database: Database,
+        clock: Clock,
+        entropy: Entropy,
+        *,
+        traits: Sequence[TraitsSource] = (),
+        run: Run = run_beside,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        self._settings = {each.name: each for each in settings}
+        self._kept = {name: KeptFeed(root, name) for name in self._settings}
+        self._states: dict[str, State] = {}
+        self._database = database
+        self._clock = clock
+        self._entropy = entropy
+        self._run = run
+        self._environment = os.environ if environment is None else environment
+        self._waits: dict[str, float] = {}
+        self._stale_told: set[str] = set()
+        self._untold: list[tuple[str, Notice]] = []
+        self._turn = asyncio.Semaphore(_AT_ONCE)
+        self.reputation = Reputation(traits)
+
+    # --- what is in force --------------------------------------------------------------------------------------------
+
+    async def load(self) -> None:
+        """Put in force what was last in force on this machine; never raises: a damaged table is fetched again."""
+        for name in self._settings:
+            await self._load(name)
+
+    async def _load(self, name: str) -> None:
+        state = await asyncio.to_thread(self._kept[name].state)
+        if state.source != _source(self._settings[name]):
+            state = State()  # what came from another address says nothing about this one
+        self._states[name] = state
+        await self._put(name, state)
+
+    async def _put(self, name: str, state: State) -> None:
+        if state.in_force is None:
+            self.reputation.drop(name)
+            return
+        path = self._kept[name].folder_of(state.in_force) / TABLE
+        try:
+            known = next((each.index for each in self.reputation.feeds if each.settings.name == name), None)
+            if known is None or known.digest != state.in_force.digest:
+                known = await asyncio.to_thread(FeedIndex, path, state.in_force.digest)
+        except FeedKeptError as error:
+            self.reputation.drop(name)
+            self._states[name] = replace(state, in_force=None, problem=error.message, hint=error.hint or "")
+            return
+        settings = self._settings[name]
+        self.reputation.put(FeedInForce(settings, known, state.confirmed, self._stale_at(settings, state)))
+
+    def _stale_at(self, settings: FeedSettings, state: State) -> int:
+        # Prevents: a time from a clock that ran ahead keeping old entries fresh for years.
+        if state.confirmed > self._minute() + _AHEAD_MIN:
+            return 0
+        lasts = min(settings.every_min * settings.stale_periods, settings.expiry_days * _DAY_MIN)
+        return state.confirmed + max(1, int(lasts))
+
+    # --- looking -----------------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Look at every feed when it is due, until cancelled."""
+        if not self._settings:
+            return
+        async with asyncio.TaskGroup() as group:
+            for name in self._settings:
+                group.create_task(self._follow(name), name=f"feed-{name}")
+            group.create_task(self._watch(), name="feeds-watch")
+
+    async def _follow(self, name: str) -> None:
+        while True:
+            await asyncio.sleep(self.wait_s(name))
+            async with self._turn:
+                await self.refresh(name)
+
+    async def _watch(self) -> None:
+        while True:
+            await self.look_for_stale()
+            await asyncio.sleep(_WATCH_EVERY_S)
+
+    def wait_s(self, name: str) -> float:
+        """Return the seconds until a feed is due: a period after it was asked, sooner after a failure.
+
+        The first failure is tried again after half a minute, and each further one after twice as long, never longer
+        than a period; all of it up to a tenth (after failures a quarter) sooner or later, so that not all nodes ask
+        at once.
+        """
+        state, period_s = self._states[name], self._settings[name].every_min * 60
+        if name in self._waits:
+            return self._waits.pop(name)
+        if not state.asked:
+            return 0.0
+        if state.failures:
+            again_s = _FIRST_AGAIN_S * 2 ** min(state.failures - 1, _MOST_DOUBLINGS)
+            return self._jittered(min(again_s, period_s), 0.25)
+        since_s = (self._minute() - state.asked) * 60
+        # A time ahead of the clock tells nothing; the feed is due.
+        return max(0.0, self._jittered(period_s, 0.1) - since_s) if since_s >= 0 else 0.0
+
+    def _jittered(self, seconds: float, share: float) -> float:
+        drawn = int.from_bytes(self._entropy.token_bytes(2)) / 0xFFFF
+        return seconds * (1 + share * (2 * drawn - 1))
+
+    async def refresh(self, name: str) -> FeedStatus:
+        """Look at one feed now; never raises: what went wrong is in the status.
+
+        Raises:
+            FeedUnknownError: no feed has that name.
+        """
+        kept = self._known(name)
+        try:
+            with kept.held() as is_held:
+                if is_held:
+                    await self._refresh(name, kept)
+                else:
+                    self._waits[name] = _BUSY_AGAIN_S
+        except FeedError as error:
+            self._note_failure(name, error)
+        except Exception as error:  # noqa: BLE001  # whatever fails here, the node goes on and says so
+            self._note_failure(name, FeedKeptError(f"the feed cannot be looked at ({type(error).__name__})"))
+        await self._tell()
+        return self.status(name)
+
+    async def _refresh(self, name: str, kept: KeptFeed) -> None:
+        await self._load(name)  # a command on this machine may have looked meanwhile
+        settings, state = self._settings[name], self._states[name]
+        read_by = _digest(settings, _READING)
+        with kept.staged() as staged:
+            outcome = await self._run(self._job(settings, state, staged, read_by))
+            if outcome.get("wait_s"):
+                self._waits[name] = min(float(outcome["wait_s"]), settings.every_min * 60)
+            now = self._minute()
+            verdict = judge(replace(state, source=_source(settings)), outcome, read_by=read_by, now=now)
+            await asyncio.to_thread(self._keep, kept, staged, verdict)
+        self._states[name] = verdict.state
+        await self._put(name, verdict.state)
+        self._stale_told.discard(name)
+        if verdict.notice is not None:
+            self._note(name, verdict.notice)
+
+    def _keep(self, kept: KeptFeed, staged: Path, verdict: Verdict) -> None:
+        if verdict.settled is not None:
+            kept.settle(staged, verdict.settled)
+        kept.remember(verdict.state)
+
+    def _job(self, settings: FeedSettings, state: State, staged: Path, read_by: str) -> dict[str, Any]:
+        former = state.in_force
+        # Entries that are to be read in another way are asked for as a whole.
+        same = former if former is not None and former.read_by == read_by else None
+        return {
+            "feed": asdict(settings),
+            "staged": str(staged),
+            "former": str(self._kept[settings.name].folder_of(former)) if former else None,
+            "credential": self._credential(settings),
+            "now": self._minute(),
+            "tag": same.tag if same else "",
+            "modified": same.modified if same else "",
+            "cursor": same.cursor if same else "",
+            "whole_at": same.whole_at if same else 0,
+        }
+
+    def _credential(self, settings: FeedSettings) -> str:
+        if settings.auth is FeedAuth.NONE:
+            return ""
+        if settings.credential_variable:
+            found = self._environment.get(settings.credential_variable, "")
+            where = f"the variable {settings.credential_variable}"
+        else:
+            where = f"the file {settings.credential_file}"
+            try:
+                with Path(settings.credential_file).open(encoding="utf-8") as file:
+                    found = file.read(_LONGEST_CREDENTIAL)
+            except (OSError, UnicodeDecodeError):
+                found = ""
+        found = found.strip()
+        if not found or not found.isprintable() or not found.isascii():
+            raise FeedKeptError(
+                f"the credential of the feed `{settings.name}` is missing", hint=f"put it into {where}, as one line"
+            )
+        return found
+
+    def _note_failure(self, name: str, error: FeedError) -> None:
+        state = self._states.get(name, State())
+        outcome = {"status": "failed", "code": error.code, "message": error.message, "hint": error.hint}
+        verdict = judge(state, outcome, read_by="", now=self._minute())
+        self._states[name] = verdict.state
+        if verdict.notice is not None:
+            self._note(name, verdict.notice)
+
+    # --- review ------------------------------------------------------------------------------------------------------
+
+    async def accept(self, name: str, *, actor: str) -> FeedStatus:
+        """Put in force what waits for review.
+
+        Raises:
+            FeedUnknownError: no such feed, or nothing waits.
+            FeedKeptError: the disk refused, or the feed is being fetched.
+        """
+        return await self._review(name, actor, is_accepted=True)
+
+    async def reject(self, name: str, *, actor: str) -> FeedStatus:
+        """Throw away what waits for review; the same again is not kept again.
+
+        Raises:
+            FeedUnknownError: no such feed, or nothing waits.
+            FeedKeptError: the disk refused, or the feed is being fetched.
+        """
+        return await self._review(name, actor, is_accepted=False)
+
+    async def _review(self, name: str, actor: str, *, is_accepted: bool) -> FeedStatus:
+        kept = self._known(name)
+        with kept.held() as is_held:
+            if not is_held:
+                raise FeedKeptError(f"the feed `{name}` is being fetched", hint="try again in a moment")
+            await self._load(name)
+            state = self._states[name]
+            if state.review is None:
+                raise FeedUnknownError(f"nothing of the feed `{name}` waits for review")
+            waiting = state.review
+            if is_accepted:
+                state = accepted(state)
+            else:
+                state = replace(state, review=None, problem="", hint="", rejected=waiting.fingerprint)
+            await asyncio.to_thread(kept.remember, state)
+        self._states[name] = state
+        await self._put(name, state)
+        data: dict[str, Json] = {
+            "verdict": "accepted" if is_accepted else "rejected",
+            "entries": waiting.entries,
+            "digest": waiting.digest,
+        }
+        self._note(name, Notice(FEED_REVIEWED, data, actor))
+        await self._tell()
+        return self.status(name)
+
+    # --- telling -----------------------------------------------------------------------------------------------------
+
+    async def observe(self, events: Sequence[Event]) -> None:
+        """Follow what a command on this machine changed."""
+        names = {str(event.data.get("feed")) for event in events if event.type.startswith("trust.feed.")}
+        for name in names & self._states.keys():
+            former, stored = self._states[name], await asyncio.to_thread(self._kept[name].state)
+            if stored.in_force != former.in_force or stored.review != former.review:
+                await self._load(name)
+
+    async def look_for_stale(self) -> None:
+        """Tell of every feed that has become stale since the last look, once."""
+        for feed in self.reputation.feeds:
+            name = feed.settings.name
+            if self._minute() >= feed.stale_at and name not in self._stale_told:
+                self._stale_told.add(name)
+                at = time_of(feed.confirmed)
+                self._note(name, Notice(FEED_STALE, {"refreshed_at": at.isoformat() if at else None}))
+        await self._tell()
+
+    def _note(self, name: str, notice: Notice) -> None:
+        if len(self._untold) < _MOST_UNTOLD:
+            self._untold.append((name, notice))
+
+    async def _tell(self) -> None:
+        while self._untold:
+            name, notice = self._untold[0]
+            event = notice.type.at(
+                self._clock.now(), self._entropy, actor=notice.actor, subject=f"feed_{name}", feed=name, **notice.data
+            )
+            try:
+                async with self._database.work() as work:
+                    work.emit(event)
+            except Exception:  # noqa: BLE001  # a database that fails for a while must not end the following
+                return
+            with suppress(IndexError):
+                del self._untold[0]
+
+    # --- for people --------------------------------------------------------------------------------------------------
+
+    def statuses(self) -> list[FeedStatus]:
+        """Tell how every feed is."""
+        return [self.status(name) for name in self._settings]
+
+    def status(self, name: str) -> FeedStatus:
+        """Tell how one feed is.
+
+        Raises:
+            FeedUnknownError: no feed has that name.
+        """
+        self._known(name)
+        settings, state = self._settings[name], self._states.get(name, State())
+        found = state.in_force
+        if found is None:
+            problem = state.problem or ("" if not state.asked else "nothing was taken yet")
+            return FeedStatus(
+                name, settings.format, settings.meaning, "never fetched", problem=problem, hint=state.hint
+            )
+        stale_at = self._stale_at(settings, state)
+        is_stale = self._minute() >= stale_at
+        problem = "; ".join(filter(None, ("it is stale and contributes nothing" if is_stale else "", state.problem)))
+        return FeedStatus(
+            name,
+            settings.format,
+            settings.meaning,
+            "stale" if is_stale else "in force",
+            found.entries,
+            found.size_bytes,
+            time_of(state.confirmed),
+            time_of(stale_at),
+            found.refused,
+            found.examples,
+            problem,
+            state.hint,
+            _waiting(state.review),
+        )
+
+    def index(self, name: str, *, waiting: bool = False) -> FeedIndex | None:
+        """Open the table in force, or the one that waits for review; nothing where there is none.
+
+        Raises:
+            FeedUnknownError: no feed has that name.
+            FeedKeptError: it is damaged.
+        """
+        kept, state = self._known(name), self._states.get(name, State())
+        version = state.review if waiting else state.in_force
+        return FeedIndex(kept.folder_of(version) / TABLE) if version else None
+
+    def _known(self, name: str) -> KeptFeed:
+        if name not in self._kept:
+            known = ", ".join(sorted(self._kept)) or "none"
+            raise FeedUnknownError(f"no feed is called `{name[:60]}`", hint=f"configured: {known}")
+        return self._kept[name]
+
+    def _minute(self) -> int:
+        return int(self._clock.now().timestamp()) // 60
+
+
+def _source(settings: FeedSettings) -> str:
+    return _digest(settings, _SOURCE)
+
+
+def _digest(settings: FeedSettings, names: Sequence[str]) -> str:
+    values = {name: getattr(settings, name) for name in names}
+    return hashlib.sha256(json.dumps(values, sort_keys=True, default=dict).encode()).hexdigest()[:16]
+
+
+def _waiting(version: Version | None) -> Mapping[str, Any] | None:
+    if version is None:
+        return None
+    return {"entries": version.entries, "reason": version.reason, "fetched_at": time_of(version.fetched_at)}

@@ -1,0 +1,225 @@
+"""Fetch and read one feed in a process of its own: the job comes on standard input, the outcome leaves as one line.
+
+A stranger's bytes are parsed here and nowhere else, with bounds on memory, time and files, and without the node's
+environment. What leaves is a table that the node maps and checks.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import resource
+import signal
+import sys
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+import orjson
+
+from watchword.kernel.settings import convert
+from watchword.trust.feeds.errors import FeedError, FeedKeptError, FeedMalformedError, FeedTooLargeError
+from watchword.trust.feeds.index import FeedIndex, write_index
+from watchword.trust.feeds.intake import Intake, Vouched
+from watchword.trust.feeds.kept import STATEMENTS, TABLE
+from watchword.trust.feeds.model import Indicator, IndicatorKind, Refusal
+from watchword.trust.feeds.reading import intake_for, read_content
+from watchword.trust.feeds.settings import FeedFormat, FeedSettings
+from watchword.trust.feeds.stix import Statement, take_all
+from watchword.trust.feeds.taxii import Harvest, harvest
+from watchword.trust.feeds.web import Credential, SlowDownError, Web
+
+_MEGABYTE: Final = 1 << 20
+_MOST_MEMORY: Final = 2 << 30
+_NICE: Final = 10
+_WHOLE_EVERY_MIN: Final = 1440
+_MOST_EXAMPLES: Final = 12
+
+
+def perform(job: Mapping[str, Any]) -> dict[str, Any]:
+    """Do one job: fetch, read, write the table into the staging folder; say what came of it."""
+    settings: FeedSettings = convert(job["feed"], FeedSettings, where="feed", environment={})
+    try:
+        return _performed(settings, job)
+    except SlowDownError as error:
+        return {**_failed(error), "wait_s": error.wait_s}
+    except FeedError as error:
+        return _failed(error)
+    except MemoryError:
+        return _failed(FeedTooLargeError("the feed needs more memory than it may have", hint="lower `max_entries`"))
+
+
+def _performed(settings: FeedSettings, job: Mapping[str, Any]) -> dict[str, Any]:
+    staged, now = Path(job["staged"]), int(job["now"])
+    intake = intake_for(settings, now)
+    about: dict[str, Any] = {"whole_at": now}
+    if settings.file:
+        read_content(settings, _file(settings), intake)
+    elif settings.format is FeedFormat.TAXII:
+        about |= _taxii(settings, job, intake, staged)
+    else:
+        answer = _web(settings, job).get(settings.url, tag=job["tag"], modified=job["modified"])
+        if answer.body is None:
+            return {"status": "unchanged"}
+        about |= {"tag": answer.tag, "modified": answer.modified}
+        read_content(settings, answer.body, intake)
+    former = _former(job["former"])
+    rows = list(_aged(intake.finish(), former, now))
+    with (staged / TABLE).open("wb") as file:
+        digest = write_index(file, rows, {"feed": settings.name})
+        file.flush()
+        os.fsync(file.fileno())
+    return {
+        "status": "fetched",
+        "digest": digest,
+        "fingerprint": _fingerprint(rows),
+        "entries": len(rows),
+        "former_live": former.live(now) if former is not None else 0,
+        "size_bytes": (staged / TABLE).stat().st_size,
+        "refused": {why.value: count for why, count in intake.refused.most_common()},
+        "examples": {why.value: shown for why, shown in list(intake.examples.items())[:_MOST_EXAMPLES]},
+        **about,
+    }
+
+
+def _web(settings: FeedSettings, job: Mapping[str, Any]) -> Web:
+    secret = job["credential"]
+    return Web(
+        settings.url,
+        credential=Credential.of(settings.auth, settings.auth_header, secret) if secret else None,
+        ca_file=settings.ca_file,
+        allow_private=settings.allow_private,
+        most_bytes=settings.max_mb * _MEGABYTE,
+    )
+
+
+def _file(settings: FeedSettings) -> bytes:
+    try:
+        with Path(settings.file).open("rb") as file:
+            content = file.read(settings.max_mb * _MEGABYTE + 1)
+    except OSError as error:
+        raise FeedKeptError(
+            f"the file of the feed cannot be read ({error.strerror})", hint="look at `file` of the feed"
+        ) from error
+    if len(content) > settings.max_mb * _MEGABYTE:
+        raise FeedTooLargeError(f"the file has more than {settings.max_mb} MB", hint="set `max_mb` if that is meant")
+    return content
+
+
+# --- TAXII: what was there, and what was added ---------------------------------------------------------------------
+
+
+def _taxii(settings: FeedSettings, job: Mapping[str, Any], intake: Intake, staged: Path) -> dict[str, Any]:
+    """Add what is new to what is known; once a day everything is read, so that what the server removed goes."""
+    now, whole_at = int(job["now"]), int(job["whole_at"])
+    known = Harvest()
+    if job["cursor"] and job["former"] and 0 <= now - whole_at < _WHOLE_EVERY_MIN:
+        known = Harvest(_statements(Path(job["former"]) / STATEMENTS), job["cursor"])
+    else:
+        whole_at = now
+    found = harvest(_web(settings, job), settings.url, settings.collection, known=known, most=settings.max_entries)
+    with (staged / STATEMENTS).open("wb") as file:
+        for statement in found.found.values():
+            file.write(_line(statement))
+    take_all(found.found.values(), intake)
+    return {"cursor": found.cursor, "whole_at": whole_at}
+
+
+def _line(statement: Statement) -> bytes:
+    vouched = statement.vouched
+    return (
+        orjson.dumps(
+            [
+                statement.id,
+                statement.modified,
+                statement.values,
+                [vouched.confidence, vouched.first_seen, vouched.seen, vouched.until],
+                statement.why,
+                statement.shown,
+            ]
+        )
+        + b"\n"
+    )
+
+
+def _statements(path: Path) -> dict[str, Statement]:
+    found: dict[str, Statement] = {}
+    try:
+        with path.open("rb") as lines:
+            for line in lines:
+                key, modified, values, vouched, why, shown = orjson.loads(line)
+                found[key or f"#{len(found)}"] = Statement(
+                    key,
+                    modified,
+                    tuple((IndicatorKind(kind), value) for kind, value in values),
+                    Vouched(*vouched),
+                    Refusal(why) if why else None,
+                    shown,
+                )
+    except (OSError, ValueError, TypeError) as error:
+        raise FeedKeptError("what was known of the collection cannot be read") from error
+    return found
+
+
+# --- first sight -----------------------------------------------------------------------------------------------------
+
+
+def _aged(rows: Iterable[Indicator], former: FeedIndex | None, now: int) -> Iterable[Indicator]:
+    """Give each entry the time of its first sight: the source's, or that of the table in force, or now."""
+    known = former.rows() if former is not None else iter(())
+    old = next(known, None)
+    for row in rows:
+        key = (row.family, row.start, row.length)
+        while old is not None and (old.family, old.start, old.length) < key:
+            old = next(known, None)
+        first = row.first_seen or now
+        if old is not None and (old.family, old.start, old.length) == key and old.first_seen:
+            first = min(first, old.first_seen)
+        yield row if first == row.first_seen else replace(row, first_seen=first)
+
+
+def _former(folder: str | None) -> FeedIndex | None:
+    with suppress(FeedKeptError):
+        return FeedIndex(Path(folder) / TABLE) if folder else None
+    return None
+
+
+def _fingerprint(rows: Iterable[Indicator]) -> str:
+    made = hashlib.sha256()
+    for row in rows:
+        made.update(b"%d %x/%d %d\n" % (row.family, row.start, row.length, row.confidence))
+    return made.hexdigest()
+
+
+def _failed(error: FeedError) -> dict[str, Any]:
+    return {"status": "failed", "code": error.code, "message": error.message, "hint": error.hint or ""}
+
+
+def main() -> None:
+    """Read the job, do it within bounds, print the outcome."""
+    job = json.load(sys.stdin.buffer)
+    bounds = (
+        (resource.RLIMIT_CORE, 0),
+        # Prevents: a document that unfolds into more than the machine has.
+        (resource.RLIMIT_AS, _MOST_MEMORY),
+        # Prevents: a run that outlives the node which would have ended it.
+        (resource.RLIMIT_CPU, int(job["whole_s"]) + 1),
+    )
+    for kind, most in bounds:
+        with suppress(ValueError, OSError):  # a system that cannot bound this one bounds the others
+            resource.setrlimit(kind, (most, most))
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal's interrupt is for the node, which ends us
+    signal.alarm(int(job["whole_s"]) + 5)
+    os.nice(_NICE)  # requests go first
+    try:
+        outcome = perform(job)
+    except Exception as error:  # noqa: BLE001  # whatever a feed does to its reader, the node is told
+        outcome = _failed(FeedMalformedError(f"the feed cannot be read ({type(error).__name__})"))
+    sys.stdout.buffer.write(orjson.dumps(outcome))
+
+
+if __name__ == "__main__":
+    main()
