@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections import Counter
 from itertools import islice
 
 import pytest
 
 from watchword.trust.synthesis import Attacker, Labelled, OrganisationSpec, Profile, SpecificationError, generate
+from watchword.trust.synthesis.model import WITHIN
 
 SMALL = OrganisationSpec(users=40, days=21, incidents=5)
 
@@ -68,6 +70,7 @@ def test_people_do_the_same_whether_or_not_somebody_attacks(small: list[Labelled
         {"requests_a_session": float("nan")},
         {"profile": "nobody"},
         {"attackers": ("naive", "godzilla")},
+        {"profile": "public", "attackers": ("insider",)},
     ],
 )
 def test_what_would_never_end_or_leave_something_out_is_refused(wrong: dict[str, object]) -> None:
@@ -79,4 +82,19 @@ def test_a_public_service_knows_no_roles_and_enrols_no_devices() -> None:
     found = list(generate(OrganisationSpec(users=60, days=60, profile=Profile.PUBLIC), seed=1002))
 
     assert found
+    assert {one.attacker for one in found} <= {None, *(one.value for one in Attacker if one not in WITHIN)}
     assert {(one.observation.group, one.observation.device) for one in found} == {("", "")}
+
+
+def test_memory_holds_no_more_than_each_persons_next_day() -> None:
+    traffic = generate(OrganisationSpec(users=50, days=3_000, attackers=("naive",)), seed=1004)
+    for _ in islice(traffic, 1_000):
+        pass
+    tracemalloc.start()
+    before, _ = tracemalloc.get_traced_memory()
+    for _ in islice(traffic, 20_000):
+        pass
+    after, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert after - before < 4_000_000

@@ -3,7 +3,18 @@
 Publishes `generate`, what it is asked with and what it yields. Refuses to know anything of how traffic is scored.
 """
 
-from watchword.trust.synthesis.model import Attacker, Labelled, OrganisationSpec, Profile, SpecificationError
+from watchword.trust.labelled import Labelled, LineMalformedError, decode, encode
+from watchword.trust.synthesis.model import Attacker, OrganisationSpec, Profile, SpecificationError
 from watchword.trust.synthesis.stream import generate
 
-__all__ = ["Attacker", "Labelled", "OrganisationSpec", "Profile", "SpecificationError", "generate"]
+__all__ = [
+    "Attacker",
+    "Labelled",
+    "LineMalformedError",
+    "OrganisationSpec",
+    "Profile",
+    "SpecificationError",
+    "decode",
+    "encode",
+    "generate",
+]

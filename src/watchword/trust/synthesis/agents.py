@@ -12,15 +12,19 @@ from dataclasses import dataclass
 from functools import lru_cache
 from random import Random
 
+from watchword.trust.agents import agent_of
 from watchword.trust.observation import Agent
 from watchword.trust.synthesis.draws import Choice, choice_of
 
-_FOUR_WEEKS_S = 28 * 86_400
+_DAY_S = 86_400
 _YEAR_S = 365.25 * 86_400
-_CHROME_120 = 1_701_734_400.0  # 2023-12-05; a major version every four weeks since
-_FIREFOX_121 = 1_702_944_000.0  # 2023-12-19; likewise
+_CHROME_120 = 1_701_734_400.0  # 2023-12-05; 143 came on 2025-12-02
+_CHROME_EVERY_S = 31.6 * _DAY_S
+_FIREFOX_121 = 1_702_944_000.0  # 2023-12-19; 146 came on 2025-12-09
+_FIREFOX_EVERY_S = 28.8 * _DAY_S
 _IOS_17 = 1_694_995_200.0  # 2023-09-18; a major version every September since, named after the next year from 26 on
 _ANDROID_14 = 1_696_377_600.0  # 2023-10-04; a major version every year or a little less
+_RENUMBERED = 2.0  # years after iOS 17
 _PUNCTUAL_S = 4 * 86_400.0
 _LATE_S = 75 * 86_400.0
 
@@ -36,75 +40,72 @@ class Machine:
 
     browser: str
     system: str
-    kind: str
     lag_s: float
     age_s: float = 0.0
 
     def agent(self, at: float) -> Agent:
         """Return what it says of itself at a time."""
         updated = at - self.lag_s
-        if self.browser in {"Chrome", "Edge"}:
-            version = 120 + int((updated - _CHROME_120) / _FOUR_WEEKS_S)
-        elif self.browser == "Firefox":
-            version = 121 + int((updated - _FIREFOX_121) / _FOUR_WEEKS_S)
-        else:
+        if self.browser == "Firefox":
+            version = 121 + int((updated - _FIREFOX_121) / _FIREFOX_EVERY_S)
+        elif self.browser == "Safari":
             version = _apple(updated - self.age_s)
-        return _agent(self.browser, version, self._system(updated - self.age_s), self.kind)
+        else:
+            version = 120 + int((updated - _CHROME_120) / _CHROME_EVERY_S)
+        return _agent(self.browser, version, self.system, self._release(updated - self.age_s))
 
-    def _system(self, updated: float) -> str:
+    def _release(self, updated: float) -> int:
         if self.system == "iOS":
-            return f"iOS {_apple(updated)}"
-        if self.system == "Android":
-            return f"Android {14 + int((updated - _ANDROID_14) / _YEAR_S)}"
-        return self.system
+            return _apple(updated)
+        return 140 + max(0, int((updated - _ANDROID_14) / _YEAR_S)) * 10 if self.system == "Android" else 0
 
 
 def _apple(updated: float) -> int:
-    years = int((updated - _IOS_17) / _YEAR_S)
-    return 17 + years if years <= 1 else 24 + years  # 17, 18, then 26
+    """Return a release as ten times the major version plus the minor: 17.0 is 170, and after 18.6 comes 26.0."""
+    years = max(0.0, (updated - _IOS_17) / _YEAR_S)
+    major = 17 + int(years) if years < _RENUMBERED else 24 + int(years)
+    return major * 10 + int(years % 1.0 * 7)
 
 
 @lru_cache(maxsize=4096)
-def _agent(browser: str, version: int, system: str, kind: str) -> Agent:
-    head = _HEADS[system.split(" ", 1)[0]]
-    if system.startswith("iOS"):
-        number = system[4:]
-        head = head.format(number=number)
-    elif system.startswith("Android"):
-        head = head.format(number="10")
-    mobile = " Mobile" if kind == "mobile" else ""
-    chrome = f"Mozilla/5.0 ({head}) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/{version}.0.0.0{mobile} Safari/537.36"
-    if browser == "Chrome" and system.startswith("iOS"):
-        full = (
-            f"Mozilla/5.0 ({head}) AppleWebKit/605.1.15 (KHTML, like Gecko) "
-            f"CriOS/{version}.0.0.0 Mobile/15E148 Safari/604.1"
-        )
-    elif browser == "Chrome":
-        full = chrome
-    elif browser == "Edge":
-        full = f"{chrome} Edg/{version}.0.0.0"
-    elif browser == "Firefox":
-        full = f"Mozilla/5.0 ({head}; rv:{version}.0) Gecko/20100101 Firefox/{version}.0"
-    else:
-        tail = "Mobile/15E148 Safari/604.1" if kind == "mobile" else "Safari/605.1.15"
-        full = f"Mozilla/5.0 ({head}) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/{version}.0 {tail}"
-    return Agent(full, f"{browser} {version}", system, kind)
+def _agent(browser: str, version: int, system: str, release: int) -> Agent:
+    # The one reader of such headers says what an application would see in it.
+    return agent_of(_full(browser, version, system, release))
 
 
-_HEADS = {
+def _full(browser: str, version: int, system: str, release: int) -> str:
+    platform = _PLATFORMS[system]
+    if system == "iOS":  # frozen at 18.6 since iOS 26
+        shown = min(release, 186)
+        platform = f"iPhone; CPU iPhone OS {shown // 10}_{shown % 10} like Mac OS X"
+    if browser == "Firefox" and system == "Android":
+        return f"Mozilla/5.0 (Android {release // 10}; Mobile; rv:{version}.0) Gecko/{version}.0 Firefox/{version}.0"
+    if browser == "Firefox":
+        return f"Mozilla/5.0 ({platform}; rv:{version}.0) Gecko/20100101 Firefox/{version}.0"
+    mobile = " Mobile" if system == "Android" else ""
+    if browser == "Safari" or system == "iOS":
+        name = f"Version/{version // 10}.{version % 10}" if browser == "Safari" else f"CriOS/{version}.0.0.0"
+        tail = "Mobile/15E148 Safari/604.1" if system == "iOS" else "Safari/605.1.15"
+        return f"Mozilla/5.0 ({platform}) AppleWebKit/605.1.15 (KHTML, like Gecko) {name} {tail}"
+    chrome = f"AppleWebKit/537.36 (KHTML, like Gecko) Chrome/{version}.0.0.0{mobile} Safari/537.36"
+    edge = f" Edg/{version}.0.0.0" if browser == "Edge" else ""
+    return f"Mozilla/5.0 ({platform}) {chrome}{edge}"
+
+
+_PLATFORMS = {
     "Windows": "Windows NT 10.0; Win64; x64",
     "macOS": "Macintosh; Intel Mac OS X 10_15_7",
     "Linux": "X11; Linux x86_64",
-    "iOS": "iPhone; CPU iPhone OS {number}_0 like Mac OS X",
-    "Android": "Linux; Android {number}; K",
+    "iOS": "",
+    "Android": "Linux; Android 10; K",
 }
 
 # Source: StatCounter Global Stats, desktop and mobile browsers and systems, 2025, rounded; the shares at work and of
 # one country differ, and each organisation draws its own tilt.
 DESKTOPS: Choice[tuple[str, str]] = choice_of(
     [
-        ("Chrome", "Windows 10"), ("Edge", "Windows 10"), ("Firefox", "Windows 10"), ("Chrome", "macOS 10.15"),
-        ("Safari", "macOS 10.15"), ("Firefox", "macOS 10.15"), ("Chrome", "Linux"), ("Firefox", "Linux"),
+        ("Chrome", "Windows"), ("Edge", "Windows"), ("Firefox", "Windows"), ("Chrome", "macOS"),
+        ("Safari", "macOS"), ("Firefox", "macOS"), ("Chrome", "Linux"), ("Firefox", "Linux"),
     ],
     [44, 16, 6, 10, 12, 2, 4, 3],
 )  # fmt: skip
@@ -119,4 +120,4 @@ def draw_machine(chance: Random, *, is_phone: bool = False, like: tuple[str, str
     late = chance.random() < 0.125  # noqa: PLR2004  # an assumption, as the docstring says
     lag = chance.expovariate(1 / (_LATE_S if late else _PUNCTUAL_S))
     age = chance.expovariate(1 / _YEAR_S) if is_phone and system == "Android" else 0.0
-    return Machine(browser, system, "mobile" if is_phone else "desktop", lag, age)
+    return Machine(browser, system, lag, age)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from heapq import merge
 from itertools import pairwise
-from operator import attrgetter
+from operator import itemgetter
 
 from watchword.trust.observation import Observation
 from watchword.trust.synthesis.draws import mixed, poisson, stream_of
@@ -25,7 +25,10 @@ _SICK_SHARE = 0.02
 _HOLIDAY_GAP_DAYS = 70
 _GAP_S = 600.0  # longer than any sign-in takes
 _YEAR_DAYS = 365
-_AT = attrgetter("at")
+_AT = itemgetter(0)
+
+# When, what, and the session if this is the first of it.
+Moment = tuple[float, Observation, Session | None]
 
 
 class Life:
@@ -50,10 +53,16 @@ class Life:
         self._count = 0
         self._phone: tuple[str, int] = ("", -1)
 
-    def observations(self) -> Iterator[Observation]:
+    def moments(self) -> Iterator[Moment]:
         """Yield everything that the person does, in order of time."""
         for sessions in self.sessions():
-            yield from merge(*(acts(session, self.chance) for session in sessions), key=_AT)
+            yield from merge(*(self._moments(session) for session in sessions), key=_AT)
+
+    def _moments(self, session: Session) -> Iterator[Moment]:
+        begun: Session | None = session
+        for observation in acts(session, self.chance):
+            yield observation.at, observation, begun
+            begun = None
 
     def sessions(self) -> Iterator[list[Session]]:
         """Yield each day's sessions; none of a day begins before all of the day before have ended."""

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from watchword.trust.errors import TrustError
-from watchword.trust.observation import Observation
 
 DAY_S = 86_400
 MONDAY = 1_767_571_200.0  # 2026-01-05T00:00:00Z
@@ -37,22 +36,18 @@ class Attacker(StrEnum):
     VPN = "vpn"
     TARGETED = "targeted"
     VERY_TARGETED = "very_targeted"
+    SPRAY = "spray"
+    STUFFING = "stuffing"
+    MFA_BOMBING = "mfa_bombing"
+    TOKEN_REPLAY = "token_replay"  # noqa: S105  # a name, not a token
+    SESSION_HIJACK = "session_hijack"
+    SLOW_EXFILTRATION = "slow_exfiltration"
+    INSIDER = "insider"
+    LATERAL_MOVEMENT = "lateral_movement"
 
 
-@dataclass(frozen=True, slots=True)
-class Labelled:
-    """An observation, and what no scorer may see: who made it.
-
-    Attributes:
-        attacker: the attacker's name, or nothing for the account's owner at their own work.
-        incident: joins the observations of one attack; the empty text for the owner's.
-        is_listed: the address was on a public list of attacking addresses when it was used.
-    """
-
-    observation: Observation
-    attacker: str | None = None
-    incident: str = ""
-    is_listed: bool = False
+CAMPAIGNS = frozenset({Attacker.SPRAY, Attacker.STUFFING})
+WITHIN = frozenset({Attacker.SLOW_EXFILTRATION, Attacker.INSIDER, Attacker.LATERAL_MOVEMENT})
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +56,10 @@ class OrganisationSpec:
 
     Attributes:
         days: from `start` on; people have no past before it.
-        attackers: names of `Attacker`.
-        incidents: attacks of each attacker over the whole time; nothing means one for each ten users.
+        attackers: names of `Attacker`; nothing means all that fit the profile. Nobody moves through a public service
+            from within, and its customers have no peers.
+        incidents: attacks of each attacker over the whole time; nothing means one for each ten users, and one for
+            each hundred where one attack tries many accounts.
         quiet_days: days at the beginning in which nobody attacks; nothing means a quarter of all.
         start: seconds since 1970, UTC.
         requests_a_session: on average, at work; a public service has a fifth of it.
@@ -74,7 +71,7 @@ class OrganisationSpec:
     users: int = 200
     days: int = 90
     profile: Profile = Profile.WORKFORCE
-    attackers: tuple[str, ...] = tuple(Attacker)
+    attackers: tuple[str, ...] | None = None
     incidents: int | None = None
     quiet_days: int | None = None
     start: float = MONDAY
@@ -85,18 +82,30 @@ class OrganisationSpec:
         _check("users", self.users, 1, _MOST_USERS)
         _check("days", self.days, 1, _MOST_DAYS)
         _check("requests_a_session", self.requests_a_session, 0.0, _MOST_REQUESTS)
-        _check("incidents", self.attacks, 0, _MOST_INCIDENTS)
+        _check("incidents", self.incidents or 0, 0, _MOST_INCIDENTS)
         _check("quiet_days", self.first_attack_day, 0, self.days)
         if self.profile not in tuple(Profile):
             raise SpecificationError(f"there is no profile `{self.profile}`", hint=_one_of(Profile))
-        for name in self.attackers:
+        for name in self.attackers or ():
             if name not in tuple(Attacker):
                 raise SpecificationError(f"there is no attacker `{name}`", hint=_one_of(Attacker))
+            if self.profile == Profile.PUBLIC and name in WITHIN:
+                raise SpecificationError(
+                    f"the attacker `{name}` works within an organisation", hint="ask for the profile `workforce`"
+                )
 
     @property
-    def attacks(self) -> int:
-        """How many attacks each attacker makes."""
-        return max(1, self.users // 10) if self.incidents is None else self.incidents
+    def chosen(self) -> tuple[Attacker, ...]:
+        """Who attacks, each once, in the order of `Attacker`."""
+        if self.attackers is not None:
+            return tuple(one for one in Attacker if one in self.attackers)
+        return tuple(one for one in Attacker if self.profile == Profile.WORKFORCE or one not in WITHIN)
+
+    def attacks(self, attacker: Attacker) -> int:
+        """How many attacks an attacker makes."""
+        if self.incidents is not None:
+            return self.incidents
+        return max(1, self.users // (100 if attacker in CAMPAIGNS else 10))
 
     @property
     def first_attack_day(self) -> int:

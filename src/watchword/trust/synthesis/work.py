@@ -11,6 +11,7 @@ from watchword.trust.synthesis.draws import Choice, choice_of, mixed, zipf
 _FAVOURITES = 12  # resources of one application that somebody returns to
 _KEPT_DAYS = 45  # how long a favourite stays one, on average
 _POOL = 80  # resources in one team's space of one application
+SERVERS = 40
 _PARETO = 1.3  # tail of the sizes; below 2, so that the variance is that of the largest few
 _TAIL_SHARE = 0.02
 _LARGEST = 2_000_000_000
@@ -75,6 +76,7 @@ APPLICATIONS = {
         Application("payroll", 18_000, 0.9),
         Application("people", 20_000, 1.0),
         Application("admin", 12_000, 0.9),
+        Application("servers", 9_000, 1.6),
         Application("account", 15_000, 0.8),
         Application("storage", 120_000, 1.9),
     )
@@ -85,17 +87,17 @@ def _used(**weights: float) -> Choice[str]:
     return choice_of(list(weights), list(weights.values()))
 
 
+_ENGINEERING = _used(code=30, mail=16, tickets=14, ci=12, wiki=12, dashboards=10, files=6, servers=5)
+_OPERATIONS = _used(admin=25, dashboards=22, tickets=18, ci=15, servers=14, code=10, mail=10)
 ROLES = (
-    Role("engineering", 32, _used(code=30, mail=16, tickets=14, ci=12, wiki=12, dashboards=10, files=6), 9.5, 180),
+    Role("engineering", 32, _ENGINEERING, 9.5, 180),
     Role("sales", 18, _used(crm=40, mail=28, files=14, dashboards=8, wiki=5, tickets=5), 8.7, 28),
     Role("support", 16, _used(tickets=50, crm=20, wiki=15, mail=15), 8.2, 400, is_on_shift=True),
     Role("finance", 8, _used(billing=38, mail=24, files=20, dashboards=10, payroll=8), 8.3, 150),
     Role("people", 5, _used(people=40, mail=28, payroll=15, files=12, wiki=5), 8.6, 150),
     Role("marketing", 8, _used(mail=30, files=25, dashboards=18, wiki=15, crm=12), 9.2, 60),
     Role("management", 7, _used(mail=45, dashboards=22, files=18, crm=6, billing=5, people=4), 8.4, 24),
-    Role(
-        "operations", 6, _used(admin=25, dashboards=22, tickets=18, ci=15, code=10, mail=10), 9.0, 200, is_on_shift=True
-    ),
+    Role("operations", 6, _OPERATIONS, 9.0, 200, is_on_shift=True),
 )
 CUSTOMER = Role("", 100, _used(account=60, storage=40), 12.0, 300)
 ROLE: Choice[Role] = choice_of(ROLES, [role.share for role in ROLES])
@@ -134,7 +136,16 @@ class Tastes:
             phase = mixed(self.seed, rank, len(application), ord(application[0]))
             item = mixed(phase, int(at / (_KEPT_DAYS * 86_400) + (phase & 1023) / 1024)) % _POOL
         action = _ACTION.draw(chance)
-        return Wish(application, resource(team, item), action, size_of(chance, application, action))
+        size = size_of(chance, application, action)
+        if application == "servers":
+            return Wish(server(item), "/shell", "open", size)
+        return Wish(application, resource(team, item), action, size)
+
+
+@cache
+def server(item: int) -> str:
+    """Name one of the servers that people sign in to; each is an application of its own."""
+    return f"server-{item % SERVERS:02d}"
 
 
 def skewed(chance: Random) -> int:

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from watchword.trust.labelled import Labelled
 from watchword.trust.synthesis.agents import draw_machine
 from watchword.trust.synthesis.attackers.scene import COUNTRIES, PROGRAMS, Scene, take_over
-from watchword.trust.synthesis.model import Labelled
 from watchword.trust.synthesis.networks import draw_access
 from watchword.trust.synthesis.providers import Line
 

@@ -5,17 +5,20 @@ Attackers know what the literature says they can know of a victim. They know not
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
 from random import Random
 
+from watchword.trust.agents import agent_of
+from watchword.trust.labelled import Labelled
 from watchword.trust.observation import Act, Agent, Observation
 from watchword.trust.synthesis.draws import choice_of
 from watchword.trust.synthesis.geography import BY_COUNTRY, City, offset_s
-from watchword.trust.synthesis.model import DAY_S, Labelled
+from watchword.trust.synthesis.model import DAY_S
 from watchword.trust.synthesis.networks import Access
 from watchword.trust.synthesis.organisation import Organisation
 from watchword.trust.synthesis.people import Person
+from watchword.trust.synthesis.sessions import Session
 from watchword.trust.synthesis.work import ROLES, resource, size_of, skewed
 
 # Where attacks on accounts come from, in rough shares; an assumption in the order of what operators of large
@@ -24,14 +27,26 @@ COUNTRIES = choice_of(
     ["US", "CN", "RU", "BR", "IN", "VN", "ID", "NG", "UA", "TR", "DE", "NL", "SG", "FR", "GB", "ZA", "MX", "PL", "JP"],
     [18, 13, 11, 8, 8, 7, 5, 5, 4, 4, 3, 4, 3, 2, 2, 2, 2, 1, 1],
 )
-PROGRAMS = (
-    Agent("python-requests/2.32.3", "python-requests 2", "", "program"),
-    Agent("Go-http-client/2.0", "Go-http-client 2", "", "program"),
-    Agent("curl/8.9.1", "curl 8", "", "program"),
-    Agent("okhttp/4.12.0", "okhttp 4", "", "program"),
-    Agent("axios/1.7.9", "axios 1", "", "program"),
+PROGRAMS = tuple(
+    map(agent_of, ("python-requests/2.32.3", "Go-http-client/2.0", "curl/8.9.1", "okhttp/4.12.0", "axios/1.7.9"))
 )
 _INTERESTING = choice_of(["mail", "files", "people", "billing", "wiki", "crm"], [35, 30, 8, 10, 10, 7])
+
+
+Attack = Callable[["Scene", float], Iterator[Labelled]]
+
+
+@dataclass(frozen=True, slots=True)
+class Ride:
+    """An attack that needs a session which its owner opened.
+
+    Attributes:
+        act: yields what is done in one session.
+        days: from the first session on, it goes on in the owner's sessions for so many days; 0 for that one only.
+    """
+
+    act: Callable[[Scene, Session], Iterator[Labelled]]
+    days: tuple[int, int] = (0, 0)
 
 
 @dataclass(slots=True)
@@ -106,6 +121,44 @@ class Scene:
         )
         return Labelled(observation, self.attacker, self.incident, self.is_listed)
 
+    def write_unknown(self, at: float, line: Access, agent: Agent) -> Labelled:
+        """Write down that somebody was tried who does not exist."""
+        found = self.write(at, self.organisation.person(0), line, agent, Act.SIGN_IN, is_success=False)
+        return replace(found, observation=replace(found.observation, user="", group="", utc_offset_s=0))
+
+    def write_within(  # as above
+        self,
+        session: Session,
+        at: float,
+        *,
+        application: str,
+        resource: str,
+        action: str,
+        size_bytes: int,
+        is_success: bool = True,
+    ) -> Labelled:
+        """Write down a request that is made in its owner's session, from their machine and line."""
+        return self.write(
+            at,
+            session.person,
+            session.line(at),
+            session.agent,
+            Act.REQUEST,
+            is_success=is_success,
+            is_verified=is_success and session.person.habits.has_second_factor,
+            device=session.device,
+            session=session.id,
+            application=application,
+            resource=resource,
+            action=action,
+            size_bytes=size_bytes,
+        )
+
+    def local(self, at: float, victim: Person, hour: float) -> float:
+        """Return the time of the same day at which it is that hour where the victim lives."""
+        day = int(at // DAY_S)
+        return day * DAY_S - offset_s(victim.home.zone, day) + hour * 3_600.0
+
 
 def take_over(scene: Scene, at: float, victim: Person, line: Access, agent: Agent) -> Iterator[Labelled]:
     """Sign in with a password that is right, and look around.
@@ -120,30 +173,47 @@ def take_over(scene: Scene, at: float, victim: Person, line: Access, agent: Agen
         yield scene.write(at, victim, line, agent, Act.SIGN_IN, is_success=False)
         at += chance.uniform(2.0, 30.0)
     yield scene.write(at, victim, line, agent, Act.SIGN_IN, session=session)
-    for _ in range(chance.choice((0, 1, 2, 4, 8, 15))):
-        at += chance.expovariate(1 / 40.0) + 0.2
-        yield _look(scene, at, victim, line, agent, session)
+    yield from look_around(scene, at + chance.uniform(0.5, 20.0), victim, line, agent, session=session)
 
 
-def _look(scene: Scene, at: float, victim: Person, line: Access, agent: Agent, session: str) -> Labelled:
+def look_around(  # as above
+    scene: Scene,
+    at: float,
+    victim: Person,
+    line: Access,
+    agent: Agent,
+    *,
+    session: str,
+    device: str = "",
+    is_verified: bool = False,
+    least: int = 0,
+) -> Iterator[Labelled]:
+    """Read what is worth something, first in what the victim's team has."""
     chance = scene.chance
-    application, team = (
-        (_INTERESTING.draw(chance), victim.role.name)
-        if victim.role.name
-        else (victim.role.applications.draw(chance), "own")
-    )
-    if victim.role.name and chance.random() < 0.3:  # noqa: PLR2004  # an assumption
+    for _ in range(least + chance.choice((0, 1, 2, 4, 8, 15))):
+        application, place, action = _interest(scene, victim)
+        yield scene.write(
+            at,
+            victim,
+            line,
+            agent,
+            Act.REQUEST,
+            is_verified=is_verified,
+            device=device,
+            session=session,
+            application=application,
+            resource=place,
+            action=action,
+            size_bytes=size_of(chance, application, action),
+        )
+        at += chance.expovariate(1 / 40.0) + 0.2
+
+
+def _interest(scene: Scene, victim: Person) -> tuple[str, str, str]:
+    chance, team = scene.chance, victim.role.name
+    action = "export" if chance.random() < 0.15 else "read"  # noqa: PLR2004  # an assumption
+    if not team:
+        return victim.role.applications.draw(chance), resource("own", skewed(chance)), action
+    if chance.random() < 0.3:  # noqa: PLR2004  # as above
         team = chance.choice(ROLES).name
-    action = "export" if chance.random() < 0.15 else "read"  # noqa: PLR2004  # as above
-    return scene.write(
-        at,
-        victim,
-        line,
-        agent,
-        Act.REQUEST,
-        session=session,
-        application=application,
-        resource=resource(team, skewed(chance)),
-        action=action,
-        size_bytes=size_of(chance, application, action),
-    )
+    return _INTERESTING.draw(chance), resource(team, skewed(chance)), action

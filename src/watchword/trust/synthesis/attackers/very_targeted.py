@@ -12,9 +12,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+from watchword.trust.labelled import Labelled
 from watchword.trust.synthesis.attackers.scene import Scene, take_over
-from watchword.trust.synthesis.geography import offset_s
-from watchword.trust.synthesis.model import DAY_S, Labelled
 from watchword.trust.synthesis.networks import HERE
 
 _SAME_NETWORK = 0.1
@@ -29,7 +28,5 @@ def attack(scene: Scene, at: float) -> Iterator[Labelled]:
     own = victim.at_home(at)
     slot = own.slot if chance.random() < _SAME_NETWORK else chance.randrange(HERE)
     line = replace(own, slot=slot, seed=chance.getrandbits(48), spread=1)
-    day = int(at // DAY_S)
-    hour = chance.gauss(victim.habits.start_h + (4.0 if victim.role.name else 0.0), 2.0)
-    at = day * DAY_S - offset_s(victim.home.zone, day) + hour * 3_600.0
+    at = scene.local(at, victim, chance.gauss(victim.habits.start_h + (4.0 if victim.role.name else 0.0), 2.0))
     return take_over(scene, at, victim, line, victim.usual_agent(at))
