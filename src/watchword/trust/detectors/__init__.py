@@ -4,6 +4,15 @@ Publishes `Detectors`, which takes one observation after another, and the names 
 anybody's floods deny somebody else, and to learn from what was denied, save that it failed.
 """
 
-from watchword.trust.detectors.stream import INFLICTED, Detectors, Row
+from watchword.trust.detectors.limits import Limits
+from watchword.trust.detectors.stream import INFLICTED, NO_FINDINGS, Detectors, Row
+from watchword.trust.detectors.strength import authentication_strength
 
-__all__ = ["INFLICTED", "Detectors", "Row"]
+__all__ = [
+    "INFLICTED",
+    "NO_FINDINGS",
+    "Detectors",
+    "Limits",
+    "Row",
+    "authentication_strength",
+]

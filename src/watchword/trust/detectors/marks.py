@@ -9,17 +9,15 @@ from typing import Any, NamedTuple
 from watchword.trust.detectors import stored
 from watchword.trust.observation import Finding
 
-KEPT_S = 86_400.0
-# A finding fit to be kept; below that it is told once, of the act alone.
-LEAST = 0.5
-_MOST = 8
+_MOST = 16
 
+# Value, until when it counts, words.
 Mark = tuple[float, float, str]
 _NONE: Mapping[str, Mark] = MappingProxyType({})
 
 
 class Marks(NamedTuple):
-    """Findings that stay: value, time and words by indicator."""
+    """Findings that stay, by indicator."""
 
     found: Mapping[str, Mark] = _NONE
 
@@ -31,20 +29,20 @@ class Marks(NamedTuple):
             raise ValueError("too many findings")
         return cls(
             {
-                stored.text(name): (stored.number(value), stored.number(at), stored.text(words))
-                for name, (value, at, words) in found.items()
+                stored.text(name): (stored.number(value), stored.number(until), stored.text(words))
+                for name, (value, until, words) in found.items()
             }
         )
 
 
-def fold(known: Marks, found: Finding, at: float) -> Marks:
-    """Keep a finding; of several by one indicator the strongest, at the newest time."""
+def fold(known: Marks, found: Finding, until: float) -> Marks:
+    """Keep a finding; of several by one indicator the strongest, for as long as the newest."""
     before = known.found.get(found.indicator)
     if before is None:
-        kept = (found.value, at, found.detail)
+        kept = (found.value, until, found.detail)
     else:
         value, words = max((before[0], before[2]), (found.value, found.detail))
-        kept = (value, max(at, before[1]), words)
+        kept = (value, max(until, before[1]), words)
     return known if kept == before else Marks({**known.found, found.indicator: kept})
 
 
@@ -56,4 +54,4 @@ def without(known: Marks, indicators: frozenset[str]) -> Marks:
 
 def findings(known: Marks, now: float) -> tuple[Finding, ...]:
     """Return what still counts."""
-    return tuple([Finding(name, value, words) for name, (value, at, words) in known.found.items() if now - at < KEPT_S])
+    return tuple([Finding(name, value, words) for name, (value, until, words) in known.found.items() if now < until])

@@ -54,6 +54,15 @@ class Memory(Generic[State]):
             self._stored.discard(key)
             self._forgotten.add(key)
 
+    def clear(self) -> None:
+        """Forget every key."""
+        self.drop_where(lambda _key: True)
+
+    def drop_where(self, is_meant: Callable[[str], bool]) -> None:
+        """Forget the keys of which this is true; looks at all of them."""
+        for key in [key for key in self._known if is_meant(key)]:
+            self.drop(key)
+
     def changes(self) -> Iterator[tuple[str, State | None]]:
         """Yield what changed since the last time, each once; nothing for what was forgotten."""
         forgotten, self._forgotten = self._forgotten, set()

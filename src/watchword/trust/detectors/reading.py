@@ -40,15 +40,15 @@ def readable(seen: Observation) -> Observation | None:
         return seen
     return replace(
         seen,
-        id=_short(seen.id),
-        user=_short(seen.user),
-        network=_short(seen.network),
-        device=_short(seen.device),
-        session=_short(seen.session),
-        group=_short(seen.group),
-        application=_short(seen.application),
-        resource=_short(seen.resource),
-        action=_short(seen.action),
+        id=short(seen.id),
+        user=short(seen.user),
+        network=short(seen.network),
+        device=short(seen.device),
+        session=short(seen.session),
+        group=short(seen.group),
+        application=short(seen.application),
+        resource=short(seen.resource),
+        action=short(seen.action),
         agent=_plain_agent(seen.agent),
         place=seen.place if _is_placed(seen) else replace(seen.place, latitude=None, longitude=None, radius_km=None),
         size_bytes=min(_LARGEST, max(0, seen.size_bytes)),
@@ -88,7 +88,8 @@ def _plain_agent(agent: Agent) -> Agent:
     )
 
 
-def _short(text: str) -> str:
+def short(text: str) -> str:
+    """Return a text fit for a key: itself, or a digest of a long one."""
     return text if len(text) <= _LONGEST_KEY else _digest(text)
 
 

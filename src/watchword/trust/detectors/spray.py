@@ -62,9 +62,14 @@ def fold_success(known: Source, account: str, at: float) -> Source:
     return Source(without(known.failed, account), counted(known.succeeded, at, over_s=WINDOW_S))
 
 
+def accounts(known: Source, now: float) -> int:
+    """Count the accounts that failed from there and were not heard of again."""
+    return seen_since(known.failed, now - WINDOW_S)
+
+
 def weigh(known: Source, now: float) -> tuple[int, float]:
-    """Count the accounts that failed from there and were not heard of again; and say in log-odds how odd that is."""
-    tried = seen_since(known.failed, now - WINDOW_S)
+    """Count those accounts, and say in log-odds how odd it is that they are so many."""
+    tried = accounts(known, now)
     if tried <= _USUAL:
         return tried, 0.0
     usual = _USUAL + _USUAL_SHARE * worth(known.succeeded, now, over_s=WINDOW_S)
@@ -73,8 +78,8 @@ def weigh(known: Source, now: float) -> tuple[int, float]:
 
 def tried(known: Source, now: float, *, whence: str) -> Finding | None:
     """Judge a failed attempt by how many accounts failed from there."""
-    accounts, odds = weigh(known, now)
-    return Finding(INDICATOR, min(MOST_TRIED, odds), _words(accounts, whence)) if odds else None
+    number, odds = weigh(known, now)
+    return Finding(INDICATOR, min(MOST_TRIED, odds), _words(number, whence)) if odds else None
 
 
 def succeeded(known: Source, now: float, *, whence: str, most: float) -> Finding | None:
@@ -83,19 +88,19 @@ def succeeded(known: Source, now: float, *, whence: str, most: float) -> Finding
     Args:
         most: `MOST_SUCCEEDED`, or less for a neighbour.
     """
-    accounts, odds = weigh(known, now)
+    number, odds = weigh(known, now)
     if not odds:
         return None
-    return Finding(INDICATOR, min(most, odds + _SUCCESS), f"{_words(accounts, whence)}, and then this one succeeded")
+    return Finding(INDICATOR, min(most, odds + _SUCCESS), f"{_words(number, whence)}, and then this one succeeded")
 
 
 def nearby(known: Source, now: float, *, is_home: bool) -> Finding | None:
     """Judge a request of somebody who was signed in, and is in the same network."""
-    accounts, odds = weigh(known, now)
+    number, odds = weigh(known, now)
     if not odds:
         return None
-    return Finding(NEARBY, min(AT_HOME if is_home else MOST_NEARBY, odds), _words(accounts, "this network"))
+    return Finding(NEARBY, min(AT_HOME if is_home else MOST_NEARBY, odds), _words(number, "this network"))
 
 
-def _words(accounts: int, whence: str) -> str:
-    return f"{accounts} accounts were tried from {whence} within three days and did not sign in"
+def _words(number: int, whence: str) -> str:
+    return f"{number} accounts were tried from {whence} within three days and did not sign in"

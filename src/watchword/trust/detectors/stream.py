@@ -4,13 +4,29 @@ from __future__ import annotations
 
 import json
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from math import inf
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from watchword.trust.detectors import failures, fatigue, homes, marks, sessions, spray
+from watchword.trust.detectors import (
+    bulk,
+    edges,
+    failures,
+    fatigue,
+    insider,
+    marks,
+    posture,
+    sessions,
+    spray,
+    stuffing,
+    volume,
+)
+from watchword.trust.detectors.conduct import Conduct
+from watchword.trust.detectors.entrance import Entrance
+from watchword.trust.detectors.limits import LIMITS, Limits
 from watchword.trust.detectors.memory import Memory
-from watchword.trust.detectors.reading import program_of, readable
+from watchword.trust.detectors.reading import readable, short
 from watchword.trust.observation import Act, Finding, Observation
 
 # Anyone can bring these about for somebody else. Together they are worth less than what denies, and whoever combines
@@ -19,11 +35,18 @@ INFLICTED = frozenset({failures.INDICATOR, fatigue.PROMPTED, spray.NEARBY})
 MOST_INFLICTED = 2.0
 
 _SKEW_S = 60.0
-_REMEMBERED_ACTS = 65_536
-_REMEMBERED_ANSWERS = 65_536
-_USERS, _SESSIONS, _NETWORKS, _PROGRAMS, _MARKED = 50_000, 100_000, 50_000, 10_000, 20_000
-# A second factor shows whose session it is; it says nothing where it was wrung out of somebody.
-_SETTLED = frozenset({sessions.REPLAY, sessions.HIJACK, sessions.CHANGE, spray.INDICATOR})
+_DAY_S, _HOUR_S = 86_400.0, 3600.0
+# What stays true after the act, how long, and from which value on.
+_KEPT: Mapping[str, tuple[float, float]] = MappingProxyType(
+    {
+        **dict.fromkeys((sessions.REPLAY, sessions.HIJACK, sessions.CHANGE), (_DAY_S, 0.5)),
+        **dict.fromkeys((spray.INDICATOR, stuffing.INDICATOR, fatigue.INDICATOR), (_DAY_S, 0.5)),
+        **dict.fromkeys((volume.VOLUME, volume.SLOW, bulk.INDICATOR), (_HOUR_S, 1.0)),
+        **dict.fromkeys((insider.INDICATOR, edges.INDICATOR), (_HOUR_S, 1.0)),
+    }
+)
+# A second factor shows whose session it is; it says nothing where it was wrung out of somebody, or of what they do.
+_SETTLED = frozenset({sessions.REPLAY, sessions.HIJACK, sessions.CHANGE, spray.INDICATOR, stuffing.INDICATOR})
 
 Findings = tuple[Finding, ...]
 NO_FINDINGS: Findings = ()
@@ -38,7 +61,7 @@ class Row(NamedTuple):
 
 
 class Detectors:
-    """Judge each act by those before it, in bounded memory.
+    """Judge each act by those before it, in bounded memory; raises nothing, whatever an observation says.
 
     Not for several threads: it belongs to the event loop.
 
@@ -47,26 +70,19 @@ class Detectors:
             traffic is replayed, every time is.
     """
 
-    def __init__(self, clock: Callable[[], float] = lambda: inf) -> None:
+    def __init__(self, clock: Callable[[], float] = lambda: inf, limits: Limits = LIMITS) -> None:
         self._clock = clock
+        self._limits = limits
+        self._latest = -inf
         self._seen: OrderedDict[str, None] = OrderedDict()
         self._answers: OrderedDict[tuple[str, str, str], Findings] = OrderedDict()
-        self._failures = Memory(failures.Failures(), failures.Failures.parse, most=_USERS)
-        self._homes = Memory(homes.Homes(), homes.Homes.parse, most=_USERS)
-        self._prompts = Memory(fatigue.Prompts(), fatigue.Prompts.parse, most=_USERS)
-        self._networks = Memory(spray.Source(), spray.Source.parse, most=_NETWORKS)
-        self._programs = Memory(spray.Source(), spray.Source.parse, most=_PROGRAMS)
-        self._sessions = Memory(sessions.UNBOUND, sessions.Binding.parse, most=_SESSIONS)
-        self._marked_sessions = Memory(marks.Marks(), marks.Marks.parse, most=_MARKED)
-        self._marked_users = Memory(marks.Marks(), marks.Marks.parse, most=_MARKED)
-        self._loud: OrderedDict[str, None] = OrderedDict()
-        self._memories: dict[str, Memory[Any]] = {
-            "failures": self._failures,
-            "homes": self._homes,
-            "prompts": self._prompts,
-            "networks": self._networks,
-            "programs": self._programs,
-            "sessions": self._sessions,
+        self._entrance = Entrance(limits)
+        self._conduct = Conduct(limits)
+        self._marked_sessions = Memory(marks.Marks(), marks.Marks.parse, most=limits.marked)
+        self._marked_users = Memory(marks.Marks(), marks.Marks.parse, most=limits.marked)
+        self._memories: Mapping[str, Memory[Any]] = {
+            **self._entrance.memories,
+            **self._conduct.memories,
             "marked_sessions": self._marked_sessions,
             "marked_users": self._marked_users,
         }
@@ -74,35 +90,41 @@ class Detectors:
     def observe(self, observation: Observation) -> Findings:
         """Judge one act and remember it; a second delivery, or one from the future, changes nothing and finds nothing.
 
-        An act that failed counts itself; one that succeeded is judged by what came before.
+        A sign-in or prompt that failed counts itself; everything else is judged by what came before.
         """
         seen = readable(observation)
         if seen is None or not self._is_new(seen):
             return NO_FINDINGS
-        if seen.is_success:
-            found = self._of_act(seen)
-            self._learn_success(seen)
+        if seen.act is Act.REQUEST:
+            found = self._conduct.judge(seen)
+            self._conduct.learn(seen)
+        elif seen.is_success:
+            found = self._entrance.judge(seen)
+            self._entrance.learn(seen)
         else:
-            self._learn_failure(seen)
-            found = self._of_act(seen)
+            self._entrance.learn(seen)
+            found = self._entrance.judge(seen)
+        if seen.is_success and seen.session:
+            self._bind(seen)
         # Prevents: failed attempts leaving a mark on whom they were made for. To ask in a session one must have it.
-        if seen.is_success or seen.act is Act.REQUEST:
+        if found and (seen.is_success or seen.act is Act.REQUEST):
             self._mark(seen, found)
         return self._with_standing(seen, found)
 
     def judge(self, observation: Observation) -> Findings:
-        """Judge an act without remembering it."""
+        """Judge an act without remembering it, as before its outcome is known."""
         seen = readable(observation)
-        return NO_FINDINGS if seen is None else self._with_standing(seen, self._of_act(seen))
+        if seen is None:
+            return NO_FINDINGS
+        part = self._conduct if seen.act is Act.REQUEST else self._entrance
+        return self._with_standing(seen, part.judge(seen))
 
     def findings_for(self, user: str, session: str, network: str, now: float) -> Findings:
-        """Return what is known against a request; the same object until that changes."""
+        """Return what stands against a request, from the acts before it; the same object until that changes."""
         if not (
             session in self._marked_sessions
-            or user in self._failures
-            or user in self._prompts
+            or self._entrance.is_known(user, network)
             or _there(user, network) in self._marked_users
-            or network in self._loud
         ):
             return NO_FINDINGS
         found = self._standing(user, session, network, now)
@@ -114,97 +136,75 @@ class Detectors:
             return before
         self._answers[key] = found
         self._answers.move_to_end(key)
-        while len(self._answers) > _REMEMBERED_ANSWERS:
+        if len(self._answers) > self._limits.answers:
             self._answers.popitem(last=False)
         return found
 
+    def note_posture(self, device: str, facts: Mapping[str, bool | None], at: float) -> None:
+        """Take a device's report; facts are true for in order, nothing for unknown."""
+        if device and 0 < at <= self._clock() + _SKEW_S:
+            known = self._conduct.postures.get(short(device))
+            self._conduct.postures.put(short(device), posture.fold(known, facts, at))
+
+    def forget_user(self, user: str) -> None:
+        """Forget a deleted account."""
+        self._entrance.forget_user(user)
+        self._conduct.forget_user(user)
+        self._marked_users.drop_where(lambda key: key.startswith(_there(user, "")))
+
+    def forget_session(self, session: str) -> None:
+        """Forget a session that has ended."""
+        self._conduct.sessions.drop(session)
+        self._marked_sessions.drop(session)
+
     def changes(self) -> Iterator[Row]:
-        """Yield what has to be stored since the last time."""
+        """Yield what has to be stored since the last time; take all of it, for it is told once."""
         for name, memory in self._memories.items():
             for key, state in memory.changes():
                 yield Row(name, key, None if state is None else json.dumps(state, separators=(",", ":"), default=dict))
 
-    def restore(self, row: Row) -> None:
-        """Take back one stored state.
+    def restore(self, rows: Iterable[Row]) -> int:
+        """Take back what was stored; returns how many rows could not be read, of which nothing is kept."""
+        unreadable = 0
+        for row in rows:
+            try:
+                self._memories[row.detector].restore(row.key, json.loads(row.data or ""))
+            except (ValueError, KeyError, RecursionError):
+                unreadable += 1
+        return unreadable
 
-        Raises:
-            ValueError: it is none; nothing of it is kept.
-        """
-        memory = self._memories.get(row.detector)
-        if memory is None or row.data is None:
-            raise ValueError("not a stored state of a detector")
-        memory.restore(row.key, json.loads(row.data))
+    # --- what stands ------------------------------------------------------------------------------------------------
 
-    # --- judging ----------------------------------------------------------------------------------------------------
-
-    def _of_act(self, seen: Observation) -> Findings:
-        if seen.act is Act.REQUEST:
-            found = self._of_session(seen)
-        elif seen.act is Act.PROMPT:
-            found = self._of_prompt(seen)
-        else:
-            found = self._of_sign_in(seen)
-        return NO_FINDINGS if found is None else (found,)
-
-    def _with_standing(self, seen: Observation, found: Findings) -> Findings:
+    def _with_standing(self, seen: Observation, found: list[Finding]) -> Findings:
         standing = self.findings_for(seen.user, seen.session, seen.network, seen.at)
-        if not found or not standing:
-            return found or standing
-        return found + tuple([finding for finding in standing if not _has(found, finding.indicator)])
-
-    def _of_session(self, seen: Observation) -> Finding | None:
-        if not seen.session or seen.session not in self._sessions:
-            return None
-        return sessions.find(self._sessions.get(seen.session), seen, program_of(seen.agent.full))
-
-    def _of_prompt(self, seen: Observation) -> Finding | None:
-        if seen.user not in self._prompts:
-            return None
-        judged = fatigue.given if seen.is_success else fatigue.asked
-        return judged(self._prompts.get(seen.user), seen.network, seen.at, is_home=self._is_home(seen))
-
-    def _of_sign_in(self, seen: Observation) -> Finding | None:
-        network, program = self._networks.get(seen.network), self._programs.get(program_of(seen.agent.full))
-        if not seen.is_success:
-            one = spray.tried(network, seen.at, whence="this network")
-            other = spray.tried(program, seen.at, whence="this program")
-        else:
-            most = self._most_of_spray(seen)
-            one = spray.succeeded(network, seen.at, whence="this network", most=most)
-            other = spray.succeeded(program, seen.at, whence="this program", most=most)
-        return _stronger(one, other)
-
-    def _most_of_spray(self, seen: Observation) -> float:
-        if self._is_home(seen):
-            return spray.AT_HOME
-        if seen.is_verified:
-            return spray.MOST_PROVED
-        is_shared = seen.traits.is_shared or seen.traits.is_mobile
-        return spray.MOST_SHARED if is_shared else spray.MOST_SUCCEEDED
+        if not found:
+            return standing
+        by_name = {finding.indicator: finding for finding in standing}
+        for finding in found:
+            before = by_name.get(finding.indicator)
+            if before is None or before.value < finding.value:
+                by_name[finding.indicator] = finding
+        return tuple(by_name.values())
 
     def _standing(self, user: str, session: str, network: str, now: float) -> Findings:
-        at_home = homes.is_home(self._homes.get(user), network, now)
-        inflicted = (
-            failures.find(self._failures.get(user), now, is_home=at_home),
-            fatigue.standing(self._prompts.get(user), now, is_home=at_home),
-            spray.nearby(self._networks.get(network), now, is_home=at_home) if network in self._loud else None,
-        )
-        own = marks.findings(self._marked_sessions.get(session), now)
-        there = marks.findings(self._marked_users.get(_there(user, network)), now)
-        return (
-            *own,
-            *[finding for finding in there if not _has(own, finding.indicator)],
-            *_bounded([finding for finding in inflicted if finding is not None]),
-        )
-
-    def _is_home(self, seen: Observation) -> bool:
-        return homes.is_home(self._homes.get(seen.user), seen.network, seen.at)
+        found = {finding.indicator: finding for finding in _bounded(self._entrance.standing(user, network, now))}
+        for key, memory in ((_there(user, network), self._marked_users), (session, self._marked_sessions)):
+            if key in memory:
+                found |= {finding.indicator: finding for finding in marks.findings(memory.get(key), now)}
+        return tuple(found.values())
 
     # --- remembering ------------------------------------------------------------------------------------------------
 
     def _is_new(self, seen: Observation) -> bool:
+        now = self._clock()
+        # What was counted while the clock ran ahead would hide what comes until that time; what counts for longer
+        # than minutes does not mind.
+        if now < self._latest - _SKEW_S:
+            self._entrance.forget_minutes()
+            self._latest = now
+        self._latest = max(self._latest, now)
         # Prevents: an act from a clock that ran ahead counting until that time comes.
-        if seen.at > self._clock() + _SKEW_S:
+        if seen.at > now + _SKEW_S:
             return False
         if not seen.id:
             return True
@@ -212,87 +212,40 @@ class Detectors:
         if seen.id in self._seen:
             return False
         self._seen[seen.id] = None
-        if len(self._seen) > _REMEMBERED_ACTS:
+        if len(self._seen) > self._limits.acts:
             self._seen.popitem(last=False)
         return True
 
-    def _learn_failure(self, seen: Observation) -> None:
-        if seen.act is Act.REQUEST:
-            return
-        if seen.user:
-            self._failures.put(seen.user, failures.fold(self._failures.get(seen.user), seen.at))
-        if seen.act is Act.PROMPT and seen.user:
-            known = self._prompts.get(seen.user)
-            self._prompts.put(seen.user, fatigue.fold(known, seen.id or repr(seen.at), seen.network, seen.at))
-        elif seen.act is Act.SIGN_IN and seen.user:
-            for memory, key in self._sources(seen):
-                memory.put(key, spray.fold_failure(memory.get(key), seen.user, seen.at))
-            self._listen(seen)
-
-    def _learn_success(self, seen: Observation) -> None:
-        if seen.act is Act.SIGN_IN and seen.user:
-            for memory, key in self._sources(seen):
-                memory.put(key, spray.fold_success(memory.get(key), seen.user, seen.at))
-        if seen.act is not Act.REQUEST and seen.is_verified and seen.user and seen.network:
-            self._homes.put(seen.user, homes.fold(self._homes.get(seen.user), seen.network, seen.at))
-        if seen.session:
-            self._bind(seen)
-
     def _bind(self, seen: Observation) -> None:
-        program = program_of(seen.agent.full)
+        # A request proves nothing, however well its session began: the thief of a session asks with it.
         is_proof = seen.act is not Act.REQUEST and seen.is_verified
-        known = self._sessions.get(seen.session)
-        if is_proof or seen.session not in self._sessions:
-            self._sessions.put(seen.session, sessions.bound(seen, program))
-        elif sessions.find(known, seen, program) is None:
-            self._sessions.put(seen.session, sessions.used(known, seen))
+        self._conduct.bind(seen, is_proof=is_proof)
         if is_proof:
-            self._settle(self._marked_sessions, seen.session)
-            self._settle(self._marked_users, _there(seen.user, seen.network))
+            _settle(self._marked_sessions, seen.session)
+            _settle(self._marked_users, _there(seen.user, seen.network))
 
-    def _settle(self, memory: Memory[marks.Marks], key: str) -> None:
-        if key in memory:
-            left = marks.without(memory.get(key), _SETTLED)
-            if left.found:
-                memory.put(key, left)
-            else:
-                memory.drop(key)
-
-    def _mark(self, seen: Observation, found: Findings) -> None:
+    def _mark(self, seen: Observation, found: list[Finding]) -> None:
+        memory, key = self._marked_sessions, seen.session
+        if not key:
+            memory, key = self._marked_users, _there(seen.user, seen.network)
         for finding in found:
-            if finding.indicator in INFLICTED or finding.value < marks.LEAST:
-                continue
-            if seen.session:
-                known = self._marked_sessions.get(seen.session)
-                self._marked_sessions.put(seen.session, marks.fold(known, finding, seen.at))
-            elif seen.user:
-                key = _there(seen.user, seen.network)
-                self._marked_users.put(key, marks.fold(self._marked_users.get(key), finding, seen.at))
-
-    def _sources(self, seen: Observation) -> list[tuple[Memory[spray.Source], str]]:
-        program = program_of(seen.agent.full)
-        return [(memory, key) for memory, key in ((self._networks, seen.network), (self._programs, program)) if key]
-
-    def _listen(self, seen: Observation) -> None:
-        if spray.weigh(self._networks.get(seen.network), seen.at)[1]:
-            self._loud[seen.network] = None
-            self._loud.move_to_end(seen.network)
-            if len(self._loud) > _MARKED:
-                self._loud.popitem(last=False)
+            kept_s, least = _KEPT.get(finding.indicator, (0.0, inf))
+            if finding.value >= least:
+                memory.put(key, marks.fold(memory.get(key), finding, seen.at + kept_s))
 
 
 def _there(user: str, network: str) -> str:
     return f"{user} {network}"
 
 
-def _has(found: Findings, indicator: str) -> bool:
-    return any(finding.indicator == indicator for finding in found)
-
-
-def _stronger(one: Finding | None, other: Finding | None) -> Finding | None:
-    if one is None or other is None:
-        return one or other
-    return one if one.value >= other.value else other
+def _settle(memory: Memory[marks.Marks], key: str) -> None:
+    if key not in memory:
+        return
+    left = marks.without(memory.get(key), _SETTLED)
+    if left.found:
+        memory.put(key, left)
+    else:
+        memory.drop(key)
 
 
 def _bounded(found: list[Finding]) -> list[Finding]:

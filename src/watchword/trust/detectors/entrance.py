@@ -1,0 +1,160 @@
+"""At the door: sign-ins and prompts, of accounts, networks and programs."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from typing import Any
+
+from watchword.trust.detectors import failures, fatigue, homes, spray, stuffing
+from watchword.trust.detectors.limits import Limits
+from watchword.trust.detectors.memory import Memory
+from watchword.trust.detectors.reading import program_of
+from watchword.trust.observation import Act, Finding, Observation
+
+
+class Entrance:
+    """What is remembered of who tried to get in."""
+
+    def __init__(self, limits: Limits) -> None:
+        self.failures = Memory(failures.Failures(), failures.Failures.parse, most=limits.users)
+        self.homes = Memory(homes.Homes(), homes.Homes.parse, most=limits.users)
+        self.prompts = Memory(fatigue.Prompts(), fatigue.Prompts.parse, most=limits.users)
+        self.networks = Memory(spray.Source(), spray.Source.parse, most=limits.networks)
+        self.programs = Memory(spray.Source(), spray.Source.parse, most=limits.programs)
+        self.network_names = Memory(stuffing.Names(), stuffing.Names.parse, most=limits.networks)
+        self.program_names = Memory(stuffing.Names(), stuffing.Names.parse, most=limits.programs)
+        self._sprayed: OrderedDict[str, None] = OrderedDict()
+        self._most_sprayed = limits.networks
+
+    @property
+    def memories(self) -> Mapping[str, Memory[Any]]:
+        """Name what has to be stored."""
+        return {
+            "failures": self.failures,
+            "homes": self.homes,
+            "prompts": self.prompts,
+            "networks": self.networks,
+            "programs": self.programs,
+            "network_names": self.network_names,
+            "program_names": self.program_names,
+        }
+
+    # --- judging ----------------------------------------------------------------------------------------------------
+
+    def judge(self, seen: Observation) -> list[Finding]:
+        """Judge a sign-in or a prompt by what came before it; a failed one counts itself if it was learned first."""
+        found = [self._prompt(seen)] if seen.act is Act.PROMPT else [self._spray(seen), self._stuffing(seen)]
+        return [finding for finding in found if finding is not None]
+
+    def is_known(self, user: str, network: str) -> bool:
+        """Tell, in no time, whether anything at all could stand against this account or network."""
+        return user in self.failures or user in self.prompts or network in self._sprayed
+
+    def standing(self, user: str, network: str, now: float) -> list[Finding]:
+        """Return what others brought about for this account, or for everybody in this network."""
+        at_home = self.is_home(user, network, now)
+        found = (
+            failures.find(self.failures.get(user), now, is_home=at_home),
+            fatigue.standing(self.prompts.get(user), now, is_home=at_home),
+            spray.nearby(self.networks.get(network), now, is_home=at_home) if network in self._sprayed else None,
+        )
+        return [finding for finding in found if finding is not None]
+
+    def is_home(self, user: str, network: str, now: float) -> bool:
+        """Tell whether a network is the account's own."""
+        return homes.is_home(self.homes.get(user), network, now)
+
+    def _prompt(self, seen: Observation) -> Finding | None:
+        if seen.user not in self.prompts:
+            return None
+        at_home = self.is_home(seen.user, seen.network, seen.at)
+        judged = fatigue.given if seen.is_success else fatigue.asked
+        return judged(self.prompts.get(seen.user), seen.network, seen.at, is_home=at_home)
+
+    def _spray(self, seen: Observation) -> Finding | None:
+        network, program = self.networks.get(seen.network), self.programs.get(program_of(seen.agent.full))
+        if seen.is_success:
+            most = self._most_of_success(seen)
+            one = spray.succeeded(network, seen.at, whence="this network", most=most)
+            other = spray.succeeded(program, seen.at, whence="this program", most=most)
+        else:
+            one = spray.tried(network, seen.at, whence="this network")
+            other = spray.tried(program, seen.at, whence="this program")
+        return max((one, other), key=lambda found: found.value if found else 0.0)
+
+    def _stuffing(self, seen: Observation) -> Finding | None:
+        program = program_of(seen.agent.full)
+        if seen.network not in self.network_names and program not in self.program_names:
+            return None
+        one = stuffing.weigh_network(self.network_names.get(seen.network), self.networks.get(seen.network), seen.at)
+        other = stuffing.weigh_program(self.program_names.get(program), self.programs.get(program), seen.at)
+        return stuffing.find(one, other, is_success=seen.is_success, most=self._most_of_success(seen))
+
+    def _most_of_success(self, seen: Observation) -> float:
+        if self.is_home(seen.user, seen.network, seen.at):
+            return spray.AT_HOME
+        if seen.is_verified:
+            return spray.MOST_PROVED
+        is_shared = seen.traits.is_shared or seen.traits.is_mobile
+        return spray.MOST_SHARED if is_shared else spray.MOST_SUCCEEDED
+
+    # --- remembering ------------------------------------------------------------------------------------------------
+
+    def learn(self, seen: Observation) -> None:
+        """Remember a sign-in or a prompt."""
+        if seen.is_success:
+            self._succeeded(seen)
+        elif seen.act is Act.PROMPT:
+            self._refused(seen)
+        else:
+            self._failed(seen)
+
+    def forget_minutes(self) -> None:
+        """Forget what counts for minutes only."""
+        self.failures.clear()
+        self.prompts.clear()
+
+    def forget_user(self, user: str) -> None:
+        """Forget an account."""
+        for memory in (self.failures, self.prompts, self.homes):
+            memory.drop(user)
+
+    def _succeeded(self, seen: Observation) -> None:
+        if seen.act is Act.SIGN_IN and seen.user:
+            for memory, key in ((self.networks, seen.network), (self.programs, program_of(seen.agent.full))):
+                if key:
+                    memory.put(key, spray.fold_success(memory.get(key), seen.user, seen.at))
+        if seen.is_verified and seen.user and seen.network:
+            self.homes.put(seen.user, homes.fold(self.homes.get(seen.user), seen.network, seen.at))
+
+    def _refused(self, seen: Observation) -> None:
+        if seen.user:
+            self._count_failure(seen)
+            known = self.prompts.get(seen.user)
+            self.prompts.put(seen.user, fatigue.fold(known, seen.id or repr(seen.at), seen.network, seen.at))
+
+    def _failed(self, seen: Observation) -> None:
+        if seen.user:
+            self._count_failure(seen)
+        for sources, names, key in (
+            (self.networks, self.network_names, seen.network),
+            (self.programs, self.program_names, program_of(seen.agent.full)),
+        ):
+            if not key:
+                continue
+            if seen.user:
+                sources.put(key, spray.fold_failure(sources.get(key), seen.user, seen.at))
+            folded = stuffing.fold(names.get(key), seen.network, seen.at, is_known_account=bool(seen.user))
+            names.put(key, folded)
+        self._watch(seen.network, seen.at)
+
+    def _count_failure(self, seen: Observation) -> None:
+        self.failures.put(seen.user, failures.fold(self.failures.get(seen.user), seen.at))
+
+    def _watch(self, network: str, at: float) -> None:
+        if spray.weigh(self.networks.get(network), at)[1]:
+            self._sprayed[network] = None
+            self._sprayed.move_to_end(network)
+            if len(self._sprayed) > self._most_sprayed:
+                self._sprayed.popitem(last=False)
