@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+from math import cos, pi, sin
+from sys import intern
 from typing import NamedTuple
 from zlib import crc32
 
@@ -12,9 +15,12 @@ Path = tuple[str, ...]
 
 SEPARATOR = "|"
 UNKNOWN = "-"
-LONGEST_TEXT = 64
+NO_DEVICE = "d|-"
+LONGEST_TEXT = 40
 LONGEST_AGENT = 512
 _HASHED = 1024  # of a text that is too long to keep, this much tells it from another
+_KEPT = 256  # of one that is too long for the rest
+_REMEMBERED = 8192
 _HOUR_S = 3600
 _FIRST_WEEKDAY = 3  # 1970-01-01 was a Thursday; Monday is 0
 
@@ -47,47 +53,56 @@ class Paths(NamedTuple):
 def paths_of(observation: Observation) -> Paths:
     """Say by which keys an observation is counted; bounded whatever was sent."""
     local_s = observation.at + observation.utc_offset_s
-    agent = observation.agent
+    place, agent, full = observation.place, observation.agent, observation.agent.full
+    ip, network, resource, device = observation.ip, observation.network, observation.resource, observation.device
+    # Prevents: a user agent of a megabyte being hashed, kept or compared.
+    is_cut = len(full) > LONGEST_AGENT or len(resource) > LONGEST_AGENT or len(device) > LONGEST_AGENT
+    if is_cut:
+        full, resource, device = _cut(full), _cut(resource), _cut(device)
     return Paths(
-        _network(observation),
-        _agent(observation),
-        _two("r", observation.application, observation.resource) if observation.application else (),
-        _two("x", observation.act, observation.action),
-        ("t", _TRAITS[_trait(observation.traits)]),
-        ("d", f"d|{_digest(observation.device)}" if observation.device else "d|-"),
+        _network(place.country, place.asn, network[:LONGEST_TEXT], ip[:LONGEST_TEXT]) if network or ip else (),
+        _agent(agent.kind[:_KEPT], agent.system[:_KEPT], agent.browser[:_KEPT], full),
+        _two("r", observation.application[:_KEPT], resource) if observation.application else (),
+        _two("x", observation.act, observation.action[:_KEPT]),
+        _TRAITS[_trait(observation.traits)],
+        ("d", f"d|{_digest(device)}" if device else NO_DEVICE),
         int(local_s // _HOUR_S) % 24,
         (int(local_s // DAY_S) + _FIRST_WEEKDAY) % 7,
-        len(agent.full) > LONGEST_AGENT or len(observation.resource) > LONGEST_AGENT,
+        is_cut,
     )
 
 
-def _network(observation: Observation) -> Path:
-    if not observation.network and not observation.ip:
+def _cut(text: str) -> str:
+    return text if len(text) <= LONGEST_AGENT else f"{text[:_KEPT]}#{len(text):x}"
+
+
+# The same few values come again and again; what is built once is found again by identity.
+@lru_cache(maxsize=_REMEMBERED)
+def _network(country: str | None, asn: int | None, network: str, ip: str) -> Path:
+    first = f"n|{short(country or UNKNOWN)}"
+    second = f"{first}|{asn or UNKNOWN}"
+    third = f"{second}|{short(network or UNKNOWN)}"
+    return _path("n", first, second, third, *([f"{third}|{_digest(ip)}"] if ip else []))
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _agent(kind: str, system: str, browser: str, full: str) -> Path:
+    if not full and not browser and not system and not kind:
         return ()
-    place = observation.place
-    country = f"n|{short(place.country or UNKNOWN)}"
-    system = f"{country}|{place.asn or UNKNOWN}"
-    network = f"{system}|{short(observation.network or UNKNOWN)}"
-    if not observation.ip:
-        return "n", country, system, network
-    return "n", country, system, network, f"{network}|{_digest(observation.ip)}"
+    first = f"a|{short(kind or UNKNOWN)}"
+    second = f"{first}|{short(system or UNKNOWN)}"
+    third = f"{second}|{short(browser or UNKNOWN)}"
+    return _path("a", first, second, third, *([f"{third}|{_digest(full)}"] if full else []))
 
 
-def _agent(observation: Observation) -> Path:
-    agent = observation.agent
-    if not agent.full and not agent.browser and not agent.system and not agent.kind:
-        return ()
-    kind = f"a|{short(agent.kind or UNKNOWN)}"
-    system = f"{kind}|{short(agent.system or UNKNOWN)}"
-    browser = f"{system}|{short(agent.browser or UNKNOWN)}"
-    if not agent.full:
-        return "a", kind, system, browser
-    return "a", kind, system, browser, f"{browser}|{_digest(agent.full)}"
-
-
+@lru_cache(maxsize=_REMEMBERED)
 def _two(name: str, coarse: str, fine: str) -> Path:
     first = f"{name}|{short(coarse)}"
-    return (name, first, f"{first}|{short(fine)}") if fine else (name, first)
+    return _path(name, first, *([f"{first}|{short(fine)}"] if fine else []))
+
+
+def _path(*keys: str) -> Path:
+    return tuple([intern(key) for key in keys])
 
 
 def _trait(traits: NetworkTraits) -> str:
@@ -100,9 +115,19 @@ def _trait(traits: NetworkTraits) -> str:
     return "mobile" if traits.is_mobile else "plain"
 
 
-_TRAITS = {name: f"t|{name}" for name in ("tor", "vpn", "hosting", "mobile", "plain")}
+_TRAITS = {name: ("t", f"t|{name}") for name in ("tor", "vpn", "hosting", "mobile", "plain")}
 HOURS = tuple(f"h|{hour}" for hour in range(24))
 WEEKDAYS = tuple(f"w|{day}" for day in range(7))
+# Where the hours of a day and the days of a week stand on their circles: whole numbers, so that sums are exact.
+UNIT = 1024
+
+
+def _circle(parts: int) -> tuple[tuple[int, int], ...]:
+    turns = [2 * pi * part / parts for part in range(parts)]
+    return tuple([(round(UNIT * cos(turn)), round(UNIT * sin(turn))) for turn in turns])
+
+
+DAY_CIRCLE, WEEK_CIRCLE = _circle(24), _circle(7)
 
 
 def short(text: str) -> str:
@@ -116,6 +141,10 @@ def short(text: str) -> str:
 def _digest(text: str) -> str:
     # Tells values of one user apart; protects nothing, so four bytes are enough.
     return f"{crc32(text[:_HASHED].encode('utf-8', 'replace')):08x}"
+
+
+# Names of the levels of a path, by the chain's name: `n1` is a country.
+LEVELS = {name: tuple(f"{name}{depth}" for depth in range(5)) for name in "narxtdhw"}
 
 
 def parent_of(key: str) -> str:

@@ -6,7 +6,7 @@ import json
 from sys import intern
 from typing import Any
 
-from watchword.trust.behaviour.profile import BehaviourProfile, LastPlace
+from watchword.trust.behaviour.profile import MOST_IDS, BehaviourProfile, LastPlace
 
 _FORMAT = 1
 
@@ -18,7 +18,7 @@ def dump(profile: BehaviourProfile) -> str:
             "v": _FORMAT,
             "t": profile.totals,
             "d": {str(day): counts for day, counts in profile.days.items()},
-            "i": {f"{digest:x}": at for digest, at in profile.ids.items()},
+            "i": [f"{event:x}" for event in profile.ids],
             "n": profile.learned,
             "p": profile.last_place,
         },
@@ -49,9 +49,11 @@ def _parse(stored: Any) -> BehaviourProfile:
         days={
             int(day): {intern(key): int(count) for key, count in counts.items()} for day, counts in stored["d"].items()
         },
-        ids={int(digest, 16): int(at) for digest, at in stored["i"].items()},
+        ids=sorted([int(event, 16) for event in stored["i"]])[-MOST_IDS:],
         learned=int(stored["n"]),
-        last_place=LastPlace(float(place[0]), float(place[1]), float(place[2]), float(place[3]), str(place[4]))
+        last_place=LastPlace(
+            float(place[0]), float(place[1]), float(place[2]), float(place[3]), str(place[4]), bool(place[5])
+        )
         if place
         else None,
     )

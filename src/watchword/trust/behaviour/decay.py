@@ -10,6 +10,7 @@ Source: Cormode, Shkapenyuk, Srivastava, Xu, "Forward Decay: A Practical Time De
 from __future__ import annotations
 
 from functools import lru_cache
+from math import exp2
 
 HALF_LIFE_DAYS = 90
 DAY_S = 86_400
@@ -23,7 +24,7 @@ _MOST_HALF_LIVES = 250.0
 def weight_of(day: int) -> int:
     """Return what one event of that day (since 1970, UTC) weighs; at least 1."""
     half_lives: float = min(_MOST_HALF_LIVES, (day - _EPOCH_DAY) / HALF_LIFE_DAYS)
-    return max(1, round(_ONE * pow(2.0, half_lives)))
+    return max(1, round(_ONE * exp2(half_lives)))
 
 
 def day_of(at: float) -> int:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-import itertools
+from bisect import insort
 from enum import StrEnum
+from zlib import crc32
 
-from watchword.trust.behaviour.chains import paths_of
+from watchword.trust.behaviour.chains import NO_DEVICE, Paths, paths_of
+from watchword.trust.behaviour.company import member
 from watchword.trust.behaviour.decay import day_of, weight_of
 from watchword.trust.behaviour.population import Population
-from watchword.trust.behaviour.profile import BehaviourProfile
+from watchword.trust.behaviour.profile import MOST_IDS, BehaviourProfile, LastPlace, Step
 from watchword.trust.observation import Observation
 
 # Two clocks of one deployment may differ by this much.
 CLOCK_SKEW_S = 60.0
+_ID_BITS = 32
+_LONGEST_ID = 256
 
 
 class Lesson(StrEnum):
@@ -27,27 +31,82 @@ class Lesson(StrEnum):
 
 
 def learn(observation: Observation, profile: BehaviourProfile, population: Population, *, now: float) -> Lesson:
-    """Add a verified outcome to a profile and the population, in place; say why if not.
+    """Add a verified outcome to a profile and the population, in place, and say what became of it; never raises.
 
-    The order of events makes no difference within two days, as long as nothing had to be evicted.
+    Events may come in any order within two days and among the newest of a user: the counters become the same, as long
+    as neither the guard nor a bound had to leave something out. A clock that goes back makes the newest events wait
+    for it (`FROM_THE_FUTURE`), or reads as events that come late.
+
+    Args:
+        now: seconds since 1970; the only clock that is read.
     """
-    if not observation.is_verified or not observation.is_success:
+    if observation.is_verified is not True or not observation.is_success:
         return Lesson.NOT_VERIFIED
+    try:
+        return _learn(observation, profile, population, now)
+    except (ValueError, TypeError, OverflowError, AttributeError):  # a time that is none, a text that is none
+        return Lesson.UNREADABLE
+
+
+def _learn(observation: Observation, profile: BehaviourProfile, population: Population, now: float) -> Lesson:
     if observation.at > now + CLOCK_SKEW_S:
         return Lesson.FROM_THE_FUTURE
-    return _fold(observation, profile, population)
-
-
-def _fold(observation: Observation, profile: BehaviourProfile, population: Population) -> Lesson:
-    paths = paths_of(observation)
     day = day_of(observation.at)
-    weight = weight_of(day)
-    for path in (paths.network, paths.agent, paths.resource, paths.action, paths.traits, paths.device):
-        for parent, key in itertools.pairwise(path):
-            for counted in (profile, population):
-                counted.totals[key] = counted.totals.get(key, 0) + weight
-                counted.under[parent] = counted.under.get(parent, 0) + weight
+    paths = paths_of(observation)  # whatever cannot be read is refused before anything is counted
+    place = _place(observation)
+    if not profile.open_day(day):
+        return Lesson.TOO_LATE
+    # Prevents: one delivered again, or replayed, counting twice; of what is older than the oldest remembered nobody
+    # could tell.
+    event, known = _event(observation), profile.ids
+    if event in known:
+        return Lesson.DUPLICATE
+    if len(known) >= MOST_IDS and event < known[0]:
+        return Lesson.TOO_LATE
+    insort(known, event)
+    population.learned += 1
     population.users += profile.learned == 0
     profile.learned += 1
-    population.learned += 1
+    if place is not None and (profile.last_place is None or place > profile.last_place):
+        profile.last_place = place
+    _count(observation, paths, day, profile, population)
+    profile.forget()
     return Lesson.LEARNED
+
+
+def _event(observation: Observation) -> int:
+    digest = crc32(observation.id[:_LONGEST_ID].encode("utf-8", "replace"))
+    return (max(0, int(observation.at)) << _ID_BITS) | digest
+
+
+def _count(observation: Observation, paths: Paths, day: int, profile: BehaviourProfile, population: Population) -> None:
+    counted: list[Step] = []
+    for path in (paths.network, paths.agent, paths.resource, paths.action, paths.traits, paths.device):
+        if path:
+            profile.count(path, day, counted)
+    profile.count_time(paths.hour, paths.weekday, day, counted)
+    if counted:
+        population.count(counted, weight_of(day))
+        _meet(observation.user, counted, weight_of(day), population)
+
+
+def _meet(user: str, counted: list[Step], weight: int, population: Population) -> None:
+    for level, _, key, _ in counted:
+        if level == "n3":
+            population.networks.count(key, member(user), weight)
+        elif level == "d1" and key != NO_DEVICE:
+            population.devices.count(key, member(user), weight)
+
+
+def _place(observation: Observation) -> LastPlace | None:
+    place, traits = observation.place, observation.traits
+    if place.latitude is None or place.longitude is None:
+        return None
+    return LastPlace(
+        observation.at,
+        float(place.latitude),
+        float(place.longitude),
+        float(place.radius_km or 0.0),
+        place.words[:64],
+        traits.is_hosting or traits.is_vpn or traits.is_tor or traits.is_shared,
+    )

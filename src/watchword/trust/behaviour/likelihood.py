@@ -34,6 +34,8 @@ class Chain:
         priors: probability of one value before anything is known: one over how many there could be.
         spread: how evenly an attacker is spread, 0 (as everybody) to 1 (over all values alike).
         new: names of the first-seen indicators.
+        rates: how often a user's next event is new at this step, before anything is known.
+        attacks: how often an attacker's first event is new at this step and not at a coarser one.
     """
 
     name: str
@@ -41,26 +43,40 @@ class Chain:
     priors: tuple[float, ...]
     spread: tuple[float, ...]
     new: tuple[str, ...]
+    rates: tuple[float, ...]
+    attacks: tuple[float, ...]
 
 
 NETWORK = Chain(
     "network",
-    "the network",
+    "this network",
     (1 / 100, 1 / 50, 1 / 200, 1 / 50),
     (0.5, 0.5, 0.5, 0.5),
     ("new_country", "new_asn", "new_network", "new_address"),
+    (0.02, 0.04, 0.08, 0.10),
+    (0.40, 0.30, 0.25, 0.04),
 )
 AGENT = Chain(
     "agent",
-    "the browser",
+    "this browser",
     (1 / 4, 1 / 8, 1 / 20, 1 / 10),
-    (0.5, 0.2, 0.2, 0.2),
+    (0.5, 0.3, 0.3, 0.3),
     ("new_kind", "new_system", "new_browser", "new_agent"),
+    (0.01, 0.02, 0.06, 0.08),
+    (0.15, 0.25, 0.30, 0.15),
 )
-RESOURCE = Chain("resource", "what was asked for", (1 / 20, 1 / 50), (0.5, 0.2), ("new_application", "new_resource"))
-ACTION = Chain("action", "the action", (1 / 3, 1 / 8), (0.0, 0.3), ("new_act", "new_action"))
-DEVICE = Chain("device", "the device", (1 / 1000,), (0.5,), ("new_device",))
-TRAITS = Chain("traits", "the kind of network", (1 / 5,), (0.7,), ("new_traits",))
+RESOURCE = Chain(
+    "resource",
+    "what was asked for",
+    (1 / 20, 1 / 50),
+    (0.3, 0.3),
+    ("new_application", "new_resource"),
+    (0.05, 0.15),
+    (0.20, 0.40),
+)
+ACTION = Chain("action", "the action", (1 / 3, 1 / 8), (0.0, 0.3), ("new_act", "new_action"), (0.02, 0.05), (0.0, 0.2))
+DEVICE = Chain("device", "this device", (1 / 1000,), (0.5,), ("new_device",), (0.05,), (0.9,))
+TRAITS = Chain("traits", "this kind of network", (1 / 5,), (0.7,), ("new_traits",), (0.04,), (0.4,))
 
 
 def evidence(chain: Chain, path: Path, profile: BehaviourProfile, population: Population, one: int) -> float:
@@ -90,6 +106,11 @@ def evidence(chain: Chain, path: Path, profile: BehaviourProfile, population: Po
         parent = key
         step += 1
     return log(ratio)
+
+
+def clipped(value: float) -> float:
+    """Clip evidence to [-4, +6]; what is no number is the worst there is."""
+    return max(LEAST_EVIDENCE, min(MOST_EVIDENCE, value)) if value == value else MOST_EVIDENCE  # noqa: PLR0124  # NaN
 
 
 def limited(value: float, events: float) -> float:

@@ -1,31 +1,41 @@
-"""What is usual for one user, device or network: decayed counters, bounded, folded in any order."""
+"""What is usual for one user: decayed counters, bounded, folded in any order, and guarded against being taught lies."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from heapq import nsmallest
 from typing import NamedTuple
 
-from watchword.trust.behaviour.chains import level_of, parent_of
+from watchword.trust.behaviour.chains import DAY_CIRCLE, HOURS, LEVELS, WEEK_CIRCLE, WEEKDAYS, Path, level_of, parent_of
+from watchword.trust.behaviour.decay import weight_of
 
-# Bounds of one profile. What weighs least goes first.
-MOST_KEYS = 120
-_KEPT_KEYS = 108  # after an eviction, so that the next ones need none
-MOST_IDS = 32
+# Bounds of one profile; what weighs least goes first, and with some room, so that the next key needs no eviction.
+MOST_KEYS = 112
+_ROOM = 8
+MOST_IDS = 24
 # Events may come this many days out of order.
 LATE_DAYS = 2
-# The poisoning guard: of one value this much is learned in a day, and of one chain this many new values.
+# The poisoning guard: one value is learned twice a day, and new values only while the day has this many in all.
 A_DAY = 2
-NEW_A_DAY = 6
+VALUES_A_DAY = 48
 
 
 class LastPlace(NamedTuple):
-    """The newest verified place with a position; compares by time first."""
+    """The newest verified place with a position; compares by time first.
+
+    Attributes:
+        is_exit: many people come from there, so it says where a network ends, not where somebody is.
+    """
 
     at: float
     latitude: float
     longitude: float
     radius_km: float
     words: str
+    is_exit: bool = False
+
+
+Step = tuple[str, str, str, bool]  # level, parent, key, whether the key is new
 
 
 @dataclass(slots=True)
@@ -37,18 +47,91 @@ class BehaviourProfile:
         under: sum of the totals of the keys one step finer.
         distinct: number of keys at each level, such as `n1` for countries.
         days: how often each key was learned on each of the newest days.
-        ids: digests of the newest events learned, with their times.
+        ids: the newest events that were learned, oldest first.
         learned: how many events were learned, undecayed.
         last_place: where the newest of them came from.
+        circles: sums of cosine and sine over the day and over the week, in units of `UNIT`.
     """
 
     totals: dict[str, int] = field(default_factory=dict)
     under: dict[str, int] = field(default_factory=dict)
     distinct: dict[str, int] = field(default_factory=dict)
     days: dict[int, dict[str, int]] = field(default_factory=dict)
-    ids: dict[int, int] = field(default_factory=dict)
+    ids: list[int] = field(default_factory=list)
     learned: int = 0
     last_place: LastPlace | None = None
+    circles: list[int] = field(default_factory=lambda: [0, 0, 0, 0])
+
+    @property
+    def version(self) -> int:
+        """Count what was learned."""
+        return self.learned
+
+    def count(self, path: Path, day: int, counted: list[Step]) -> None:
+        """Count one path as seen on a day, and add the steps that the guard let through to `counted`."""
+        today, totals, weight = self.days[day], self.totals, weight_of(day)
+        parent = path[0]
+        levels = LEVELS[parent]
+        for depth in range(1, len(path)):
+            key = path[depth]
+            times = today.get(key, 0)
+            # Prevents: two hundred events that look verified, from one place, making it the usual one.
+            if times < A_DAY:
+                total = totals.get(key)
+                # Prevents: two hundred events that look verified, from two hundred places, in one afternoon.
+                if total is None and len(today) >= VALUES_A_DAY:
+                    return
+                today[key] = times + 1
+                totals[key] = weight if total is None else total + weight
+                self.under[parent] = self.under.get(parent, 0) + weight
+                if total is None:
+                    self.distinct[levels[depth]] = self.distinct.get(levels[depth], 0) + 1
+                counted.append((levels[depth], parent, key, total is None))
+            parent = key
+
+    def count_time(self, hour: int, weekday: int, day: int, counted: list[Step]) -> None:
+        """Count the time of an event in the user's own day and week."""
+        before = len(counted)
+        self.count(("h", HOURS[hour]), day, counted)
+        if len(counted) > before:
+            self._turn(0, DAY_CIRCLE[hour], weight_of(day))
+        before = len(counted)
+        self.count(("w", WEEKDAYS[weekday]), day, counted)
+        if len(counted) > before:
+            self._turn(2, WEEK_CIRCLE[weekday], weight_of(day))
+
+    def _turn(self, at: int, point: tuple[int, int], weight: int) -> None:
+        self.circles[at] += point[0] * weight
+        self.circles[at + 1] += point[1] * weight
+
+    def open_day(self, day: int) -> bool:
+        """Make ready to count a day's events; tell whether that is not too late."""
+        if day in self.days:
+            return True
+        newest = max(self.days, default=day)
+        if day < newest - LATE_DAYS:
+            return False
+        for old in [old for old in self.days if old < max(day, newest) - LATE_DAYS]:
+            del self.days[old]
+        self.days[day] = {}
+        return True
+
+    def forget(self) -> None:
+        """Drop what is past its bound: the oldest events, the lightest keys."""
+        del self.ids[:-MOST_IDS]
+        if len(self.totals) > MOST_KEYS:
+            self._evict(len(self.totals) - MOST_KEYS + _ROOM)
+
+    def _evict(self, number: int) -> None:
+        # Only keys without finer ones go, so that sums stay sums; a coarse one goes after its last fine one.
+        leaves = [(total, key) for key, total in self.totals.items() if not self.under.get(key)]
+        for total, key in nsmallest(number, leaves):
+            del self.totals[key]
+            parent, level = parent_of(key), level_of(key)
+            self.distinct[level] -= 1
+            self.under[parent] -= total
+            if not self.under[parent]:
+                del self.under[parent]
 
     def derive(self) -> None:
         """Compute `under` and `distinct` anew from `totals`."""
@@ -57,8 +140,41 @@ class BehaviourProfile:
             parent, level = parent_of(key), level_of(key)
             self.under[parent] = self.under.get(parent, 0) + total
             self.distinct[level] = self.distinct.get(level, 0) + 1
+        self.circles = [0, 0, 0, 0]
+        for at, keys, circle in ((0, HOURS, DAY_CIRCLE), (2, WEEKDAYS, WEEK_CIRCLE)):
+            for key, point in zip(keys, circle, strict=True):
+                self._turn(at, point, self.totals.get(key, 0))
 
-    @property
-    def version(self) -> int:
-        """Count what was learned."""
-        return self.learned
+
+def merge(first: BehaviourProfile, second: BehaviourProfile) -> BehaviourProfile:
+    """Return what one profile would have learned from both profiles' events; in whichever order they are given.
+
+    The two must have learned different events: each replica keeps and stores what it learned itself, and they are
+    merged to be read. As long as nothing was evicted, the result is the profile of all events together; the limits of
+    a day hold over both if they are no more than two days apart.
+    """
+    merged = BehaviourProfile(
+        totals=_added(first.totals, second.totals),
+        ids=sorted({*first.ids, *second.ids}),
+        learned=first.learned + second.learned,
+        last_place=max(filter(None, (first.last_place, second.last_place)), default=None),
+    )
+    for day in sorted(second.days.keys() | first.days.keys()):
+        _limit(merged, day, first.days.get(day, {}), second.days.get(day, {}))
+    merged.derive()
+    merged.forget()
+    return merged
+
+
+def _limit(merged: BehaviourProfile, day: int, first: dict[str, int], second: dict[str, int]) -> None:
+    # Prevents: the guard's limit growing with the number of replicas.
+    both = {key: times + second.get(key, 0) for key, times in {**dict.fromkeys(second, 0), **first}.items()}
+    for key, times in both.items():
+        if key in merged.totals and times > A_DAY:
+            merged.totals[key] -= (times - A_DAY) * weight_of(day)
+    if merged.open_day(day):
+        merged.days[day] = {key: min(A_DAY, times) for key, times in both.items()}
+
+
+def _added(first: dict[str, int], second: dict[str, int]) -> dict[str, int]:
+    return {**first, **{key: first.get(key, 0) + total for key, total in second.items()}}

@@ -1,0 +1,114 @@
+"""Every indicator that is read from a baseline, as plain rows: name, evidence, words, and whether it is known."""
+
+from __future__ import annotations
+
+from watchword.trust.behaviour import rhythm
+from watchword.trust.behaviour.chains import Path, Paths
+from watchword.trust.behaviour.company import member
+from watchword.trust.behaviour.likelihood import (
+    ACTION,
+    AGENT,
+    DEVICE,
+    ENOUGH_EVENTS,
+    NETWORK,
+    RESOURCE,
+    TRAITS,
+    Chain,
+    evidence,
+    limited,
+)
+from watchword.trust.behaviour.novelty import novelty
+from watchword.trust.behaviour.population import Population
+from watchword.trust.behaviour.profile import BehaviourProfile
+from watchword.trust.behaviour.travel import travel
+from watchword.trust.observation import Observation
+
+Row = tuple[str, float, str, bool]
+
+OVERLONG = "overlong"
+FAMILIAR_NETWORK, SHARED_DEVICE = "familiar_network", "shared_device"
+_OVERLONG: Row = (OVERLONG, 1.0, "something the client sent is longer than any honest client makes it", True)
+_FAMILIAR = (0.0, -0.7, -1.1, -1.4, -1.6, -1.8, -2.0, -2.0, -2.0)
+_SHARED = (0.0, 0.3, -0.3, -0.6, -0.6, -0.6, -0.6, -0.6, -0.6)
+_TELLING = 1.0  # below this much evidence a habit is not worth a sentence
+_NETWORK_STEP = 3
+
+
+def habits(
+    paths: Paths, observation: Observation, profile: BehaviourProfile, population: Population, one: int
+) -> list[Row]:
+    """Return what every chain says, and what is seen for the first time."""
+    rows: list[Row] = []
+    _habit(rows, NETWORK, paths.network, profile, population, one)
+    _habit(rows, AGENT, paths.agent, profile, population, one)
+    _habit(rows, DEVICE, paths.device, profile, population, one)
+    _habit(rows, RESOURCE, paths.resource, profile, population, one)
+    _habit(rows, ACTION, paths.action, profile, population, one)
+    _habit(rows, TRAITS, paths.traits, profile, population, one)
+    found = travel(observation, paths.network, profile, one)
+    rows.append((found.indicator, found.value, found.detail, found.is_known))
+    _companies(rows, paths, observation, profile, population)
+    if paths.is_cut:
+        rows.append(_OVERLONG)
+    return rows
+
+
+def _habit(
+    rows: list[Row], chain: Chain, path: Path, profile: BehaviourProfile, population: Population, one: int
+) -> None:
+    if not path:
+        rows.append((chain.name, 0.0, "unknown: nothing was said about it", False))
+        return
+    events = profile.under.get(path[0], 0) / one
+    value = limited(evidence(chain, path, profile, population, one), events)
+    if value > _TELLING:
+        rows.append((chain.name, value, f"{chain.words} is unusual for this account", True))
+    else:
+        rows.append((chain.name, value, "", True))
+    found = novelty(chain, path, profile, population)
+    if found is not None:
+        name, value, seen = found
+        rows.append((name, limited(value, events), f"seen for the first time with this account: {seen}", True))
+
+
+def _companies(
+    rows: list[Row], paths: Paths, observation: Observation, profile: BehaviourProfile, population: Population
+) -> None:
+    path = paths.network
+    if len(path) > _NETWORK_STEP and path[_NETWORK_STEP] not in profile.totals:
+        others = population.networks.others(path[_NETWORK_STEP], member(observation.user))
+        if others:
+            words = f"{others} other accounts were verified in this network"
+            rows.append((FAMILIAR_NETWORK, _FAMILIAR[others], words, True))
+    device = paths.device[-1]
+    if observation.device and device not in profile.totals:
+        others = population.devices.others(device, member(observation.user))
+        if others:
+            words = f"{others} other accounts were verified on this device"
+            rows.append((SHARED_DEVICE, _SHARED[others], words, True))
+
+
+def times(paths: Paths, profile: BehaviourProfile, population: Population, one: int, *, support: float) -> list[Row]:
+    """Return what the time says.
+
+    Args:
+        support: the evidence of all other indicators that speak for an attacker; time never adds more than this.
+    """
+    events = profile.under.get("h", 0) / one
+    if not events:
+        return [("hour", 0.0, "unknown: no verified sign-in to compare with", False)]
+    share = min(1.0, events / ENOUGH_EVENTS)
+    hour = _weak(rhythm.hour_evidence(paths.hour, profile, population, one), share)
+    weekday = _weak(rhythm.weekday_evidence(paths.weekday, profile, population, one), share)
+    turn = _weak(rhythm.rhythm_evidence(paths.hour, paths.weekday, profile, one), share)
+    total = hour + weekday + turn
+    # Prevents: somebody at work in the night being asked for a second factor for that alone.
+    if total > support:
+        share = support / total
+        hour, weekday, turn = hour * share, weekday * share, turn * share
+    words = f"{paths.hour}:00 is an unusual time for this account" if total > _TELLING else ""
+    return [("hour", hour, words, True), ("weekday", weekday, "", True), ("rhythm", turn, "", True)]
+
+
+def _weak(value: float, share: float) -> float:
+    return max(rhythm.LEAST_TIME * share, min(rhythm.MOST_TIME * share, value))

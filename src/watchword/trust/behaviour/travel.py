@@ -1,0 +1,61 @@
+"""Impossible travel: how much too fast the way from the last verified place would have been.
+
+Source: docs/explanation/trust-algorithm.md for the effective distance; design section 5 for the discounts.
+"""
+
+from __future__ import annotations
+
+from math import log
+
+from watchword.trust.behaviour.chains import Path
+from watchword.trust.behaviour.profile import BehaviourProfile, LastPlace
+from watchword.trust.geometry import effective_km, great_circle_km
+from watchword.trust.observation import Finding, Observation
+
+NAME = "impossible_travel"
+FASTEST_KMH = 1000.0
+# From this much evidence on it is an alarm: somebody is told that the way was impossible.
+ALARM = 2.0
+_AT_LIMIT, _MOST = 2.0, 6.0
+_LEAST_S = 60.0
+_FAMILIAR = 3
+_EXIT_DISCOUNT, _FAMILIAR_DISCOUNT = 0.25, 0.25
+_NETWORK_STEP = 3
+
+_UNKNOWN = Finding(NAME, 0.0, "unknown: no two places to compare", is_known=False)
+_POSSIBLE = Finding(NAME, 0.0, "the way from the last verified place is possible")
+
+
+def travel(observation: Observation, path: Path, profile: BehaviourProfile, one: int) -> Finding:
+    """Judge the way from the last verified place to this one.
+
+    Both accuracy radii and 50 km are given away. What is over 1000 km/h counts, the more the faster; little of it
+    where the address says where a network ends and not where somebody is (hosting, VPN, Tor, the organisation's own
+    exit), and where this user was verified in this network three times before.
+
+    Args:
+        path: of the network, as `paths_of` gives it.
+        one: the weight of one event today.
+    """
+    last, place = profile.last_place, observation.place
+    if last is None or place.latitude is None or place.longitude is None:
+        return _UNKNOWN
+    if place.latitude == last.latitude and place.longitude == last.longitude:
+        return _POSSIBLE
+    straight = great_circle_km(last.latitude, last.longitude, place.latitude, place.longitude)
+    certain = effective_km(straight, last.radius_km, place.radius_km or 0.0)
+    speed = certain * 3600 / max(_LEAST_S, abs(observation.at - last.at))
+    if speed <= FASTEST_KMH:
+        return _POSSIBLE
+    value = min(_MOST, _AT_LIMIT + log(speed / FASTEST_KMH))
+    value *= _discount(observation, last, path, profile, one)
+    words = f"at least {certain:,.0f} km from {last.words} to {place.words}, {min(speed, 99_999):,.0f} km/h"
+    return Finding(NAME, value, f"impossible travel: {words}" if value >= ALARM else f"a network's end moved: {words}")
+
+
+def _discount(observation: Observation, last: LastPlace, path: Path, profile: BehaviourProfile, one: int) -> float:
+    traits = observation.traits
+    if last.is_exit or traits.is_hosting or traits.is_vpn or traits.is_tor or traits.is_shared:
+        return _EXIT_DISCOUNT
+    times = profile.totals.get(path[_NETWORK_STEP], 0) / one if len(path) > _NETWORK_STEP else 0.0
+    return _FAMILIAR_DISCOUNT if times > _FAMILIAR - 0.5 else 1.0
