@@ -18,6 +18,7 @@ from watchword.enforcement.envoy import EdgeSettings, TcpAddress
 from watchword.kernel import ConfigurationError
 from watchword.kernel.settings import check_environment, convert, read_slice, setting, unknown_key
 from watchword.policy.bundles import (
+    ArtifactReference,
     BundleKeyError,
     PublicKey,
     check_folder,
@@ -69,6 +70,7 @@ class PolicyOrigin(StrEnum):
     ARCHIVE = "archive"
     URL = "url"
     GIT = "git"
+    REGISTRY = "registry"
 
 
 class WhenExpired(StrEnum):
@@ -87,19 +89,30 @@ class PolicySettings:
         "Directory of policies that watch beside those in force and never decide; empty for none.", default=""
     )
     source: PolicyOrigin = setting(
-        "`directory` (edited in place), or signed bundles from an `archive` on this machine, a `url` or a `git` "
-        "repository.",
+        "`directory` (edited in place), or signed bundles from an `archive` on this machine, a `url`, a `git` "
+        "repository or an OCI `registry`.",
         default=PolicyOrigin.DIRECTORY,
     )
     location: str = setting(
-        "Address of the bundle: a path, an https address or a repository; for an archive, empty means `policies.tar` "
-        "in the data directory.",
+        "Address of the bundle: a path, an https address, a repository, or an artifact such as "
+        "`registry.example.com/team/policies:production`; for an archive, empty means `policies.tar` in the data "
+        "directory.",
         default="",
     )
     ref: str = setting("Branch of the git repository, or `refs/tags/NAME`.", default="main")
     path: str = setting("Folder of the policies inside the git repository; empty means its top.", default="")
     ca_file: str = setting(
-        "Certificates in PEM to trust for `url` and `git` instead of the system's; empty means the system's.",
+        "Certificates in PEM to trust for `url`, `git` and `registry` instead of the system's; empty means the "
+        "system's.",
+        default="",
+    )
+    credentials_file: str = setting(
+        "For a `registry`: file with user and password, as `skopeo login --authfile` writes it; empty for none. "
+        "`WATCHWORD_REGISTRY_AUTH` may hold `user:password` instead.",
+        default="",
+    )
+    auth_host: str = setting(
+        "For a `registry`: another host that may see the password, where the registry sends us for a token.",
         default="",
     )
     name: str = setting("Name of the bundles that this node takes; others are refused.", default="policies")
@@ -156,6 +169,8 @@ class PolicySettings:
             protocol_of(self.location)
             check_ref(self.ref)
             check_folder(self.path)
+        if self.source is PolicyOrigin.REGISTRY:
+            ArtifactReference.parse(self.location)
 
     @property
     def is_signed(self) -> bool:
@@ -289,7 +304,7 @@ def load(
     listed: tuple[ApplicationSettings, ...] = convert(
         document.get("applications", []), tuple[ApplicationSettings, ...], where="applications", environment={}
     )
-    return Settings(data=data, applications=applications(listed), **slices)
+    return Settings(data=data, applications=applications(listed, profile=slices["trust"].profile), **slices)
 
 
 def _check_public_keys(keys: Iterable[str]) -> None:

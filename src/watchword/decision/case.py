@@ -13,7 +13,7 @@ from watchword.kernel import Answer, DecisionId, Obligation, Reason, RiskLevel
 from watchword.policy import PolicyAnswer
 from watchword.policy.relations import RelationSet
 from watchword.policy.replay import Question
-from watchword.trust import Assessment, Baseline, Place, Standing
+from watchword.trust import Assessment, Baseline, Place, Situation, Standing
 
 
 class Meaning(NamedTuple):
@@ -61,6 +61,7 @@ class Case:
         "request",
         "rule",
         "session",
+        "situation",
         "snapshot_version",
         "standing",
         "started_ns",
@@ -98,6 +99,7 @@ class Case:
         self.place: Place | None = None
         self.standing: Standing | None = None
         self.baseline: Baseline | None = None
+        self.situation: Situation | None = None
         self.assessment: Assessment | None = None
         self.level: RiskLevel | None = None
         self.asked: Question | None = None

@@ -70,7 +70,7 @@ class Application:
         open_paths: prefixes that need no identity at all, for example a health check.
         streaming: prefixes whose answers may outlive a request: they hold a kill handle.
         high_risk: what a high risk means here, deny or approval.
-        profile: `additive` or `trust-score`.
+        profile: `additive`, `trust-score` or `statistical`.
         identity_headers: plain header name to claim, for applications that verify no signature.
         fulfils_obligations: it reduces its own answers, so that no door needs to.
     """
@@ -216,11 +216,11 @@ class Decision:
     def record(self) -> dict[str, Any]:
         """Render the decision for the journal: JSON values only, personal data under `personal`.
 
-        There too: the words of each indicator, and the value of every fact that is not known to be public; in `facts`
-        such a value is null.
+        There too: the words of each indicator, what the risk of behaviour was read from, and the value of every fact
+        that is not known to be public; in `facts` such a value is null.
         """
         request, user, assessment = self.request, self.user, self.assessment
-        return {
+        made: dict[str, Any] = {
             "type": "decision",
             "id": self.id,
             "at": self.at.isoformat(),
@@ -261,6 +261,15 @@ class Decision:
                 "asked": self.asked.record(_RECORDER) if self.asked is not None else None,
             },
         }
+        if assessment is not None and assessment.weighed is not None:
+            weighed = assessment.weighed
+            made["behaviour"] = {
+                "probability": weighed.probability,
+                "log_odds": weighed.log_odds,
+                "versions": dict(assessment.versions),
+            }
+            made["personal"]["behaviour"] = dict(weighed.inputs)
+        return made
 
     def encoded(self) -> bytes:
         """Return what the journal keeps, as JSON: `record()`, or of a repetition what is not in the one it repeats.

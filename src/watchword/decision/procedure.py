@@ -12,6 +12,7 @@ from traceback import extract_tb
 from typing import Final
 
 from watchword.decision.asking import PolicyGate
+from watchword.decision.behaviour import situation_of
 from watchword.decision.case import Case, Meaning
 from watchword.decision.model import AccessRequest, Decision, StepUp
 from watchword.decision.paths import read_path
@@ -24,12 +25,11 @@ from watchword.identity import SessionFacts, UserFacts, network_of
 from watchword.kernel import Acr, Answer, Clock, DecisionId, DeviceId, Entropy, Reason, RiskLevel, Sensitivity
 from watchword.policy import Value
 from watchword.policy.replay import Then
-from watchword.trust import Evidence, Sighting, Standing, assess
+from watchword.trust import Act, Evidence, Sighting, Standing, assess
 
 _LONGEST_IP: Final = 45
 _NO_NETWORK: Final = "unknown"
 _CLOCK_SKEW: Final = timedelta(seconds=5)
-_PORTAL_PROFILE: Final = "additive"
 
 
 class Procedure:
@@ -87,14 +87,20 @@ class Procedure:
         return Meaning(app, app.resource_meant(readings), is_open=app.is_open(readings.exact))
 
     def weigh_sign_in(
-        self, user: UserFacts, client_ip: str, *, device_id: DeviceId | None, is_multi_factor: bool
+        self,
+        user: UserFacts,
+        client_ip: str,
+        *,
+        device_id: DeviceId | None,
+        is_multi_factor: bool,
+        user_agent: str = "",
     ) -> Decision:
         """Weigh a sign-in whose factors were verified and whose session does not exist yet.
 
         Allow, step up (a second factor is needed) or deny; never a permit.
         """
         now = self._now()
-        request = AccessRequest("POST", "", "/sign-in", client_ip)
+        request = AccessRequest("POST", "", "/sign-in", client_ip, user_agent)
         case = Case(request, DecisionId.new(now, self._entropy), now)
         case.user = user
         standing = self._sources.networks.standing(client_ip, now)
@@ -111,11 +117,11 @@ class Procedure:
             case.settle(Answer.ALLOW)
         return case.close()
 
-    def weigh_session(self, session: SessionFacts, client_ip: str) -> Decision:
+    def weigh_session(self, session: SessionFacts, client_ip: str, *, user_agent: str = "") -> Decision:
         """Weigh a live session as it stands now, for the page that shows it; nothing is decided from it."""
         user = self._sources.facts.user(session.user_id)
         now = self._now()
-        request = AccessRequest("GET", "", "/", client_ip)
+        request = AccessRequest("GET", "", "/", client_ip, user_agent)
         case = Case(request, DecisionId.new(now, self._entropy), now, supposed=session)
         if user is None:
             case.settle(Answer.DENY, Reason.FACT_MISSING)
@@ -131,8 +137,10 @@ class Procedure:
     def _weigh(self, case: Case, user: UserFacts, standing: Standing, *, mfa_at: datetime | None) -> None:
         """Weigh what the portal sees; the portal counts as `internal`."""
         evidence = self._evidence(case, user, standing, mfa_at=mfa_at, sighting=None)
-        profile = self._sources.profiles[_PORTAL_PROFILE]
-        case.assessment = assess(evidence, self._sources.trust.baseline(user.id), profile, now=case.now)
+        profile = self._sources.profiles[self._sources.portal_profile]
+        situation = situation_of(case, self._sources, evidence, Act.SIGN_IN) if profile.is_statistical else None
+        baseline = self._sources.trust.baseline(user.id)
+        case.assessment = assess(evidence, baseline, profile, now=case.now, situation=situation)
         case.level = profile.gate(case.assessment, Sensitivity.INTERNAL)
 
     def _now(self) -> datetime:
@@ -295,7 +303,9 @@ class Procedure:
         baseline = case.baseline = self._sources.trust.baseline(user.id)
         case.read("baseline", baseline.version)
         profile = self._sources.profiles[app.profile]
-        case.assessment = assess(evidence, baseline, profile, now=case.now)
+        if profile.is_statistical:
+            case.situation = situation_of(case, self._sources, evidence, Act.REQUEST)
+        case.assessment = assess(evidence, baseline, profile, now=case.now, situation=case.situation)
         case.level = profile.gate(case.assessment, rule.sensitivity, min_trust=rule.min_trust)
         if not case.is_question and case.place is not None:
             self._sources.trust.note_sighting(session.id, case.place, case.now)

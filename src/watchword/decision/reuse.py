@@ -23,7 +23,7 @@ from watchword.decision.model import AccessRequest, Decision, ResourceRule, repe
 from watchword.decision.sources import Sources
 from watchword.kernel import DecisionId, Entropy, Reason
 from watchword.policy import PolicySet
-from watchword.trust import Baseline, Place, Standing
+from watchword.trust import Baseline, Place, Situation, Standing
 
 _MINUTE: Final = timedelta(minutes=1)
 _NOTHING: Final = timedelta()
@@ -42,6 +42,7 @@ class Settled:
     Attributes:
         relations: the version of the tuples that were looked at; nothing if none were.
         failures: failed sign-ins, decayed; they fade by themselves, and one more is more than there were.
+        situation: what behaviour was judged by; nothing where it was not.
         until: the first moment at which time alone may change the answer or a fact of it.
     """
 
@@ -53,6 +54,7 @@ class Settled:
     place: Place
     until: datetime
     relations: int | None
+    situation: Situation | None
 
 
 class Reuse:
@@ -113,7 +115,7 @@ class Reuse:
         self._settled.pop(key, None)  # so that the newest stands last
         version = relations.version if relations is not None else None
         self._settled[key] = Settled(
-            decision, policies, case.baseline, failures, case.standing, case.place, until, version
+            decision, policies, case.baseline, failures, case.standing, case.place, until, version, case.situation
         )
         if len(self._settled) > _MOST:
             self._settled.popitem(last=False)
@@ -137,6 +139,7 @@ class Reuse:
             and trust.failed_attempts(user.id, now) <= settled.failures
             and _is_same(self._sources.places.place_of(request.client_ip), settled.place)
             and self._sources.networks.standing(request.client_ip, now) == settled.standing
+            and (settled.situation is None or trust.still_holds(settled.situation, now))
         )
 
     def _relations_version(self, policies: PolicySet) -> int | None:
@@ -152,6 +155,7 @@ class Reuse:
             or session is None
             or device is None  # its place would be watched from request to request
             or assessment is None
+            or (case.situation is not None and (case.situation.findings or case.situation.known.is_away))
             or any(each.points and each.indicator in _RESTLESS for each in assessment.contributions)
         ):
             return None

@@ -10,12 +10,12 @@ from watchword.decision.model import Application, ResourceRule
 from watchword.decision.paths import read_path
 from watchword.kernel import Answer, ConfigurationError, Sensitivity
 from watchword.kernel.settings import setting
+from watchword.trust import ADDITIVE, PROFILES
 
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,39}")
 _HOST = re.compile(r"(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _HEADER = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,63}")
 _CLAIMS = frozenset({"sub", "name", "display_name", "email", "groups"})
-_PROFILES = frozenset({"additive", "trust-score"})
 _FULFILLING = frozenset({"edge", "application"})
 _MAX_TRUST = 100
 _HIGH_RISK = 50
@@ -69,7 +69,9 @@ class ApplicationSettings:
     open_paths: tuple[str, ...] = setting("Path prefixes that need no identity.", default=())
     streaming: tuple[str, ...] = setting("Path prefixes with long answers or uploads.", default=())
     high_risk: Answer = setting("Answer to a high risk: `deny` or `approval`.", default=Answer.DENY)
-    profile: str = setting("How trust is computed: `additive` or `trust-score`.", default="additive")
+    profile: str = setting(
+        "How trust is computed: `additive`, `trust-score` or `statistical`; else as `trust.profile` says.", default=""
+    )
     min_trust: int = setting("Least trust score, for the profile `trust-score`.", default=0)
     permissions: tuple[str, ...] = setting("Permissions the application asks about, decided by policy.", default=())
     identity_headers: Mapping[str, str] = setting(
@@ -82,13 +84,16 @@ class ApplicationSettings:
     )
 
 
-def applications(listed: Sequence[ApplicationSettings]) -> tuple[Application, ...]:
+def applications(listed: Sequence[ApplicationSettings], *, profile: str = ADDITIVE) -> tuple[Application, ...]:
     """Check the listed applications and make them.
+
+    Args:
+        profile: of those that name none.
 
     Raises:
         ConfigurationError: a malformed or doubled name, host, path, header or claim.
     """
-    made = tuple(_application(entry) for entry in listed)
+    made = tuple(_application(entry, entry.profile or profile) for entry in listed)
     for what, names in (
         ("name", [app.name for app in made]),
         ("host", [host for app in made for host in app.hosts]),
@@ -99,7 +104,7 @@ def applications(listed: Sequence[ApplicationSettings]) -> tuple[Application, ..
     return made
 
 
-def _application(entry: ApplicationSettings) -> Application:
+def _application(entry: ApplicationSettings, profile: str) -> Application:
     where = f"applications.{entry.name}"
     _need(
         _NAME.fullmatch(entry.name), f"`{entry.name}` is no application name", "use lower-case letters, digits, hyphens"
@@ -114,7 +119,7 @@ def _application(entry: ApplicationSettings) -> Application:
         f"`{where}.upstream` is no upstream",
         "write http://host:port or unix:/path",
     )
-    _need(entry.profile in _PROFILES, f"`{where}.profile` is unknown", f"use {' or '.join(sorted(_PROFILES))}")
+    _need(profile in PROFILES, f"`{where}.profile` is unknown", f"use {' or '.join(sorted(PROFILES))}")
     _need(entry.high_risk in {Answer.DENY, Answer.APPROVAL}, f"`{where}.high_risk` must be deny or approval", None)
     _need(
         entry.obligations in _FULFILLING,
@@ -151,7 +156,7 @@ def _application(entry: ApplicationSettings) -> Application:
         open_paths=tuple(ResourceRule("open", _path(path, where), Sensitivity.PUBLIC) for path in entry.open_paths),
         streaming=tuple(_path(path, where) for path in entry.streaming),
         high_risk=entry.high_risk,
-        profile=entry.profile,
+        profile=profile,
         permissions=entry.permissions,
         identity_headers=entry.identity_headers,
         fulfils_obligations=entry.obligations == "application",

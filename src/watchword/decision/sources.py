@@ -13,7 +13,17 @@ from watchword.decision.settings import DecisionSettings
 from watchword.kernel import SessionId, UserId
 from watchword.policy import PolicySet
 from watchword.policy.relations import RelationModel, RelationView
-from watchword.trust import Baseline, Place, Profile, Sighting, Standing
+from watchword.trust import (
+    ADDITIVE,
+    Baseline,
+    NetworkTraits,
+    Observation,
+    Place,
+    Profile,
+    Sighting,
+    Situation,
+    Standing,
+)
 
 
 class TrustFacts(Protocol):
@@ -33,6 +43,18 @@ class TrustFacts(Protocol):
 
     def note_sighting(self, session_id: SessionId, place: Place, now: datetime) -> None:
         """Remember where a session was seen."""
+        ...
+
+    def traits_of(self, ip: str, now: datetime) -> NetworkTraits:
+        """Return what is known of an address's network."""
+        ...
+
+    def situation(self, observation: Observation, now: datetime) -> Situation:
+        """Gather what behaviour is judged by."""
+        ...
+
+    def still_holds(self, situation: Situation, now: datetime) -> bool:
+        """Tell whether behaviour would be judged by the very same again, in the same minute."""
         ...
 
 
@@ -59,6 +81,7 @@ class Sources:
     Attributes:
         policies: the set in force, asked anew for each decision.
         profiles: how trust is weighed, by the name that applications choose.
+        portal_profile: that of sign-ins and of the portal's own pages.
         device_key: the secret that device handles are made with.
         known_obligations: what every door of this node can do.
         relations: the tuples as a model sees them; nothing where there is no model.
@@ -75,3 +98,4 @@ class Sources:
     settings: DecisionSettings
     known_obligations: frozenset[str] = frozenset()
     relations: Callable[[RelationModel | None], RelationView | None] = lambda _model: None
+    portal_profile: str = ADDITIVE

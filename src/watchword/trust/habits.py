@@ -77,6 +77,7 @@ class Habits:
     Args:
         most: profiles in memory; those used least recently go to storage.
         reputation: of addresses; without it nothing is said of them.
+        places: names the data that places come from.
     """
 
     def __init__(
@@ -87,11 +88,13 @@ class Habits:
         model: Model | None = None,
         most: int = 10_000,
         reputation: Reputation | None = None,
+        places: str = "",
     ) -> None:
         self._database = database
         self._clock = clock
         self._most = most
         self._reputation = reputation
+        self._places = {"places": places}
         self._model = model or Model()
         self._population = Population()
         self._shared = SharedNetworks()
@@ -133,13 +136,13 @@ class Habits:
 
     def situation(self, observation: Observation, now: datetime) -> Situation:
         """Gather what behaviour is judged by."""
-        findings: tuple[Finding, ...] = tuple(self.detectors.judge(observation))
-        versions: Mapping[str, str] = {}
-        if self._reputation is not None:
-            said = self._reputation.of(observation.ip, now).finding
-            findings = (*findings, said) if said.value or not said.is_known else findings
-            versions = {f"feed {name}": version for name, version in self._reputation.versions().items()}
-        return Situation(observation, self.known(observation.user), findings, versions)
+        return Situation(
+            observation,
+            self.known(observation.user),
+            tuple(self.detectors.judge(observation)),
+            self._said(observation.ip, now),
+            self._versions(),
+        )
 
     def traits_of(self, ip: str, network: str, now: datetime) -> NetworkTraits:
         """Say what is known of an address's network."""
@@ -152,13 +155,16 @@ class Habits:
         return (
             self.known(seen.user) is situation.known
             and not self.detectors.findings_for(seen.user, seen.session, seen.network, now.timestamp())
-            and (self._reputation is None or self._says_nothing(seen.ip, now))
+            and self._said(seen.ip, now) == situation.reputation
         )
 
-    def _says_nothing(self, ip: str, now: datetime) -> bool:
-        assert self._reputation is not None
-        said = self._reputation.of(ip, now).finding
-        return not said.value and said.is_known
+    def _said(self, ip: str, now: datetime) -> Finding | None:
+        return self._reputation.of(ip, now).finding if self._reputation is not None else None
+
+    def _versions(self) -> Mapping[str, str]:
+        if self._reputation is None:
+            return self._places
+        return {**self._places, **{f"feed {name}": said for name, said in self._reputation.versions().items()}}
 
     def _look_up(self, user: str) -> Known:
         profile = self._profiles.get(user)

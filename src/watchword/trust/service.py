@@ -59,7 +59,7 @@ class TrustState:
         self._context = context
         self._timezone_of = timezone_of
         self._group_of = group_of
-        self.habits = habits or Habits(database, clock)
+        self.habits = habits or Habits(database, clock, places="; ".join(context.sources))
         self._stored: dict[str, str] = {}
         self._baselines: dict[str, Baseline] = {}
         self._dirty: set[str] = set()

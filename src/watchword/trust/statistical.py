@@ -64,13 +64,15 @@ class Situation:
 
     Attributes:
         observation: its time is a whole minute, so that nothing changes between two turns of the clock.
-        findings: of whoever watches for what only shows over time, and of reputation.
-        versions: of the data that the findings come from.
+        findings: of whoever watches for what only shows over time.
+        reputation: of the address; nothing without feeds.
+        versions: of the data that both come from.
     """
 
     observation: Observation
     known: Known
     findings: tuple[Finding, ...] = ()
+    reputation: Finding | None = None
     versions: Mapping[str, str] = field(default_factory=lambda: NO_VERSIONS)
 
 
@@ -80,7 +82,7 @@ def with_behaviour(added: Assessment, evidence: Evidence, situation: Situation, 
     if known.is_away:
         return _cautious(added, situation, _AWAY)
     tape = Tape([], [])
-    findings = (*situation.findings, *_beside(evidence, now))
+    findings = (*situation.findings, *_beside(evidence, situation.reputation, now))
     found = score(
         situation.observation,
         recording(known.profile, tape),
@@ -116,7 +118,7 @@ def _cautious(added: Assessment, situation: Situation, why: Contribution) -> Ass
     known = {each.indicator for each in added.contributions}
     others = [
         Contribution(each.indicator, min(_MOST_POINTS, round(each.value * _POINTS)), each.detail)
-        for each in situation.findings
+        for each in (*situation.findings, *((situation.reputation,) if situation.reputation is not None else ()))
         if each.is_known and each.value > 0 and each.indicator not in known
     ]
     contributions = (why, *added.contributions, *others)
@@ -128,10 +130,13 @@ def _cautious(added: Assessment, situation: Situation, why: Contribution) -> Ass
     )
 
 
-def _beside(evidence: Evidence, now: datetime) -> Iterator[Finding]:
+def _beside(evidence: Evidence, reputation: Finding | None, now: datetime) -> Iterator[Finding]:
     """Judge what is not habit: lists, the second factor, the state of the device."""
+    if reputation is not None and (reputation.value or not reputation.is_known):
+        yield reputation
     listed = suspicious_ip(evidence)
-    if listed.is_present:
+    # What feeds say stands in the lists, too, and counts once.
+    if listed.is_present and not (reputation is not None and reputation.value):
         yield Finding("suspicious_ip", _LISTED, listed.detail)
     recent, shown = mfa_recent(evidence, now), mfa_verified(evidence)
     if recent.is_present:

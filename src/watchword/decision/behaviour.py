@@ -1,0 +1,54 @@
+"""Say what a case means for behaviour: one act of its user, from here, with this, of that."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Final
+
+from watchword.decision.case import Case
+from watchword.decision.sources import Sources
+from watchword.identity import UserFacts
+from watchword.trust import Act, Evidence, Observation, Situation, agent_of, utc_offset_s
+
+# Everybody is a member, so it says nothing of whom somebody works with.
+_EVERYBODY: Final = frozenset({"members"})
+
+
+def situation_of(case: Case, sources: Sources, evidence: Evidence, act: Act) -> Situation:
+    """Gather what the profile `statistical` judges a case by.
+
+    Its time is the whole minute, so that the same request has the same risk to the bit until the clock turns.
+    """
+    request, user, device, session = case.request, case.user, case.device, case.session
+    assert user is not None
+    now = minute_of(case.now)
+    observation = Observation(
+        id=case.id,
+        at=now.timestamp(),
+        user=user.id,
+        act=act,
+        is_verified=evidence.mfa_at is not None,
+        ip=request.client_ip,
+        network=evidence.network,
+        place=evidence.place,
+        traits=sources.trust.traits_of(request.client_ip, now),
+        agent=agent_of(request.user_agent),
+        utc_offset_s=utc_offset_s(now, user.timezone),
+        device=device.id if device is not None else "",
+        session=session.id if session is not None else "",
+        group=peers_of(user),
+        application=case.app.name if case.app is not None else "",
+        resource=case.rule.name if case.rule is not None else "",
+        action=case.action or "",
+    )
+    return sources.trust.situation(observation, now)
+
+
+def peers_of(user: UserFacts) -> str:
+    """Name the group that a user is compared with: the first by name of those that not everybody is in."""
+    return min(user.groups - _EVERYBODY, default="")
+
+
+def minute_of(now: datetime) -> datetime:
+    """Return the minute that behaviour is judged in."""
+    return now.replace(second=0, microsecond=0)
