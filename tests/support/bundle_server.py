@@ -25,12 +25,17 @@ Answer = Callable[[BaseHTTPRequestHandler], None]
 class BundleServer:
     """Answer each request by `answer`; remember what was asked."""
 
-    def __init__(self, answer: Answer, *, context: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self, answer: Answer, *, context: ssl.SSLContext | None = None, keeps_connections: bool = False
+    ) -> None:
         self.answer = answer
         self.asked: list[tuple[str, dict[str, str]]] = []
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1" if keeps_connections else "HTTP/1.0"
+            timeout = 5
+
             def do_GET(self) -> None:
                 outer.asked.append((self.path, dict(self.headers)))
                 outer.answer(self)

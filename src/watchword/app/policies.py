@@ -13,14 +13,17 @@ from watchword.keys import KeyRing
 from watchword.policy import DEFAULT_DIRECTORY, PolicySource
 from watchword.policy.analysis import InvariantGate
 from watchword.policy.bundles import (
+    ArtifactReference,
     BundleSource,
     Carrier,
+    Credentials,
     Gate,
     GitCarrier,
     Kept,
     OutboxAlarm,
     PathCarrier,
     PublicKey,
+    RegistryCarrier,
     RightPolicies,
     Rules,
     TrustedKeys,
@@ -83,6 +86,13 @@ def carrier(settings: Settings) -> Carrier:
     if policy.source is PolicyOrigin.GIT:
         store = kept(settings).folder / "git"
         return GitCarrier(policy.location, store, ref=policy.ref, folder=policy.path, ca_file=ca_file)
+    if policy.source is PolicyOrigin.REGISTRY:
+        return RegistryCarrier(
+            ArtifactReference.parse(policy.location),
+            credentials=Credentials(Path(policy.credentials_file) if policy.credentials_file else None),
+            auth_host=policy.auth_host,
+            ca_file=ca_file,
+        )
     return PathCarrier(settings.bundle_path)
 
 

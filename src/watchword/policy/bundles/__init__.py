@@ -35,11 +35,16 @@ from watchword.policy.bundles.keys import FileKey, PublicKey, RingKey, SigningKe
 from watchword.policy.bundles.manifest import FileEntry, Manifest, is_bundle_name
 from watchword.policy.bundles.parcel import Parcel, VerifiedBundle
 from watchword.policy.bundles.publication import Form, Release, build, checked, form_of, offered_version, sign, write
+from watchword.policy.bundles.reference import ArtifactReference
+from watchword.policy.bundles.registry import RegistryCarrier
+from watchword.policy.bundles.registry_auth import AUTH_VARIABLE, Credentials
 from watchword.policy.bundles.source import BundleSource, Rules
 from watchword.policy.bundles.verification import Memory, check_files, signers, verify
-from watchword.policy.bundles.web import UrlCarrier, check_url
+from watchword.policy.bundles.web import UrlCarrier
+from watchword.policy.bundles.wire import check_url
 
 __all__ = [
+    "AUTH_VARIABLE",
     "BUNDLE_ACCEPTED",
     "BUNDLE_EXPIRED",
     "BUNDLE_EXPIRING",
@@ -48,6 +53,7 @@ __all__ = [
     "BUNDLE_UNREACHABLE",
     "ENVELOPE_FILE",
     "Alarm",
+    "ArtifactReference",
     "BundleError",
     "BundleExpiredError",
     "BundleFilesError",
@@ -60,6 +66,7 @@ __all__ = [
     "BundleUnreachableError",
     "Carrier",
     "Change",
+    "Credentials",
     "Difference",
     "Envelope",
     "FileChange",
@@ -77,6 +84,7 @@ __all__ = [
     "PathCarrier",
     "PolicyChange",
     "PublicKey",
+    "RegistryCarrier",
     "Release",
     "RightPolicies",
     "RingKey",

@@ -22,7 +22,7 @@ LAYOUT_FILE: Final = "oci-layout"
 _INDEX_FILE: Final = "index.json"
 _TITLE: Final = "org.opencontainers.image.title"
 _INDEX_TYPE: Final = "application/vnd.oci.image.index.v1+json"
-_MANIFEST_TYPE: Final = "application/vnd.oci.image.manifest.v1+json"
+MANIFEST_TYPE: Final = "application/vnd.oci.image.manifest.v1+json"
 _EMPTY_TYPE: Final = "application/vnd.oci.empty.v1+json"
 _BUNDLE_TYPE: Final = "application/vnd.watchword.policy.bundle.v1"
 _FILE_TYPE: Final = "application/vnd.watchword.policy.file.v1"
@@ -46,15 +46,28 @@ def write_layout(parcel: Parcel) -> dict[str, bytes]:
     layers += [blob(content, _FILE_TYPE, annotations={_TITLE: path}) for path, content in sorted(parcel.files.items())]
     image = {
         "schemaVersion": 2,
-        "mediaType": _MANIFEST_TYPE,
+        "mediaType": MANIFEST_TYPE,
         "artifactType": _BUNDLE_TYPE,
         "config": blob(b"{}", _EMPTY_TYPE),
         "layers": layers,
     }
-    top = blob(_json(image), _MANIFEST_TYPE, artifactType=_BUNDLE_TYPE)
-    layout[_INDEX_FILE] = _json({"schemaVersion": 2, "mediaType": _INDEX_TYPE, "manifests": [top]})
-    layout[LAYOUT_FILE] = _json({"imageLayoutVersion": "1.0.0"})
-    return layout
+    return layout | layout_around(_json(image))
+
+
+def layout_around(manifest: bytes) -> dict[str, bytes]:
+    """Return the layout that holds a manifest and, as yet, none of the blobs that it names."""
+    digest = hashlib.sha256(manifest).hexdigest()
+    top = {
+        "mediaType": MANIFEST_TYPE,
+        "digest": f"sha256:{digest}",
+        "size": len(manifest),
+        "artifactType": _BUNDLE_TYPE,
+    }
+    return {
+        f"blobs/sha256/{digest}": manifest,
+        _INDEX_FILE: _json({"schemaVersion": 2, "mediaType": _INDEX_TYPE, "manifests": [top]}),
+        LAYOUT_FILE: _json({"imageLayoutVersion": "1.0.0"}),
+    }
 
 
 def read_layout(layout: Mapping[str, bytes]) -> Parcel:
@@ -77,7 +90,7 @@ def _read(layout: Mapping[str, bytes]) -> Parcel:
         raise BundleMalformedError("the OCI layout does not hold exactly one bundle")
     used = {LAYOUT_FILE, _INDEX_FILE}
     image = strict_json(
-        _blob(layout, index["manifests"][0], _MANIFEST_TYPE, used, most=_MOST_JSON), what="the OCI manifest"
+        _blob(layout, index["manifests"][0], MANIFEST_TYPE, used, most=_MOST_JSON), what="the OCI manifest"
     )
     if image["schemaVersion"] != 2 or image["artifactType"] != _BUNDLE_TYPE:  # noqa: PLR2004  # as above
         raise BundleMalformedError("the OCI artifact is not a policy bundle")

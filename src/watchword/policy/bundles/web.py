@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import http.client
-import ipaddress
 import re
 import socket
-import ssl
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Timer
@@ -16,20 +13,18 @@ from time import monotonic
 from typing import Final
 from urllib.parse import SplitResult, urljoin, urlsplit
 
-from watchword.policy.bundles.errors import BundleKeyError, BundleMalformedError, BundleUnreachableError
+from watchword.policy.bundles.errors import BundleMalformedError, BundleUnreachableError
 from watchword.policy.bundles.oci import read_layout
 from watchword.policy.bundles.parcel import Parcel
 from watchword.policy.bundles.tarball import MOST_ARCHIVE_BYTES, read_tar
+from watchword.policy.bundles.wire import SILENCE_S, body_of, check_url, connection_to, cut, reason_of
 
 _WHOLE_S: Final = 60.0
-_SILENCE_S: Final = 10.0
 _MOST_REDIRECTS: Final = 3
-_PIECE: Final = 64 * 1024
 _OK, _NOT_MODIFIED = 200, 304
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 # Source: RFC 9110 section 8.8.3.
 _ENTITY_TAG = re.compile(r'(?:W/)?"[\x21\x23-\x7e]{0,200}"', re.ASCII)
-_PLAIN = re.compile(r"[\x21-\x7e]{1,2000}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,26 +33,6 @@ class _Answer:
     tag: str
     location: str
     body: bytes
-
-
-def check_url(url: str) -> SplitResult:
-    """Return the parts of an address that bundles may come from.
-
-    Raises:
-        ValueError: not https (or http to this machine itself), or it carries a user, a password or a fragment.
-    """
-    if url and not _PLAIN.fullmatch(url):
-        raise ValueError("an address holds a space, a control character or a letter outside ASCII")
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    _ = parts.port  # raises ValueError where it is no port
-    # Prevents: a password in the configuration's listing, in logs and in alerts.
-    if (url and not host) or parts.username is not None or parts.password is not None or parts.fragment:
-        raise ValueError("an address needs a host, and no user, password or fragment")
-    # Prevents: somebody on the way reading, delaying or replaying what the server says.
-    if parts.scheme != "https" and not (parts.scheme == "http" and _is_this_machine(host)):
-        raise ValueError("an address begins with https:// (http:// only to 127.0.0.1)")
-    return parts
 
 
 class UrlCarrier:
@@ -125,10 +100,10 @@ class UrlCarrier:
         left = deadline - self._clock()
         if left <= 0:
             raise BundleUnreachableError(f"the bundle server took longer than {self._whole_s:.0f} s")
-        connection = self._connection(parts, min(left, _SILENCE_S))
+        connection = connection_to(parts, timeout_s=min(left, SILENCE_S), ca_file=self._ca_file)
         # Prevents: a server that sends a byte now and then, for ever.
         held: list[socket.socket] = []
-        watch = Timer(left, _cut, (connection, held))
+        watch = Timer(left, cut, (connection, held))
         watch.daemon = True
         watch.start()
         try:
@@ -144,7 +119,7 @@ class UrlCarrier:
             if self._clock() >= deadline:
                 raise TimeoutError  # told below, like every other way to be late
         except (OSError, http.client.HTTPException, ValueError) as error:
-            words = f"the bundle server cannot be asked ({_reason(error)})"
+            words = f"the bundle server cannot be asked ({reason_of(error)})"
             if self._clock() >= deadline:
                 words = f"the bundle server took longer than {self._whole_s:.0f} s"
             raise BundleUnreachableError(words, hint="look at `policy.location`, the network and the server") from error
@@ -153,17 +128,6 @@ class UrlCarrier:
         finally:
             watch.cancel()
             connection.close()
-
-    def _connection(self, parts: SplitResult, timeout_s: float) -> http.client.HTTPConnection:
-        host = parts.hostname or ""
-        if parts.scheme == "http":
-            return http.client.HTTPConnection(host, parts.port, timeout=timeout_s)
-        try:
-            context = ssl.create_default_context(cafile=self._ca_file)
-        except OSError as error:
-            raise BundleKeyError("`policy.ca_file` cannot be used", hint="it holds certificates in PEM") from error
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
-        return http.client.HTTPSConnection(host, parts.port, timeout=timeout_s, context=context)
 
     def _read(self, response: http.client.HTTPResponse) -> _Answer:
         tag = response.headers.get("ETag", "")
@@ -175,23 +139,7 @@ class UrlCarrier:
         )
         if response.status != _OK:
             return answer
-        # Prevents: a small answer that unfolds into a large one.
-        if response.headers.get("Content-Encoding", "identity").strip().lower() != "identity":
-            raise BundleMalformedError("the bundle server sends a compressed answer that nobody asked for")
-        return _Answer(answer.status, answer.tag, "", self._body(response))
-
-    def _body(self, response: http.client.HTTPResponse) -> bytes:
-        wanted = response.length
-        pieces: list[bytes] = []
-        total = 0
-        while piece := response.read1(_PIECE):
-            total += len(piece)
-            if total > self._most_bytes:
-                raise BundleMalformedError("the bundle server sends more than any bundle holds")
-            pieces.append(piece)
-        if wanted is not None and total != wanted:
-            raise http.client.IncompleteRead(b"", wanted - total)
-        return b"".join(pieces)
+        return _Answer(answer.status, answer.tag, "", body_of(response, self._most_bytes))
 
 
 def _redirected(url: str, location: str) -> str:
@@ -205,28 +153,3 @@ def _redirected(url: str, location: str) -> str:
     if not location or not is_same:
         raise refused
     return target
-
-
-def _cut(connection: http.client.HTTPConnection, held: Sequence[socket.socket]) -> None:
-    for line in (*held, connection.sock):
-        with suppress(OSError):
-            if line is not None:
-                # Not the TLS socket's own way, which would let the reader go on in the clear.
-                socket.socket.shutdown(line, socket.SHUT_RDWR)
-
-
-def _is_this_machine(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return f"certificate: {error.verify_message}"
-    if isinstance(error, http.client.IncompleteRead):
-        return "it ended in the middle of its answer"
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    return type(error).__name__
