@@ -40,12 +40,18 @@ class RiskAdapter:
     ) -> ports.Verdict:
         """Weigh a sign-in whose factors were verified."""
         return _verdict(
-            self._procedure.weigh_sign_in(user, client.ip, device_id=device_id, is_multi_factor=is_multi_factor)
+            self._procedure.weigh_sign_in(
+                user,
+                client.ip,
+                device_id=device_id,
+                is_multi_factor=is_multi_factor,
+                user_agent=client.user_agent,
+            )
         )
 
     async def assess_session(self, session: SessionFacts, client: Client) -> ports.Verdict:
         """Weigh a live session as it stands now."""
-        return _verdict(self._procedure.weigh_session(session, client.ip))
+        return _verdict(self._procedure.weigh_session(session, client.ip, user_agent=client.user_agent))
 
 
 def _verdict(decision: Decision) -> ports.Verdict:

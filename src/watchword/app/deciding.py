@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any, Final
 
 from watchword import __version__
 from watchword.app import adapters
+from watchword.app.acts import Acts
 from watchword.app.authzen import AuthzenPart
 from watchword.app.candidates import Candidates
 from watchword.app.feeds import feed_status, open_feeds
@@ -17,7 +19,7 @@ from watchword.app.supposing import Supposing
 from watchword.audit import Journal
 from watchword.bus import Bus, Observer
 from watchword.console import Services as ConsoleServices
-from watchword.decision import Application, Decision, DecisionPoint, FactBase, Procedure, Sources
+from watchword.decision import Application, Decision, DecisionPoint, FactBase, Procedure, Sources, peers_of
 from watchword.enforcement.streams import Streams
 from watchword.kernel import Answer, DecisionId, Reason, UserId
 from watchword.policy import PolicySet
@@ -25,7 +27,7 @@ from watchword.policy.rego import RemoteOpa
 from watchword.policy.relations.keeping import Relations
 from watchword.settings import NODE_KEY
 from watchword.storage import OutboxRelay
-from watchword.trust import ContextSource, NetworkLists, TrustState, profiles
+from watchword.trust import ContextSource, Habits, NetworkLists, TrustState, profiles
 
 _LOOK_AT_POLICIES_S: Final = 0.05
 
@@ -53,7 +55,23 @@ class Deciding:
         self._places = ContextSource.open(settings.trust)
         self._feeds = open_feeds(services)
         self._networks = NetworkLists(services.database, self._feeds.reputation)
-        self._trust = TrustState(services.database, clock, self._places, timezone_of=self._zone_of)
+        self._habits = Habits(
+            services.database,
+            clock,
+            most=settings.trust.habits_in_memory,
+            reputation=self._feeds.reputation,
+            places="; ".join(self._places.sources),
+        )
+        self._trust = TrustState(
+            services.database,
+            clock,
+            self._places,
+            timezone_of=self._zone_of,
+            group_of=self._peers_of,
+            habits=self._habits,
+        )
+        acts = Acts(self._trust, self._places)
+        self._habits.fed_by(acts.drain)
         self.relations = Relations(
             services.database, position=lambda: self._relay.position, catch_up=self._relay.catch_up
         )
@@ -72,6 +90,7 @@ class Deciding:
                 device_key=device_key(services.sealer),
                 settings=settings.decision,
                 relations=self.relations.view,
+                portal_profile=settings.trust.profile,
             ),
             clock,
             services.entropy,
@@ -81,6 +100,7 @@ class Deciding:
             lambda: self.policies.current, settings.candidate_directory, relations=self.relations.view
         )
         self.point.subscribe(self._candidates.observe)
+        self.point.subscribe(acts.note)
         self._authzen: AuthzenPart | None = None
         self.streams = Streams(self.point.evaluate, self._note_cut, ask=self.point.ask if self._opa else None)
 
@@ -146,6 +166,7 @@ class Deciding:
         return (
             self._relay.run(),
             self._trust.run(),
+            self._habits.run(),
             self._feeds.run(),
             self.streams.run(),
             self._follow_policies(),
@@ -159,6 +180,8 @@ class Deciding:
         if self._opa is not None:
             self._opa.close()
         await self._trust.flush()
+        await self._habits.learn_waiting()
+        await self._habits.flush()
 
     def console_services(self) -> ConsoleServices:
         """Fill the console's ports."""
@@ -200,6 +223,7 @@ class Deciding:
             "entities_problem": self._authzen.filed.problem if self._authzen else None,
             "place_problems": list(self._places.problems),
             "feeds": feed_status(self._feeds),
+            "habits": dataclasses.asdict(self._habits.figures),
             "decisions": _counted(self.point.counts),
             **self._facts.counts(),
         }
@@ -227,6 +251,10 @@ class Deciding:
     def _zone_of(self, user_id: str) -> str:
         user = self._facts.user(UserId(user_id))
         return user.timezone if user is not None else "UTC"
+
+    def _peers_of(self, user_id: str) -> str:
+        user = self._facts.user(UserId(user_id))
+        return peers_of(user) if user is not None else ""
 
     async def _follow_policies(self) -> None:
         """Ask again about every open stream when other policies are in force."""

@@ -3,6 +3,7 @@
 Publishes `DecisionPoint`, `Decision` and what they are made of. Refuses whenever anything it needs is missing.
 """
 
+from watchword.decision.behaviour import peers_of
 from watchword.decision.errors import DecisionError
 from watchword.decision.facts import FactBase
 from watchword.decision.model import AccessRequest, Application, Decision, Fact, Permit, ResourceRule, StepUp
@@ -32,5 +33,6 @@ __all__ = [
     "applications",
     "entities_of_applications",
     "entities_of_user",
+    "peers_of",
     "posture_of",
 ]

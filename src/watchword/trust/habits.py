@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import OrderedDict, deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from itertools import islice
@@ -108,6 +108,7 @@ class Habits:
         self._deleted: set[str] = set()
         self._population_dirty_since: float | None = None
         self._wake = asyncio.Event()
+        self._feeders: list[Callable[[], Iterable[Observation]]] = []
         self.detectors = Detectors(clock=lambda: clock.now().timestamp())
         self.figures = Figures()
 
@@ -211,9 +212,12 @@ class Habits:
         for observation in batch:
             if self._must_wait(observation):
                 continue
-            self.detectors.observe(observation)
-            if observation.user and self._learn(observation, now) is Lesson.LEARNED:
-                self.figures.learned += 1
+            # Prevents: one act that cannot be read ending the learning, and with it the node.
+            try:
+                self.detectors.observe(observation)
+                self.figures.learned += self._learn(observation, now) is Lesson.LEARNED
+            except Exception:  # noqa: BLE001  # whatever it is, the next act is another one
+                self.figures.unreadable += 1
         if batch:
             # INVARIANT: whoever holds a `Known` from before sees by identity that it is another one now.
             self._known = {}
@@ -232,7 +236,7 @@ class Habits:
         return True
 
     def _learn(self, observation: Observation, now: float) -> Lesson:
-        if not observation.is_verified or not observation.is_success:
+        if not observation.user or not observation.is_verified or not observation.is_success:
             return Lesson.NOT_VERIFIED
         user = observation.user
         profile = self._profiles.get(user) or self._look_up(user).profile
@@ -352,8 +356,15 @@ class Habits:
                 # Nothing is lost: what is in memory stays, and the next turn tries again.
                 await asyncio.sleep(every_s)
 
+    def fed_by(self, feeder: Callable[[], Iterable[Observation]]) -> None:
+        """Ask `feeder` for acts before each batch."""
+        self._feeders.append(feeder)
+
     async def learn_waiting(self) -> None:
         """Learn from everything that waits now, in slices between which others get their turn."""
+        for feeder in self._feeders:
+            for observation in feeder():
+                self.note(observation)
         left = len(self._waiting)
         while left > 0:
             looked_at = self.fold(min(_SLICE, left))
