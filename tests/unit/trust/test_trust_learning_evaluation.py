@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -7,9 +8,10 @@ import pytest
 
 from watchword.trust import Place
 from watchword.trust.behaviour import Model
-from watchword.trust.learning import TooFewLabelsError
+from watchword.trust.learning import FEATURES, ExtraMissingError, TooFewLabelsError, generic_detectors
 from watchword.trust.learning.errors import ObservationsError
 from watchword.trust.learning.evaluation import Evaluation, Plan, draw_labels, evaluate
+from watchword.trust.learning.figures import figures
 from watchword.trust.learning.refit import Recipe, margin_of
 from watchword.trust.learning.replaying import UNREADABLE, Replay
 from watchword.trust.observation import Act, Agent, Observation
@@ -145,3 +147,54 @@ def test_labels_that_there_are_not_are_not_made_up() -> None:
     traffic = [Labelled(_sign_in(day), "thief" if day % 2 else None, str(day)) for day in range(40)]
     with pytest.raises(TooFewLabelsError):
         evaluate(traffic, Model(), Plan(labels=50))
+
+
+def test_figures_have_the_names_that_benchmarks_ask_for(evaluation: Evaluation) -> None:
+    found = figures(evaluation)
+    assert {"auc_naive", "auc_targeted", "auc_all", "tpr_at_1pct_fpr", "ece", "reauth_rate_12"} <= found.keys()
+    assert {"auc_all_24_labels", "tpr_at_1pct_fpr_24_labels", "ece_24_labels"} <= found.keys()
+    assert found["auc_all"] == round(evaluation.own.by_attacker["all"].auc, 4)
+
+
+def test_other_methods_are_measured_on_the_same_acts_and_never_see_the_outcome() -> None:
+    class Distrustful:
+        def __init__(self) -> None:
+            self.judged: list[bool] = []
+            self.seen = 0
+
+        def judge(self, observation: Observation) -> float:
+            self.judged.append(observation.is_verified)
+            return 1.0 if observation.place == _AWAY else 0.0
+
+        def observe(self, observation: Observation) -> None:
+            self.seen += observation.is_verified
+
+    rival = Distrustful()
+    traffic = [Labelled(_sign_in(day)) for day in range(20)]
+    traffic[4::6] = [Labelled(_sign_in(day, **_ABROAD), "thief", str(day)) for day in range(4, 20, 6)]
+    found = evaluate(traffic, Model(), Plan(since=0.0), rivals={"naysayer": rival})
+    assert figures(found)["naysayer_auc_all"] == 1.0
+    assert (rival.judged, rival.seen) == ([False] * 20, 20)
+
+
+def test_a_missing_detector_to_compare_with_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "sklearn.ensemble", None)
+    with pytest.raises(ExtraMissingError, match="sklearn") as refused:
+        generic_detectors()
+    assert "requirements/bench.txt" in refused.value.hint
+
+
+def test_generic_detectors_learn_from_people_with_a_history_before_what_is_measured() -> None:
+    learned: list[int] = []
+
+    def counting(past: Sequence[Sequence[float]], rows: Sequence[Sequence[float]]) -> list[float]:
+        learned.append(len(past))
+        return [row[FEATURES.index("new_network")] for row in rows]
+
+    traffic = [Labelled(_sign_in(day)) for day in range(80)]
+    traffic[70] = Labelled(_sign_in(70, **_ABROAD), "thief", "one")
+    found = evaluate(traffic, Model(), Plan(since=traffic[60].observation.at), generic={"new": counting})
+    assert learned == [55]
+    assert found.rivals["new"].by_attacker["thief"].auc == 1.0
+    with pytest.raises(ObservationsError, match="have a history"):
+        evaluate(traffic, Model(), Plan(since=traffic[40].observation.at), generic={"new": counting})

@@ -5,7 +5,7 @@ on too little, and weights out of bounds.
 """
 
 from watchword.trust.learning.calibration import ISOTONIC_FROM, Case, calibrated
-from watchword.trust.learning.errors import ObservationsError, TooFewLabelsError
+from watchword.trust.learning.errors import ExtraMissingError, ObservationsError, TooFewLabelsError
 from watchword.trust.learning.evaluation import (
     Evaluation,
     Measured,
@@ -16,6 +16,8 @@ from watchword.trust.learning.evaluation import (
     measure,
 )
 from watchword.trust.learning.features import FEATURES, Features
+from watchword.trust.learning.figures import figures
+from watchword.trust.learning.generic import generic_detectors
 from watchword.trust.learning.labels import Label, LabelId, Source
 from watchword.trust.learning.metrics import (
     CalibrationBin,
@@ -42,6 +44,7 @@ __all__ = [
     "Case",
     "Evaluation",
     "Example",
+    "ExtraMissingError",
     "Features",
     "Fitted",
     "Label",
@@ -64,7 +67,9 @@ __all__ = [
     "draw_labels",
     "ece",
     "evaluate",
+    "figures",
     "fit",
+    "generic_detectors",
     "margin_of",
     "measure",
     "reauthentication_rate",

@@ -12,6 +12,7 @@ from types import MappingProxyType
 from watchword.trust.behaviour import Model
 from watchword.trust.learning import metrics
 from watchword.trust.learning.errors import ObservationsError
+from watchword.trust.learning.generic import Detector, past_of
 from watchword.trust.learning.labels import Label, Source
 from watchword.trust.learning.refit import Recipe, margin_of, refit
 from watchword.trust.learning.replaying import UNREADABLE, Replay, Rival, Scored, Tell
@@ -108,13 +109,15 @@ def evaluate(
     plan: Plan | None = None,
     *,
     rivals: Mapping[str, Rival] | None = None,
+    generic: Mapping[str, Detector] | None = None,
     tell: Tell = lambda _count: None,
 ) -> Evaluation:
     """Measure a model, and its rivals, on labelled traffic.
 
     Args:
         traffic: in order of time; read once.
-        rivals: see `rivals_of`.
+        rivals: other ways to score that see each act as it comes.
+        generic: detectors that learn from the log-ins before the measured ones; see `generic_detectors`.
         tell: is told how many acts were seen.
 
     Raises:
@@ -124,13 +127,21 @@ def evaluate(
     asked = plan or Plan()
     others = dict(rivals or {})
     seen = _Counted(traffic)
-    scored = Replay(model, others).run(seen, tell)
+    scored = Replay(model, others, features=bool(generic)).run(seen, tell)
     since = _since(scored, asked)
     counted = [each for each in scored if each.at >= since]
     first = [each for each in scored if 0 <= each.number < max(LOG_INS)]
-    by_rival = {
-        name: measure(name, counted, [each.rivals[place] for each in counted]) for place, name in enumerate(others)
+    compared = {
+        name: measure(
+            name,
+            counted,
+            [each.rivals[place] for each in counted],
+            first=[(each.user, each.rivals[place]) for each in first],
+        )
+        for place, name in enumerate(others)
     }
+    if generic:
+        compared |= _generic(generic, scored, counted, since)
     own = measure(
         "watchword",
         counted,
@@ -138,7 +149,7 @@ def evaluate(
         probabilities=[each.probability for each in counted],
         first=[(each.user, each.margin) for each in first],
     )
-    evaluation = Evaluation(own, MappingProxyType(by_rival), counted, model, seen.count, since)
+    evaluation = Evaluation(own, MappingProxyType(compared), counted, model, seen.count, since)
     return _with_labels(evaluation, scored, first, asked) if asked.labels else evaluation
 
 
@@ -195,6 +206,15 @@ def _label(scored: Scored) -> Label:
         margin=scored.margin,
         values=scored.values,
     )
+
+
+def _generic(
+    generic: Mapping[str, Detector], scored: Sequence[Scored], counted: Sequence[Scored], since: float
+) -> dict[str, Measured]:
+    past = past_of(scored, since)
+    log_ins = [each for each in counted if _is_log_in(each)]
+    rows = [each.features for each in log_ins]
+    return {name: measure(name, log_ins, detect(past, rows)) for name, detect in generic.items()}
 
 
 def _with_labels(evaluation: Evaluation, scored: Sequence[Scored], first: Sequence[Scored], plan: Plan) -> Evaluation:

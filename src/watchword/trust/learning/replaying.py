@@ -10,6 +10,7 @@ from zlib import crc32
 from watchword.trust.behaviour import BehaviourProfile, Model, Population, Term, learn, score
 from watchword.trust.detectors import Detectors
 from watchword.trust.learning.errors import ObservationsError
+from watchword.trust.learning.features import Features
 from watchword.trust.observation import Act, Observation
 from watchword.trust.synthesis import Labelled
 
@@ -46,6 +47,7 @@ class Scored:
         margin: log-odds before calibration.
         values: what each indicator said, before weights.
         rivals: what the others said of it, in the order of their names.
+        features: of a log-in, for generic detectors; empty if nobody asked for them.
     """
 
     id: str
@@ -59,6 +61,7 @@ class Scored:
     probability: float
     values: Mapping[str, float]
     rivals: tuple[float, ...] = ()
+    features: tuple[float, ...] = ()
 
     @property
     def is_attack(self) -> bool:
@@ -78,10 +81,12 @@ class Replay:
 
     Args:
         rivals: by name; they see the same acts in the same order.
+        features: whether log-ins are described in numbers as well.
     """
 
-    def __init__(self, model: Model, rivals: Mapping[str, Rival] | None = None) -> None:
+    def __init__(self, model: Model, rivals: Mapping[str, Rival] | None = None, *, features: bool = False) -> None:
         self._model = model
+        self._features = Features() if features else None
         self._rivals = tuple((rivals or {}).values())
         self._detectors = Detectors()
         self._population = Population()
@@ -147,6 +152,7 @@ class Replay:
             probability=found.probability,
             values={term.indicator: term.evidence for term in found.contributions if _is_weighed(term)},
             rivals=tuple([rival.judge(seen) for rival in self._rivals]),
+            features=tuple(self._features.row(seen)) if self._features and _is_sign_in(seen) else (),
         )
 
     def _learn(self, observation: Observation) -> None:
@@ -157,6 +163,8 @@ class Replay:
         self._detectors.observe(observation)
         for rival in self._rivals:
             rival.observe(observation)
+        if self._features is not None:
+            self._features.observe(observation)
 
 
 def _is_weighed(term: Term) -> bool:
