@@ -47,6 +47,7 @@ class Rate(NamedTuple):
     hours: float = 0.0
 
 
+_NEVER = Rate()
 _NONE: Mapping[str, Rate] = MappingProxyType({})
 
 
@@ -66,10 +67,12 @@ class Rates(NamedTuple):
 
 def fold(known: Rates, kind: str, at: float, *, is_verified: bool) -> Rates:
     """Count one thing that was given; only what a second factor vouches for becomes usual."""
-    rate = _turned(known.kinds.get(kind, Rate()), int(at // HOUR_S))
-    if rate.hour > int(at // HOUR_S):
+    hour = int(at // HOUR_S)
+    rate = _turned(known.kinds.get(kind, _NEVER), hour)
+    if rate.hour > hour:
         return known
-    kinds = {**known.kinds, kind: rate._replace(number=rate.number + 1, taught=rate.taught + is_verified)}
+    counted = Rate(hour, rate.number + 1, rate.taught + is_verified, rate.shape, rate.hours)
+    kinds = {**known.kinds, kind: counted}
     if len(kinds) > _MOST_KINDS:
         # Prevents: made-up kinds crowding out the habits; what has the least history goes first, but for the newest.
         del kinds[min(kinds, key=lambda name: (name == kind, kinds[name].hours, kinds[name].hour, name))]
@@ -77,9 +80,9 @@ def fold(known: Rates, kind: str, at: float, *, is_verified: bool) -> Rates:
 
 
 def find(known: Rates, kind: str, at: float) -> Finding | None:
-    """Judge the hour with one more of this kind in it."""
-    rate = _turned(known.kinds.get(kind, Rate()), int(at // HOUR_S))
-    count = rate.number + 1
+    """Judge the hour that goes on, with the act itself in it."""
+    rate = known.kinds.get(kind, _NEVER)
+    count = rate.number if rate.hour == int(at // HOUR_S) else 0.0
     shape, hours = rate.shape + _PRIOR_COUNT, rate.hours + _PRIOR_HOURS
     usual = shape / hours
     if count <= usual:

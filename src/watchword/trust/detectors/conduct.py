@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from watchword.trust.detectors import bulk, edges, hours, insider, peers, posture, sessions, volume
 from watchword.trust.detectors.limits import Limits
 from watchword.trust.detectors.memory import Memory
 from watchword.trust.detectors.reading import program_of
 from watchword.trust.observation import Finding, Observation
+
+
+class _After(NamedTuple):
+    """What would be known after an act."""
+
+    doing: str
+    edges: edges.Edges
+    volume: volume.Volume
+    rates: bulk.Rates
+    strays: insider.Strays
+    found: list[Finding]
+    session: Finding | None
 
 
 class Conduct:
@@ -39,113 +51,111 @@ class Conduct:
             "postures": self.postures,
         }
 
-    # --- judging ----------------------------------------------------------------------------------------------------
-
     def judge(self, seen: Observation) -> list[Finding]:
-        """Judge a request by what came before it."""
-        found = [self._session(seen), self._walk(seen)]
-        if seen.device in self.postures:
-            known = self.postures.get(seen.device)
-            found += [posture.change(known, seen.at), posture.age(known, seen.at)]
-        if seen.is_success and seen.user:
-            found += [self._amount(seen), self._rarity(seen)]
-        kept = [finding for finding in found if finding is not None]
-        if not kept:
-            return kept
-        others = max([finding.value for finding in kept])
-        late = hours.find(self.rhythms.get(seen.user), seen.at, seen.utc_offset_s, others)
-        return [*kept, late] if late else kept
+        """Judge a request without remembering it."""
+        return self._after(seen).found
 
-    def _session(self, seen: Observation) -> Finding | None:
-        if not seen.session or seen.session not in self.sessions:
-            return None
-        return sessions.find(self.sessions.get(seen.session), seen, program_of(seen.agent.full))
-
-    def _amount(self, seen: Observation) -> Finding | None:
-        size = volume.find(self.volumes.get(seen.user), seen.size_bytes, seen.at, utc_offset_s=seen.utc_offset_s)
-        number = bulk.find(self.rates.get(seen.user), kind_of(seen), seen.at)
-        return max((size, number), key=lambda found: found.value if found else 0.0)
-
-    def _rarity(self, seen: Observation) -> Finding | None:
-        rare = self._is_rare(seen)
-        if rare is None:
-            return None
-        strays = insider.fold(self.strays.get(seen.user), _doing(seen), seen.at)
-        many = insider.find(strays, seen.at, seen.group)
-        return many if many is not None and many.value >= rare.value else rare
-
-    def _is_rare(self, seen: Observation) -> Finding | None:
-        if not seen.group or not seen.application:
-            return None
-        group, doing = self.peers.get(seen.group), _doing(seen)
-        # What somebody began to do today does not become their own by doing it again.
-        if peers.has_used(group, seen.user, doing) and not insider.is_new(self.strays.get(seen.user), doing, seen.at):
-            return None
-        return peers.find(group, seen.user, doing, seen.group)
-
-    def _walk(self, seen: Observation) -> Finding | None:
-        known = self.edges.get(seen.user)
-        if not edges.is_new(known, seen.application, seen.at) or not seen.user or not seen.application:
-            return None
-        return edges.find(self._walked(known, seen), seen.at)
-
-    def _walked(self, known: edges.Edges, seen: Observation) -> edges.Edges:
-        others = self.peers.get(seen.group) if seen.group else None
-        is_familiar = others is not None and peers.is_usual(others, seen.user, seen.application)
-        return edges.tried(known, seen.application, seen.at, is_refused=not seen.is_success, is_familiar=is_familiar)
-
-    # --- remembering ------------------------------------------------------------------------------------------------
-
-    def learn(self, seen: Observation) -> None:
-        """Remember a request; of one that was denied, that it was tried."""
+    def observe(self, seen: Observation) -> list[Finding]:
+        """Judge a request and remember it; of one that was denied, that it was tried."""
+        after = self._after(seen)
         if seen.user and seen.application:
-            known = self.edges.get(seen.user)
-            if edges.is_new(known, seen.application, seen.at):
-                known = self._walked(known, seen)
-            if seen.is_success and seen.is_verified:
-                known = edges.used(known, seen.application, seen.at)
-            self.edges.put(seen.user, known)
+            self.edges.put(seen.user, after.edges)
         if seen.is_success and seen.user:
-            self._learn_amount(seen)
-            if self._is_rare(seen) is not None:
-                self.strays.put(seen.user, insider.fold(self.strays.get(seen.user), _doing(seen), seen.at))
+            self.volumes.put(seen.user, after.volume)
+            self.rates.put(seen.user, after.rates)
+            if after.strays is not self.strays.get(seen.user):
+                self.strays.put(seen.user, after.strays)
             if seen.is_verified:
-                self._learn_habit(seen)
+                self._learn_habit(seen, after.doing)
+        if seen.is_success and seen.session and after.session is None:
+            self._note_use(seen)
+        return after.found
 
-    def bind(self, seen: Observation, *, is_proof: bool) -> None:
-        """Bind a session to what its owner shows, or note an act within it."""
-        program = program_of(seen.agent.full)
-        if is_proof or seen.session not in self.sessions:
-            self.sessions.put(seen.session, sessions.bound(seen, program))
-            return
-        known = self.sessions.get(seen.session)
-        if sessions.find(known, seen, program) is None:
-            self.sessions.put(seen.session, sessions.used(known, seen))
+    def bind(self, seen: Observation) -> None:
+        """Bind a session to what its owner shows while they prove themselves."""
+        self.sessions.put(seen.session, sessions.bound(seen, program_of(seen.agent.full)))
 
     def forget_user(self, user: str) -> None:
         """Forget an account; what is left of it in its peer group is one bit that names nobody."""
         for memory in (self.volumes, self.rates, self.strays, self.edges, self.rhythms):
             memory.drop(user)
 
-    def _learn_amount(self, seen: Observation) -> None:
-        user, is_verified = seen.user, seen.is_verified
-        self.volumes.put(
-            user,
-            volume.fold(
-                self.volumes.get(user),
-                seen.size_bytes,
-                seen.at,
-                utc_offset_s=seen.utc_offset_s,
-                is_verified=is_verified,
-            ),
-        )
-        self.rates.put(user, bulk.fold(self.rates.get(user), kind_of(seen), seen.at, is_verified=is_verified))
+    # --- judging ----------------------------------------------------------------------------------------------------
 
-    def _learn_habit(self, seen: Observation) -> None:
+    def _after(self, seen: Observation) -> _After:
+        kind = kind_of(seen)
+        doing = f"{kind} {seen.action}"
+        session, walked, strays = self._session(seen), self._walked(seen), self.strays.get(seen.user)
+        found = [session, edges.find(walked, seen.application, seen.at), *self._posture(seen)]
+        size, rates = self.volumes.get(seen.user), self.rates.get(seen.user)
+        if seen.is_success and seen.user:
+            size = volume.fold(
+                size, seen.size_bytes, seen.at, utc_offset_s=seen.utc_offset_s, is_verified=seen.is_verified
+            )
+            rates = bulk.fold(rates, kind, seen.at, is_verified=seen.is_verified)
+            found.append(_stronger(volume.find(size, seen.at), bulk.find(rates, kind, seen.at)))
+            rare = self._rare(seen, doing)
+            if rare is not None:
+                strays = insider.fold(strays, doing, seen.at)
+                found.append(_stronger(rare, insider.find(strays, seen.at, seen.group)))
+        kept = [finding for finding in found if finding is not None]
+        return _After(doing, walked, size, rates, strays, self._with_hour(seen, kept), session)
+
+    def _session(self, seen: Observation) -> Finding | None:
+        if not seen.session or seen.session not in self.sessions:
+            return None
+        return sessions.find(self.sessions.get(seen.session), seen, program_of(seen.agent.full))
+
+    def _walked(self, seen: Observation) -> edges.Edges:
+        known = self.edges.get(seen.user)
+        if not seen.user or not seen.application:
+            return known
+        if edges.is_new(known, seen.application, seen.at):
+            others = self.peers.get(seen.group) if seen.group else None
+            is_familiar = others is not None and peers.is_usual(others, seen.user, seen.application)
+            known = edges.tried(
+                known, seen.application, seen.at, is_refused=not seen.is_success, is_familiar=is_familiar
+            )
+        return edges.used(known, seen.application, seen.at) if seen.is_success and seen.is_verified else known
+
+    def _rare(self, seen: Observation, doing: str) -> Finding | None:
+        if not seen.group or not seen.application:
+            return None
+        group = self.peers.get(seen.group)
+        # What somebody began to do today does not become their own by doing it again.
+        if peers.has_used(group, seen.user, doing) and not insider.is_new(self.strays.get(seen.user), doing, seen.at):
+            return None
+        return peers.find(group, seen.user, doing, seen.group)
+
+    def _posture(self, seen: Observation) -> tuple[Finding | None, ...]:
+        if seen.device not in self.postures:
+            return ()
+        known = self.postures.get(seen.device)
+        return posture.change(known, seen.at), posture.age(known, seen.at)
+
+    def _with_hour(self, seen: Observation, found: list[Finding]) -> list[Finding]:
+        if not found or not seen.user:
+            return found
+        others = max([finding.value for finding in found])
+        late = hours.find(self.rhythms.get(seen.user), seen.at, seen.utc_offset_s, others)
+        return [*found, late] if late is not None else found
+
+    # --- remembering ------------------------------------------------------------------------------------------------
+
+    def _note_use(self, seen: Observation) -> None:
+        if seen.session in self.sessions:
+            self.sessions.put(seen.session, sessions.used(self.sessions.get(seen.session), seen))
+        else:
+            self.bind(seen)
+
+    def _learn_habit(self, seen: Observation, doing: str) -> None:
         self.rhythms.put(seen.user, hours.fold(self.rhythms.get(seen.user), seen.at, seen.utc_offset_s))
-        if seen.group and seen.application:
-            known = peers.fold(self.peers.get(seen.group), seen.user, seen.application, seen.at)
-            self.peers.put(seen.group, peers.fold(known, seen.user, _doing(seen), seen.at))
+        if not seen.group or not seen.application:
+            return
+        known = self.peers.get(seen.group)
+        learned = peers.fold(peers.fold(known, seen.user, seen.application, seen.at), seen.user, doing, seen.at)
+        if learned is not known:
+            self.peers.put(seen.group, learned)
 
 
 def kind_of(seen: Observation) -> str:
@@ -153,5 +163,7 @@ def kind_of(seen: Observation) -> str:
     return f"{seen.application} {seen.resource.strip('/').partition('/')[0]}"
 
 
-def _doing(seen: Observation) -> str:
-    return f"{kind_of(seen)} {seen.action}"
+def _stronger(one: Finding | None, other: Finding | None) -> Finding | None:
+    if one is None or other is None:
+        return one or other
+    return one if one.value >= other.value else other

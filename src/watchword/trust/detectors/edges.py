@@ -85,11 +85,15 @@ def tried(known: Edges, application: str, at: float, *, is_refused: bool, is_fam
 
 def used(known: Edges, application: str, at: float) -> Edges:
     """Note that the account was let in, vouched for by a second factor."""
+    if known.since and abs(at - known.known.get(application, 0.0)) < WINDOW_S:
+        return known
     return known._replace(known=noted(known.known, application, at, most=_MOST_KNOWN), since=min(known.since or at, at))
 
 
-def find(known: Edges, now: float) -> Finding | None:
-    """Judge how many new applications were tried within an hour, by how many are usual for the account."""
+def find(known: Edges, application: str, now: float) -> Finding | None:
+    """Judge a visit to a new application by how many were tried within an hour, and how many are usual."""
+    if now - known.tried.get(application, (0.0, 0.0))[0] >= WINDOW_S:
+        return None
     values = [value for at, value in known.tried.values() if -WINDOW_S < now - at < WINDOW_S]
     past = max(0.0, worth(known.usual, now, over_s=_MONTH_S) - len(values))
     value = _EACH * (surprise(sum(values), _USUAL + past / 40.0, _CERTAINTY) - _SURPRISING)

@@ -9,7 +9,7 @@ from typing import Any
 from watchword.trust.detectors import failures, fatigue, homes, spray, stuffing
 from watchword.trust.detectors.limits import Limits
 from watchword.trust.detectors.memory import Memory
-from watchword.trust.detectors.reading import program_of
+from watchword.trust.detectors.reading import family, program_of
 from watchword.trust.observation import Act, Finding, Observation
 
 
@@ -19,6 +19,7 @@ class Entrance:
     def __init__(self, limits: Limits) -> None:
         self.failures = Memory(failures.Failures(), failures.Failures.parse, most=limits.users)
         self.homes = Memory(homes.Homes(), homes.Homes.parse, most=limits.users)
+        self.own_programs = Memory(homes.Homes(), homes.Homes.parse, most=limits.users)
         self.prompts = Memory(fatigue.Prompts(), fatigue.Prompts.parse, most=limits.users)
         self.networks = Memory(spray.Source(), spray.Source.parse, most=limits.networks)
         self.programs = Memory(spray.Source(), spray.Source.parse, most=limits.programs)
@@ -33,6 +34,7 @@ class Entrance:
         return {
             "failures": self.failures,
             "homes": self.homes,
+            "own_programs": self.own_programs,
             "prompts": self.prompts,
             "networks": self.networks,
             "programs": self.programs,
@@ -75,9 +77,9 @@ class Entrance:
     def _spray(self, seen: Observation) -> Finding | None:
         network, program = self.networks.get(seen.network), self.programs.get(program_of(seen.agent.full))
         if seen.is_success:
-            most = self._most_of_success(seen)
-            one = spray.succeeded(network, seen.at, whence="this network", most=most)
-            other = spray.succeeded(program, seen.at, whence="this program", most=most)
+            of_network, of_program = self._most_of_success(seen)
+            one = spray.succeeded(network, seen.at, whence="this network", most=of_network)
+            other = spray.succeeded(program, seen.at, whence="this program", most=of_program)
         else:
             one = spray.tried(network, seen.at, whence="this network")
             other = spray.tried(program, seen.at, whence="this program")
@@ -85,19 +87,24 @@ class Entrance:
 
     def _stuffing(self, seen: Observation) -> Finding | None:
         program = program_of(seen.agent.full)
-        if seen.network not in self.network_names and program not in self.program_names:
+        network_names, program_names = self.network_names.get(seen.network), self.program_names.get(program)
+        if network_names is self.network_names.empty and program_names is self.program_names.empty:
             return None
-        one = stuffing.weigh_network(self.network_names.get(seen.network), self.networks.get(seen.network), seen.at)
-        other = stuffing.weigh_program(self.program_names.get(program), self.programs.get(program), seen.at)
-        return stuffing.find(one, other, is_success=seen.is_success, most=self._most_of_success(seen))
+        one = stuffing.weigh_network(network_names, self.networks.get(seen.network), seen.at)
+        other = stuffing.weigh_program(program_names, self.programs.get(program), seen.at)
+        if not seen.is_success:
+            return stuffing.tried(max(one, other, key=lambda weighed: weighed[1]))
+        of_network, of_program = self._most_of_success(seen)
+        found = stuffing.succeeded(one, most=of_network), stuffing.succeeded(other, most=of_program)
+        return max(found, key=lambda item: item.value if item else 0.0)
 
-    def _most_of_success(self, seen: Observation) -> float:
-        if self.is_home(seen.user, seen.network, seen.at):
-            return spray.AT_HOME
-        if seen.is_verified:
-            return spray.MOST_PROVED
+    def _most_of_success(self, seen: Observation) -> tuple[float, float]:
+        """Return how much the attempts from a network, and with a program, may count against who succeeds there."""
         is_shared = seen.traits.is_shared or seen.traits.is_mobile
-        return spray.MOST_SHARED if is_shared else spray.MOST_SUCCEEDED
+        most = spray.MOST_PROVED if seen.is_verified else spray.MOST_SHARED if is_shared else spray.MOST_SUCCEEDED
+        is_own = homes.is_home(self.own_programs.get(seen.user), _family_of(seen), seen.at)
+        at_home = self.is_home(seen.user, seen.network, seen.at)
+        return spray.AT_HOME if at_home else most, spray.AT_HOME if at_home or is_own else most
 
     # --- remembering ------------------------------------------------------------------------------------------------
 
@@ -117,7 +124,7 @@ class Entrance:
 
     def forget_user(self, user: str) -> None:
         """Forget an account."""
-        for memory in (self.failures, self.prompts, self.homes):
+        for memory in (self.failures, self.prompts, self.homes, self.own_programs):
             memory.drop(user)
 
     def _succeeded(self, seen: Observation) -> None:
@@ -125,8 +132,10 @@ class Entrance:
             for memory, key in ((self.networks, seen.network), (self.programs, program_of(seen.agent.full))):
                 if key:
                     memory.put(key, spray.fold_success(memory.get(key), seen.user, seen.at))
-        if seen.is_verified and seen.user and seen.network:
-            self.homes.put(seen.user, homes.fold(self.homes.get(seen.user), seen.network, seen.at))
+        if seen.is_verified and seen.user:
+            for own, name in ((self.homes, seen.network), (self.own_programs, _family_of(seen))):
+                if name:
+                    own.put(seen.user, homes.fold(own.get(seen.user), name, seen.at))
 
     def _refused(self, seen: Observation) -> None:
         if seen.user:
@@ -158,3 +167,9 @@ class Entrance:
             self._sprayed.move_to_end(network)
             if len(self._sprayed) > self._most_sprayed:
                 self._sprayed.popitem(last=False)
+
+
+def _family_of(seen: Observation) -> str:
+    """Name a program without its versions, which change by themselves."""
+    browser, system = family(seen.agent.browser), family(seen.agent.system)
+    return f"{browser} {system} {seen.agent.kind}" if browser and system else program_of(seen.agent.full)

@@ -1,4 +1,4 @@
-"""The networks from which an account proved itself, long enough ago to count as its own."""
+"""The networks and programs with which an account proved itself, long enough ago to count as its own."""
 
 from __future__ import annotations
 
@@ -17,37 +17,34 @@ _NONE: Mapping[str, tuple[float, float]] = MappingProxyType({})
 
 
 class Homes(NamedTuple):
-    """First and newest verified time of each network."""
+    """First and newest verified time of each network, or of each program."""
 
-    networks: Mapping[str, tuple[float, float]] = _NONE
+    known: Mapping[str, tuple[float, float]] = _NONE
 
     @classmethod
     def parse(cls, given: Any) -> Homes:
         """Read what was stored."""
-        (networks,) = given
-        if len(networks) > _MOST:
-            raise ValueError("too many networks")
+        (times,) = given
+        if len(times) > _MOST:
+            raise ValueError("too many homes")
         return cls(
-            {
-                stored.text(network): (stored.number(first), stored.number(last))
-                for network, (first, last) in networks.items()
-            }
+            {stored.text(name): (stored.number(first), stored.number(last)) for name, (first, last) in times.items()}
         )
 
 
-def fold(known: Homes, network: str, at: float) -> Homes:
-    """Note that the account proved itself from there with more than a password."""
-    first, last = known.networks.get(network, (at, at))
-    if first <= at <= last and network in known.networks:
+def fold(known: Homes, name: str, at: float) -> Homes:
+    """Note that the account proved itself there with more than a password."""
+    first, last = known.known.get(name, (at, at))
+    if first <= at <= last and name in known.known:
         return known
-    kept = {**known.networks, network: (min(first, at), max(last, at))}
+    kept = {**known.known, name: (min(first, at), max(last, at))}
     if len(kept) > _MOST:
         # What was proved once goes before what was proved over days, the oldest first.
-        del kept[min(kept, key=lambda name: (kept[name][1] - kept[name][0] >= SETTLED_S, kept[name][1], name))]
+        del kept[min(kept, key=lambda key: (kept[key][1] - kept[key][0] >= SETTLED_S, kept[key][1], key))]
     return Homes(kept)
 
 
-def is_home(known: Homes, network: str, now: float) -> bool:
-    """Tell whether the account proved itself from there half a day ago or earlier, and not only in another life."""
-    times = known.networks.get(network)
+def is_home(known: Homes, name: str, now: float) -> bool:
+    """Tell whether the account proved itself there half a day ago or earlier, and not only in another life."""
+    times = known.known.get(name)
     return times is not None and now - times[0] >= SETTLED_S and now - times[1] <= _FORGOTTEN_S

@@ -13,10 +13,10 @@ _DAY_S = 86_400.0
 _FADE_S = 90 * _DAY_S
 _KNOWN = 20.0
 # What else was found must amount to this, of one indicator.
-LEAST = 0.5
+LEAST = 1.0
 _SHOWN = 0.4
 _EACH = 0.4
-MOST = 1.0
+MOST = 0.8
 
 
 class Rhythm(NamedTuple):

@@ -62,6 +62,11 @@ def program_of(full: str) -> str:
     return _digest(full) if full else ""
 
 
+def family(name: str) -> str:
+    """Return the name of a browser or system without its version."""
+    return name.rpartition(" ")[0] or name
+
+
 def _is_plain(seen: Observation) -> bool:
     agent = seen.agent
     return (

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from watchword.trust.detectors import stored
 from watchword.trust.detectors.newest import NONE, Newest, noted
+from watchword.trust.detectors.reading import family
 from watchword.trust.geometry import effective_km, great_circle_km
 from watchword.trust.observation import Finding, Observation
 
@@ -97,8 +98,8 @@ def bound(seen: Observation, program: str) -> Binding:
     return Binding(
         device=seen.device,
         program=program,
-        browser=_family(seen.agent.browser),
-        system=_family(seen.agent.system),
+        browser=family(seen.agent.browser),
+        system=family(seen.agent.system),
         kind=seen.agent.kind,
         network=seen.network,
         country=place.country or "",
@@ -143,7 +144,7 @@ def _client_changes(known: Binding, seen: Observation, program: str) -> tuple[Ch
         changes = (_DEVICE_CHANGED if seen.device else _DEVICE_GONE,)
     if program == known.program or not program or not known.program:
         return changes
-    browser, system = _family(seen.agent.browser), _family(seen.agent.system)
+    browser, system = family(seen.agent.browser), family(seen.agent.system)
     if not (browser and system and known.browser and known.system):
         return (*changes, _UNREADABLE)
     if system != known.system or seen.agent.kind != known.kind:
@@ -178,7 +179,3 @@ def _distance_km(known: Binding, seen: Observation) -> float:
         return 0.0
     straight = great_circle_km(known.latitude, known.longitude, place.latitude, place.longitude)
     return effective_km(straight, known.radius_km, place.radius_km or 0.0)
-
-
-def _family(name: str) -> str:
-    return name.rpartition(" ")[0] or name

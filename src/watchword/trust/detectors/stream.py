@@ -40,7 +40,7 @@ _DAY_S, _HOUR_S = 86_400.0, 3600.0
 _KEPT: Mapping[str, tuple[float, float]] = MappingProxyType(
     {
         **dict.fromkeys((sessions.REPLAY, sessions.HIJACK, sessions.CHANGE), (_DAY_S, 0.5)),
-        **dict.fromkeys((spray.INDICATOR, stuffing.INDICATOR, fatigue.INDICATOR), (_DAY_S, 0.5)),
+        **dict.fromkeys((spray.INDICATOR, stuffing.INDICATOR, fatigue.INDICATOR), (_DAY_S, 1.0)),
         **dict.fromkeys((volume.VOLUME, volume.SLOW, bulk.INDICATOR), (_HOUR_S, 1.0)),
         **dict.fromkeys((insider.INDICATOR, edges.INDICATOR), (_HOUR_S, 1.0)),
     }
@@ -96,16 +96,15 @@ class Detectors:
         if seen is None or not self._is_new(seen):
             return NO_FINDINGS
         if seen.act is Act.REQUEST:
-            found = self._conduct.judge(seen)
-            self._conduct.learn(seen)
+            found = self._conduct.observe(seen)
         elif seen.is_success:
             found = self._entrance.judge(seen)
             self._entrance.learn(seen)
         else:
             self._entrance.learn(seen)
             found = self._entrance.judge(seen)
-        if seen.is_success and seen.session:
-            self._bind(seen)
+        if seen.is_success and seen.session and seen.act is not Act.REQUEST:
+            self._prove(seen)
         # Prevents: failed attempts leaving a mark on whom they were made for. To ask in a session one must have it.
         if found and (seen.is_success or seen.act is Act.REQUEST):
             self._mark(seen, found)
@@ -216,11 +215,11 @@ class Detectors:
             self._seen.popitem(last=False)
         return True
 
-    def _bind(self, seen: Observation) -> None:
-        # A request proves nothing, however well its session began: the thief of a session asks with it.
-        is_proof = seen.act is not Act.REQUEST and seen.is_verified
-        self._conduct.bind(seen, is_proof=is_proof)
-        if is_proof:
+    def _prove(self, seen: Observation) -> None:
+        # A request never comes here, however well its session began: the thief of a session asks with it, too.
+        if seen.is_verified or seen.session not in self._conduct.sessions:
+            self._conduct.bind(seen)
+        if seen.is_verified:
             _settle(self._marked_sessions, seen.session)
             _settle(self._marked_users, _there(seen.user, seen.network))
 

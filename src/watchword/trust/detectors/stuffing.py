@@ -68,16 +68,19 @@ def _weigh(attempts: float, source: spray.Source, now: float) -> tuple[int, floa
     return round(attempts), max(0.0, _EACH * (surprise(attempts, usual, usual) - _SURPRISING))
 
 
-def find(one: tuple[int, float], other: tuple[int, float], *, is_success: bool, most: float) -> Finding | None:
-    """Judge an attempt by the stronger of network and program.
+def tried(weighed: tuple[int, float]) -> Finding | None:
+    """Judge a failed attempt."""
+    attempts, odds = weighed
+    return Finding(INDICATOR, min(MOST_TRIED, odds), _words(attempts)) if odds else None
 
-    Args:
-        most: of a success; less for a neighbour.
-    """
-    attempts, odds = max(one, other, key=lambda weighed: weighed[1])
+
+def succeeded(weighed: tuple[int, float], *, most: float) -> Finding | None:
+    """Judge a completed sign-in; `most` is less for a neighbour."""
+    attempts, odds = weighed
     if not odds:
         return None
-    words = f"about {attempts} names, many of them unknown here, were tried in the same way within a day"
-    if is_success:
-        return Finding(INDICATOR, min(most, odds + _SUCCESS), f"{words}, and then this one succeeded")
-    return Finding(INDICATOR, min(MOST_TRIED, odds), words)
+    return Finding(INDICATOR, min(most, odds + _SUCCESS), f"{_words(attempts)}, and then this one succeeded")
+
+
+def _words(attempts: int) -> str:
+    return f"about {attempts} names, many of them unknown here, were tried in the same way within a day"

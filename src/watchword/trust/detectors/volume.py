@@ -24,8 +24,9 @@ _FIRST_VARIANCE = 1.0
 _TAUGHT = 2.0
 _HIGH = 3.0
 _EACH = 0.8
-_ALLOWED, _SUMMED, _MOST_DAILY, _MOST_SUM = 0.75, 4.0, 3.0, 12.0
-_SUM_EACH = 0.4
+_ALLOWED, _SUMMED, _MOST_DAILY, _MOST_SUM = 0.75, 4.0, 3.0, 9.0
+_SUM_EACH = 0.45
+_LEAST_STEP = -0.35
 MOST = 3.0
 _SHOWN = 0.3
 _ENOUGH_BYTES = 1 << 20
@@ -72,33 +73,29 @@ def fold(known: Volume, size: float, at: float, *, utc_offset_s: int, is_verifie
     )
 
 
-def find(known: Volume, size: float, at: float, *, utc_offset_s: int) -> Finding | None:
-    """Judge the hour and the day with this answer in them; the stronger speaks."""
-    hour = _with(known.hours, int(at // HOUR_S), size)
-    day = _with(known.days, int((at + utc_offset_s) // DAY_S), size)
-    high = _EACH * (_excess(hour, _KNOWN_HOURS) - _HIGH)
-    summed = _SUM_EACH * (day.over + _step(day, _excess(day, _KNOWN_DAYS)) - _SUMMED) if day.known else 0.0
+def find(known: Volume, at: float) -> Finding | None:
+    """Judge the hour and the day that go on, with the act itself in them; the stronger speaks."""
+    if known.hours.number != int(at // HOUR_S):
+        return None
+    high = _EACH * (_excess(known.hours, _KNOWN_HOURS) - _HIGH)
+    today = _step(known.days, _excess(known.days, _KNOWN_DAYS))
+    # A day that is hardly higher than usual is not held against anybody, whatever was before.
+    summed = _SUM_EACH * (known.days.over + today - _SUMMED) if today > _LEAST_STEP else 0.0
     if max(high, summed) < _SHOWN:
         return None
     if high >= summed:
-        return Finding(VOLUME, min(MOST, high), f"{_megabytes(hour.total)} MB within the hour, far more than usual")
+        return Finding(VOLUME, min(MOST, high), f"{_megabytes(known.hours)} MB within the hour, far more than usual")
     return Finding(SLOW, min(MOST, summed), "more was read on several days than is usual for this account")
 
 
 def _fold(known: Series, number: int, size: float, taught: float) -> Series:
-    if number > known.number:
-        closed = _closed(known)
-        return closed._replace(number=number, total=size, taught=taught)
     # What comes late, for a period that is over, is as if it had not come.
     if number < known.number:
         return known
-    return known._replace(total=known.total + size, taught=known.taught + taught)
-
-
-def _with(known: Series, number: int, size: float) -> Series:
-    if number < known.number:
-        return known
-    return _fold(known, number, size, 0.0)
+    if number > known.number:
+        known = _closed(known)
+        return Series(number, size, taught, *known[3:])
+    return Series(number, known.total + size, known.taught + taught, *known[3:])
 
 
 def _closed(known: Series) -> Series:
@@ -134,8 +131,8 @@ def _step(known: Series, excess: float) -> float:
     return max(-known.over, min(_MOST_SUM - known.over, min(_MOST_DAILY, excess) - _ALLOWED))
 
 
-def _megabytes(total: float) -> str:
-    return f"{total / 1e6:,.0f}"
+def _megabytes(known: Series) -> str:
+    return f"{known.total / 1e6:,.0f}"
 
 
 def _series(given: Any) -> Series:
