@@ -55,7 +55,7 @@ class Network:
         )
 
 
-@lru_cache(maxsize=65_536)
+@lru_cache(maxsize=16_384)
 def network_of(provider: int, city: int, slot: int, *, is_v6: bool = False, is_shared: bool = False) -> Network:
     """Return a network of a provider in a city; the same arguments name the same network in every run."""
     line = PROVIDERS[provider]

@@ -1,0 +1,173 @@
+"""Read foreign files piece by piece: lines of bounded length, and JSON objects wherever they stand."""
+
+from __future__ import annotations
+
+import codecs
+import json
+import re
+from collections.abc import Iterator
+from io import BufferedReader, TextIOWrapper
+from typing import Any, BinaryIO, Final, NoReturn
+
+from watchword.trust.importers.model import Record, Refusal
+
+LONGEST: Final = 1 << 20  # characters of one record; what AWS, Windows and OCSF write is far below
+_CHUNK: Final = 1 << 16
+_SPACE: Final = re.compile(r"[\s,]*")
+# Where a service wraps its records: `{"Records": [` of CloudTrail's files, `{"Events": [` of its command.
+_WRAPPED: Final = re.compile(r'\s*(?:\{\s*"(?:Records|Events|value)"\s*:\s*)?\[')
+_LONGEST_WRAP: Final = 256
+
+
+def text_of(file: BinaryIO) -> TextIOWrapper:
+    """Read a binary file as text: UTF-16 if its first bytes say so, as PowerShell writes it, else UTF-8."""
+    buffered = file if isinstance(file, BufferedReader) else BufferedReader(file)  # type: ignore[type-var]
+    start = buffered.peek(2)[:2]
+    if start in {codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE}:
+        return TextIOWrapper(buffered, encoding="utf-16", errors="replace", newline="\n")
+    return TextIOWrapper(buffered, encoding="utf-8-sig", errors="surrogateescape", newline="\n")
+
+
+def lines(file: BinaryIO) -> Iterator[Record | Refusal]:
+    """Yield the lines of a file that are not blank, without their breaks."""
+    source = text_of(file)
+    number = 0
+    while line := source.readline(LONGEST):
+        number += 1
+        if len(line) == LONGEST and not line.endswith("\n"):
+            # Prevents: a line without an end filling the memory.
+            while (rest := source.readline(LONGEST)) and not rest.endswith("\n"):
+                pass
+            yield Refusal(number, f"it is longer than {LONGEST} characters")
+        elif not is_text(line):
+            yield Refusal(number, "it is not in UTF-8")
+        elif line.strip():
+            yield Record(number, line.rstrip("\r\n"))
+
+
+def is_text(line: str) -> bool:
+    """Tell whether every byte of it was a letter of the encoding."""
+    return line.isascii() or not any("\udc80" <= letter <= "\udcff" for letter in line)
+
+
+def objects(file: BinaryIO) -> Iterator[Record | Refusal]:
+    """Yield JSON objects: one a line, one after the other, in an array, or in CloudTrail's wrapping.
+
+    A mistake within an object ends the reading, for nobody can say where the next one begins; a line of its own that
+    is wrong costs that line only.
+    """
+    buffer = _Buffer(text_of(file))
+    buffer.fill(_LONGEST_WRAP)
+    wrapped = _WRAPPED.match(buffer.text)
+    if wrapped:
+        buffer.skip(wrapped.end())
+    while True:
+        buffer.skip_space()
+        if buffer.is_empty:
+            if wrapped:
+                yield Refusal(buffer.line, "the file ends before its array does")
+            return
+        if wrapped and buffer.text.startswith("]"):
+            return
+        line = buffer.line
+        try:
+            yield Record(line, buffer.object())
+        except _BrokenError as error:
+            yield Refusal(line, str(error))
+            if wrapped or not buffer.skip_line():
+                return
+
+
+class _BrokenError(Exception):
+    """There is no object here."""
+
+
+class _Buffer:
+    """The part of a text that is being looked at.
+
+    Attributes:
+        line: where it begins, counted from 1.
+    """
+
+    def __init__(self, source: TextIOWrapper) -> None:
+        self._source = source
+        self._decoder = json.JSONDecoder(parse_constant=_refuse_constant)
+        self.text = ""
+        self.line = 1
+
+    @property
+    def is_empty(self) -> bool:
+        return not self.text
+
+    def fill(self, size: int) -> bool:
+        """Read until so much is there; false if the file ended before."""
+        pieces, have = [self.text], len(self.text)
+        while have < size:
+            piece = self._source.read(_CHUNK)
+            if not piece:
+                break
+            pieces.append(piece)
+            have += len(piece)
+        self.text = "".join(pieces)
+        return have >= size
+
+    def skip(self, count: int) -> None:
+        self.line += self.text.count("\n", 0, count)
+        self.text = self.text[count:]
+
+    def skip_space(self) -> None:
+        """Pass over white space and commas, which is all that may stand between two objects."""
+        while True:
+            found = _SPACE.match(self.text)
+            end = found.end() if found else 0
+            self.skip(end)
+            if self.text or not self.fill(1):
+                return
+
+    def skip_line(self) -> bool:
+        """Go to the next line, if there is one."""
+        while True:
+            end = self.text.find("\n")
+            if end >= 0:
+                self.skip(end + 1)
+                return True
+            self.text = ""
+            if not self.fill(1):
+                return False
+
+    def object(self) -> dict[str, Any]:
+        """Take the object that begins here, reading on until it is whole."""
+        size = _CHUNK
+        while True:
+            is_more = self.fill(size)
+            try:
+                found, end = self._decoder.raw_decode(self.text)
+            except RecursionError:
+                # Prevents: a million opening brackets.
+                raise _BrokenError("it is nested too deeply") from None
+            except ValueError as error:
+                if is_more and size < LONGEST and _might_go_on(error, self.text):
+                    size *= 2
+                    continue
+                reason = "it is no JSON" if size < LONGEST else f"it is longer than {LONGEST} characters"
+                raise _BrokenError(reason) from None
+            if not isinstance(found, dict):
+                raise _BrokenError("it is no JSON object")
+            if not is_text(self.text[:end]):
+                raise _BrokenError("it is not in UTF-8")
+            self.skip(end)
+            return found
+
+
+def _might_go_on(error: ValueError, text: str) -> bool:
+    """Tell whether a mistake is only that the text ends too early."""
+    if not isinstance(error, json.JSONDecodeError):
+        return False
+    return error.msg.startswith("Unterminated string") or error.pos >= len(text) - _TOKEN
+
+
+_TOKEN: Final = 64  # a number or a word that was cut is shorter
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON")
