@@ -22,7 +22,7 @@ class Hold(StrEnum):
     USER_CAP = "user_cap"  # this account has said as much as one account may
     GIVER_CAP = "giver_cap"  # so has whoever gave it, for that day
     REJECTED = "rejected"  # an analyst looked at it
-    UNREADABLE = "unreadable"  # a figure in it is none
+    UNREADABLE = "unreadable"  # a figure in it is none, or it does not say what the indicators saw
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +109,8 @@ def _waits(label: Label) -> bool:
 
 
 def _is_readable(label: Label) -> bool:
-    return isfinite(label.margin) and 0 < label.weight <= 1 and all(map(isfinite, label.values.values()))
+    figures = (label.margin, *label.values.values())
+    return bool(label.values) and 0 < label.weight <= 1 and all(map(isfinite, figures))
 
 
 def _disputed(labels: Sequence[Label]) -> set[str]:

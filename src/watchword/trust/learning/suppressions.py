@@ -90,4 +90,13 @@ def _value(observation: Observation, scope: Scope) -> str:
     return observation.device if scope is Scope.DEVICE else observation.place.country or ""
 
 
-SILENCES: Mapping[Scope, frozenset[str]] = MappingProxyType({})
+_PLACE = frozenset({"network", "new_country", "new_asn", "new_network", "new_address", "impossible_travel"})
+SILENCES: Mapping[Scope, frozenset[str]] = MappingProxyType(
+    {
+        Scope.NETWORK: _PLACE | {"traits", "new_traits", "reputation", "suspicious_ip"},
+        Scope.DEVICE: frozenset(
+            {"agent", "new_kind", "new_system", "new_browser", "new_agent", "device", "new_device"}
+        ),
+        Scope.COUNTRY: _PLACE,
+    }
+)
