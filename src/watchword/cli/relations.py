@@ -9,6 +9,8 @@ from typing import Annotated, Any
 import typer
 
 from watchword.cli.force import in_force
+from watchword.cli.relations_model import app as model_app
+from watchword.cli.relations_model import model_of
 from watchword.cli.shell import EXIT_FOUND_WRONG, shell_of
 
 app = typer.Typer(help="Relate users to objects, and ask what follows.", no_args_is_help=True)
@@ -20,17 +22,7 @@ Values = Annotated[str, typer.Option("--context", help="Values for conditions, a
 _AT_ONCE = 500
 
 
-@app.command("model")
-def model(context: typer.Context) -> None:
-    """Show the types and relations that the model beside the policies defines."""
-    shell = shell_of(context)
-    found = _model(shell)
-    rows = [
-        {"type": type_.name, "relation": relation.name, "line": relation.place.line}
-        for type_ in found.types.values()
-        for relation in type_.relations.values()
-    ]
-    shell.show(rows, "type", "relation", "line", empty="the model defines no relation")
+app.add_typer(model_app, name="model")
 
 
 @app.command("write")
@@ -48,7 +40,7 @@ def write(
     found = _given(user, relation, object_, file, condition=condition, values=values)
 
     async def act(services: Any) -> tuple[str, str]:
-        chosen, token = _model(shell), ""
+        chosen, token = model_of(shell), ""
         for chunk in _chunks(found):
             token = await services.relations.write(chunk, model=chosen, actor=shell.actor)
         return token, await in_force(services)
@@ -183,27 +175,13 @@ def _branches(tree: Any, depth: int) -> list[dict[str, Any]]:
     return rows + [row for part in tree.parts for row in _branches(part, depth + 1)]
 
 
-def _model(shell: Any) -> Any:
-    """Read the model that stands beside the policies."""
-    from watchword.kernel import ConfigurationError  # noqa: PLC0415  # quick help
-    from watchword.policy.relations import MODEL_FILE, parse_model  # noqa: PLC0415  # as above
-
-    path = shell.settings().policy_directory / MODEL_FILE
-    try:
-        return parse_model(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ConfigurationError(f"there is no model `{path}`", hint="write one; see docs/how-to/relate.md") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"the model `{path}` cannot be read", hint=type(error).__name__) from None
-
-
 async def _view(shell: Any, services: Any) -> Any:
     """Read every tuple; what a running node has in memory is the same, or will be in a moment."""
     from watchword.policy.relations.keeping import Relations  # noqa: PLC0415  # quick help
 
     relations = Relations(services.database)
     await relations.load()
-    return relations.view(_model(shell))
+    return relations.view(model_of(shell))
 
 
 def _given(

@@ -22,7 +22,7 @@ from watchword.policy.obligations import (
     read_obligations,
 )
 from watchword.policy.rego import RegoPolicies, SourceError, load_rego
-from watchword.policy.relations import MODEL_FILE, RelationModel, parse_model, refuse_unknown
+from watchword.policy.relations import MODEL_FILES, RelationModel, parse_model, refuse_unknown
 from watchword.policy.templates import Est, is_template, linked, slots_of
 
 DEFAULT_DIRECTORY = Path(__file__).parent / "default"
@@ -250,10 +250,16 @@ class _Reader:
         return book
 
     def relations(self, found: list[WrittenPolicy]) -> RelationModel | None:
-        """Read `relations.fga`; each relation that a policy names must be in it."""
-        path, model = self._directory / MODEL_FILE, None
+        """Read `relations.fga` or `relations.json`; each relation that a policy names must be in it."""
+        paths = [path for path in (self._directory / name for name in MODEL_FILES) if path.exists()]
+        model = None
+        # Prevents: two models, of which one is edited and the other one is in force.
+        if len(paths) > 1:
+            said = f"there is a model in `{paths[0].name}` as well"
+            self._problems.append(Problem(paths[1].name, 0, 0, said, expected="one model"))
+            return None
         try:
-            model = parse_model(self._read(path)) if path.exists() else None
+            model = parse_model(self._read(paths[0]), path=paths[0].name) if paths else None
         except PolicyLoadError as error:
             self._problems += error.problems
             return None

@@ -11,7 +11,7 @@ from watchword.policy.errors import PolicyLoadError, Problem
 from watchword.policy.load import DEFAULT_SCHEMA, EMPTY, LINKS_FILE
 from watchword.policy.obligations import OBLIGATIONS_FILE
 from watchword.policy.rego import PATTERNS as REGO_FILES
-from watchword.policy.relations import MODEL_FILE
+from watchword.policy.relations import MODEL_FILES
 
 _POLL_S = 0.2
 
@@ -97,7 +97,7 @@ class PolicySource:
 
     def _look(self) -> Print:
         """Take names, inodes, sizes and times of every file that counts; a few microseconds a file."""
-        patterns = ("*.cedar", "*.cedarschema", LINKS_FILE, OBLIGATIONS_FILE, MODEL_FILE, *REGO_FILES)
+        patterns = ("*.cedar", "*.cedarschema", LINKS_FILE, OBLIGATIONS_FILE, *MODEL_FILES, *REGO_FILES)
         seen = []
         for path in (found for pattern in patterns for found in self._directory.glob(pattern)):
             with suppress(OSError):  # gone between listing and looking: the next look tells

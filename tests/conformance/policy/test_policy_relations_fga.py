@@ -1,9 +1,14 @@
 from __future__ import annotations
 
+import json
+import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
-from relation_cases import EXPLAINED, FGA, differences
+from relation_cases import EXPLAINED, FGA, differences, draw
+
+from watchword.policy.relations import as_json, parse_model
 
 pytestmark = pytest.mark.skipif(not FGA.exists(), reason="needs the fga command line")
 
@@ -23,3 +28,22 @@ def test_checks_are_answered_as_the_reference_answers_them(tmp_path: Path) -> No
     assert met["the same users"] > 30
     assert met.get("other users", 0) < 20
     assert sum(met.get(kind, 0) for kind in EXPLAINED[3:]) < 40
+
+
+def test_the_json_form_is_the_one_that_the_reference_writes_and_reads(tmp_path: Path) -> None:
+    for seed in range(8):
+        case = draw(seed)
+        ours = as_json(case.model)
+        assert transformed(tmp_path, "m.fga", case.text, "json") == ours
+        again = parse_model(json.dumps(transformed(tmp_path, "m.fga", case.text, "json")), path="m.json")
+        assert again.version == case.model.version
+        # What we write, it reads, and what it makes of that is the same model.
+        text = transformed(tmp_path, "m.json", json.dumps(ours), "fga")
+        assert parse_model(text).version == case.model.version
+
+
+def transformed(directory: Path, name: str, text: str, form: str) -> Any:
+    (directory / name).write_text(text)
+    command = [str(FGA), "model", "transform", "--file", str(directory / name), "--output-format", form]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30)
+    return json.loads(done.stdout) if form == "json" else done.stdout

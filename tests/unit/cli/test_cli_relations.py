@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -57,3 +58,27 @@ def test_what_the_model_does_not_allow_is_refused_with_a_hint(related: Any) -> N
     assert related("relations", "delete", "user:a", "viewer", "resource:x").code == 3
     assert related("relations", "check", "user:a", "viewer", "resource:x", "--context", "[").code == 2
     assert related("relations", "write").code == 2
+
+
+def test_a_model_is_shown_in_either_form_and_each_form_reads_the_other(related: Any, tmp_path: Path) -> None:
+    shown = related("relations", "model", "show").out
+    assert shown.startswith("model\n  schema 1.1\n")
+    assert related("relations", "model").out == shown
+    written = related.json("relations", "model", "show")
+    assert written["schema_version"] == "1.1"
+    (tmp_path / "m.json").write_text(json.dumps(written))
+    assert related("relations", "model", "show", str(tmp_path / "m.json")).out == shown
+    assert related.json("relations", "model", "check", str(tmp_path / "m.json")) == related.json(
+        "relations", "model", "check"
+    )
+    assert "line" in related("relations", "model", "show", "--table").out
+
+
+def test_a_wrong_model_is_told_with_its_places(related: Any, tmp_path: Path) -> None:
+    (tmp_path / "m.fga").write_text("model\n  schema 1.1\ntype user\ntype a\n  relations\n    define b: c\n")
+    said = related("relations", "model", "check", str(tmp_path / "m.fga"))
+    assert (said.code, said.out.startswith("m.fga:6:15: the type `a` has no relation `c`")) == (4, True)
+    (tmp_path / "m.json").write_text('{"schema_version": "1.1",\n "type_definitions": [{"typ": "user"}]}')
+    said = related("relations", "model", "check", str(tmp_path / "m.json"))
+    assert (said.code, said.out.startswith("m.json:2:24: no key `typ` is known here")) == (4, True)
+    assert related("relations", "model", "check", str(tmp_path / "none.fga")).code == 2

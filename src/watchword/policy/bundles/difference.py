@@ -18,7 +18,7 @@ _PARTS: Final[tuple[tuple[str, Callable[[str], bool]], ...]] = (
     ("schema", lambda path: path.endswith(".cedarschema")),
     ("links", lambda path: path == LINKS_FILE),
     ("obligations", lambda path: path == "obligations.yaml"),
-    ("relations", lambda path: path.endswith(".fga")),
+    ("relations", lambda path: path.endswith(".fga") or path == "relations.json"),
     ("rego", lambda path: path.startswith("rego/")),
     ("invariants", lambda path: path == "invariants.yaml"),
     ("tests", lambda path: path.startswith("tests/")),

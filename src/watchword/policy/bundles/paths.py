@@ -17,7 +17,7 @@ _SHOWN: Final = 80
 _SEGMENT = r"[A-Za-z0-9_][A-Za-z0-9._-]*"
 _SAFE = re.compile(rf"{_SEGMENT}(?:/{_SEGMENT}){{0,4}}", re.ASCII)
 _POLICY_FILE = re.compile(
-    r"[^/]+\.(?:cedar|cedarschema)|links\.json|obligations\.yaml|relations\.fga|invariants\.yaml"
+    r"[^/]+\.(?:cedar|cedarschema)|links\.json|obligations\.yaml|relations\.(?:fga|json)|invariants\.yaml"
     r"|rego/(?:.+/)?[^/]+\.(?:rego|json|yaml)|tests/(?:.+/)?[^/]+\.yaml",
     re.DOTALL,
 )

@@ -6,6 +6,7 @@ Refuses to answer what it could not look at: a spent budget, a failed condition 
 
 from watchword.policy.relations.asked import ATTRIBUTE, RelationSet, objects_of, refuse_unknown, supposed
 from watchword.policy.relations.check import DEFAULT_BUDGET, Budget
+from watchword.policy.relations.dsl import rendered
 from watchword.policy.relations.errors import (
     RelationBudgetError,
     RelationConditionError,
@@ -17,6 +18,7 @@ from watchword.policy.relations.errors import (
     RelationUnknownError,
 )
 from watchword.policy.relations.graph import Graph
+from watchword.policy.relations.json_form import as_json
 from watchword.policy.relations.lines import read_lines
 from watchword.policy.relations.listing import Listing, Tree, expand, list_objects, list_users
 from watchword.policy.relations.model import (
@@ -31,7 +33,7 @@ from watchword.policy.relations.model import (
     Rewrite,
     Union,
 )
-from watchword.policy.relations.parse import MODEL_FILE, compiled_conditions, parse_model
+from watchword.policy.relations.parse import MODEL_FILE, MODEL_FILES, compiled_conditions, parse_model
 from watchword.policy.relations.tuples import RelationTuple, name_in, permitted, read_tuple
 from watchword.policy.relations.view import Question, RelationView
 
@@ -39,6 +41,7 @@ __all__ = [
     "ATTRIBUTE",
     "DEFAULT_BUDGET",
     "MODEL_FILE",
+    "MODEL_FILES",
     "Budget",
     "Computed",
     "Condition",
@@ -65,6 +68,7 @@ __all__ = [
     "Rewrite",
     "Tree",
     "Union",
+    "as_json",
     "compiled_conditions",
     "expand",
     "list_objects",
@@ -76,5 +80,6 @@ __all__ = [
     "read_lines",
     "read_tuple",
     "refuse_unknown",
+    "rendered",
     "supposed",
 ]

@@ -128,10 +128,10 @@ class TypeDefinition:
 
 @dataclass(frozen=True, slots=True)
 class RelationModel:
-    """A whole model. Only `parse_model` and `model_from_json` make one that was found right.
+    """A whole model. Only `parse_model` makes one that was found right.
 
     Attributes:
-        version: SHA-256 in hexadecimal of the canonical form; layout and comments do not count.
+        version: SHA-256 in hexadecimal of what it says; layout, order and comments do not count.
     """
 
     types: Mapping[str, TypeDefinition]

@@ -6,14 +6,17 @@ Source: the OpenFGA documentation, "Configuration Language"; the rules that `fga
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from graphlib import CycleError, TopologicalSorter
 from types import MappingProxyType
 from typing import Final
 
 from watchword.policy.errors import PolicyLoadError, Problem
 from watchword.policy.relations.conditions import CompiledCondition, ExpressionProblemError
-from watchword.policy.relations.dsl import SyntaxProblemError, Written, parse, rendered
+from watchword.policy.relations.dsl import SyntaxProblemError, Written, parse
+from watchword.policy.relations.json_form import as_json, parse_json
 from watchword.policy.relations.model import (
     Computed,
     Condition,
@@ -34,17 +37,21 @@ from watchword.policy.relations.model import (
 from watchword.policy.text import nearest
 
 MODEL_FILE: Final = "relations.fga"
+JSON_FILE: Final = "relations.json"
+MODEL_FILES: Final = (MODEL_FILE, JSON_FILE)
 _RESERVED: Final = frozenset({"self", "this"})
 _LONGEST_TYPE, _LONGEST_RELATION = 254, 50
 _MOST_TYPES, _MOST_RELATIONS = 200, 2000
 
 
 def parse_model(source: str, *, path: str = MODEL_FILE) -> RelationModel:
-    """Read a model in the modelling language.
+    """Read a model in the modelling language, or in its JSON form where the name of the file says so.
 
     Raises:
         PolicyLoadError: with the first mistake of form, or else with every mistake of meaning.
     """
+    if path.endswith(".json"):
+        return checked(parse_json(path, source), path=path)
     try:
         written = parse(path, source)
     except SyntaxProblemError as error:
@@ -62,9 +69,15 @@ def checked(written: Written, *, path: str = MODEL_FILE) -> RelationModel:
     checker.check()
     if checker.problems:
         raise PolicyLoadError(sorted(checker.problems, key=lambda problem: (problem.line, problem.column)))
-    text = rendered(checker.types, checker.conditions)
-    version = hashlib.sha256(text.encode()).hexdigest()
-    return RelationModel(MappingProxyType(checker.types), MappingProxyType(checker.conditions), version)
+    model = RelationModel(MappingProxyType(checker.types), MappingProxyType(checker.conditions))
+    return replace(model, version=_version(model))
+
+
+def _version(model: RelationModel) -> str:
+    """Hash what a model says; in which order and in which of the two forms it was written does not count."""
+    form = as_json(model)
+    form["type_definitions"].sort(key=lambda type_: type_["type"])
+    return hashlib.sha256(json.dumps(form, sort_keys=True).encode()).hexdigest()
 
 
 class _Checker:
