@@ -128,11 +128,13 @@ class Weighed:
     Attributes:
         probability: that somebody else acts than the owner of the account, calibrated.
         log_odds: before calibration; exactly the sum of the contributions.
+        is_habit_alone: nothing but habits spoke against the request: no list, no watcher, no journey that cannot be.
         inputs: everything the score read, as JSON values, so that it can be computed again.
     """
 
     probability: float
     log_odds: float
+    is_habit_alone: bool
     inputs: Mapping[str, Any]
 
 

@@ -35,7 +35,7 @@ from watchword.trust.model import (
     level,
 )
 from watchword.trust.settings import PROFILES, STATISTICAL, TRUST_SCORE, TrustSettings
-from watchword.trust.statistical import DEFAULT_PROBABILITIES, Situation, with_behaviour
+from watchword.trust.statistical import DEFAULT_PROBABILITIES, Situation, probability_level, with_behaviour
 
 HIGHEST = 100
 
@@ -85,7 +85,7 @@ class Profile:
     def gate(self, assessment: Assessment, sensitivity: Sensitivity, *, min_trust: int = 0) -> RiskLevel:
         """Say what an assessment means for a resource: by points, by trust (`trust-score`) or by probability."""
         if assessment.weighed is not None:
-            return level(assessment.risk, sensitivity, self.probabilities)
+            return probability_level(assessment.risk, assessment.weighed, sensitivity, self.probabilities)
         if self.name == TRUST_SCORE:
             return trust_level(assessment, max(min_trust, self.required_trust.get(sensitivity, HIGHEST)))
         return level(assessment.risk, sensitivity, self.thresholds)
@@ -156,8 +156,8 @@ def _assess(evidence: Evidence, baseline: Baseline, profile: Profile, now: datet
     )
     contributions = tuple([item for item in risks if item is not None])
     return Assessment(
-        risk=min(HIGHEST, sum([item.points for item in contributions])),
-        trust=min(HIGHEST, sum([item.points for item in trusts])),
+        risk=min(HIGHEST, int(sum([item.points for item in contributions]))),
+        trust=min(HIGHEST, int(sum([item.points for item in trusts]))),
         contributions=contributions,
         trust_contributions=trusts,
         versions={"profile": f"{profile.name}/{profile.version}", "baseline": str(baseline.version)},

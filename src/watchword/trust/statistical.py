@@ -11,10 +11,11 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Final
 
-from watchword.kernel import Sensitivity
+from watchword.kernel import RiskLevel, Sensitivity
 from watchword.trust.behaviour import BehaviourProfile, Model, Population, Score, score
+from watchword.trust.detectors import INFLICTED
 from watchword.trust.indicators import mfa_recent, mfa_verified, suspicious_ip
-from watchword.trust.model import Assessment, Contribution, Evidence, Thresholds, Weighed
+from watchword.trust.model import Assessment, Contribution, Evidence, Thresholds, Weighed, level
 from watchword.trust.observation import Finding, Observation
 from watchword.trust.settings import STATISTICAL
 from watchword.trust.tape import FORMAT, Tape, recording, rest_of
@@ -30,6 +31,10 @@ _POINTS, _MOST_POINTS = 10, 35
 _LISTED, _FACTOR_FRESH, _FACTOR_SHOWN, _POSTURE_GOOD, _POSTURE_BAD = 2.5, -2.0, -1.0, -0.5, 1.0
 
 NO_VERSIONS: Mapping[str, str] = MappingProxyType({})
+
+# What a score of habits finds that is no habit; and from how much log-odds on something is a cause.
+_FACTS: Final = frozenset({"impossible_travel", "unreadable"})
+_CAUSE: Final = 1.0
 
 # Where the expected cost of going on exceeds that of asking, or of refusing. Asking costs 1, refusing an owner 10, a
 # takeover 5, 20, 50 or 100 by what is at stake, and one in ten thieves has the second factor, too.
@@ -76,6 +81,20 @@ class Situation:
     versions: Mapping[str, str] = field(default_factory=lambda: NO_VERSIONS)
 
 
+def probability_level(
+    risk: int, weighed: Weighed, sensitivity: Sensitivity, bounds: Mapping[Sensitivity, Thresholds]
+) -> RiskLevel:
+    """Say what a risk of behaviour means for a resource: habits ask, and only a cause beside them refuses.
+
+    # Prevents: somebody on a journey with a new laptop, of whom everything is new at once, being locked out. What is
+    restricted is refused all the same: there a takeover costs more than the owner's lost hour.
+    """
+    found = level(risk, sensitivity, bounds)
+    if found is RiskLevel.HIGH and weighed.is_habit_alone and sensitivity is not Sensitivity.RESTRICTED:
+        return RiskLevel.MEDIUM
+    return found
+
+
 def with_behaviour(added: Assessment, evidence: Evidence, situation: Situation, now: datetime) -> Assessment:
     """Put the risk of behaviour in place of the points that were added up; the trust score stays as it is."""
     known = situation.known
@@ -99,8 +118,16 @@ def with_behaviour(added: Assessment, evidence: Evidence, situation: Situation, 
         risk=found.risk,
         contributions=tuple(_contributions(found)),
         versions={**added.versions, **found.versions, "profile": f"{STATISTICAL}/{VERSION}"},
-        weighed=Weighed(found.probability, found.log_odds, _inputs(situation, findings, tape)),
+        weighed=Weighed(
+            found.probability, found.log_odds, _is_habit_alone(found, findings), _inputs(situation, findings, tape)
+        ),
     )
+
+
+def _is_habit_alone(found: Score, findings: Sequence[Finding]) -> bool:
+    """Tell whether nothing but habits speaks against a request; what others can bring about for somebody is nothing."""
+    causes = {each.indicator for each in findings if each.indicator not in INFLICTED} | _FACTS
+    return not any(term.indicator in causes and term.value >= _CAUSE for term in found.contributions)
 
 
 def _contributions(found: Score) -> Iterator[Contribution]:
