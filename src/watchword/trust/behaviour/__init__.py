@@ -7,16 +7,22 @@ indicators (it grows). Refuses to learn from anything but verified outcomes, to 
 fail on what a client sent.
 """
 
-from watchword.trust.behaviour.codec import dump, parse
+from watchword.trust.behaviour.codec import dump, dump_population, parse, parse_population
+from watchword.trust.behaviour.costs import SHIPPED_COSTS, Costs, thresholds_by_sensitivity, thresholds_from
+from watchword.trust.behaviour.freeman import Freeman
+from watchword.trust.behaviour.given import authentication, posture
 from watchword.trust.behaviour.learning import Lesson, learn
 from watchword.trust.behaviour.model import Calibration, Isotonic, Model, Platt, sigmoid
-from watchword.trust.behaviour.population import Population
-from watchword.trust.behaviour.profile import BehaviourProfile
+from watchword.trust.behaviour.population import Population, merge_populations
+from watchword.trust.behaviour.profile import BehaviourProfile, merge
 from watchword.trust.behaviour.score import Score, Term, score
 
 __all__ = [
+    "SHIPPED_COSTS",
     "BehaviourProfile",
     "Calibration",
+    "Costs",
+    "Freeman",
     "Isotonic",
     "Lesson",
     "Model",
@@ -24,9 +30,17 @@ __all__ = [
     "Population",
     "Score",
     "Term",
+    "authentication",
     "dump",
+    "dump_population",
     "learn",
+    "merge",
+    "merge_populations",
     "parse",
+    "parse_population",
+    "posture",
     "score",
     "sigmoid",
+    "thresholds_by_sensitivity",
+    "thresholds_from",
 ]

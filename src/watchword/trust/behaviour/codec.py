@@ -1,11 +1,14 @@
-"""Write a profile as compact JSON for storage, and read it again."""
+"""Write profiles and the population as compact JSON for storage, and read them again."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from sys import intern
 from typing import Any
 
+from watchword.trust.behaviour.company import Companies
+from watchword.trust.behaviour.population import Population
 from watchword.trust.behaviour.profile import MOST_IDS, BehaviourProfile, LastPlace
 
 _FORMAT = 1
@@ -45,10 +48,8 @@ def _parse(stored: Any) -> BehaviourProfile:
         raise ValueError(f"a profile of behaviour in format {stored['v']!r}, not {_FORMAT}")
     place = stored["p"]
     profile = BehaviourProfile(
-        totals={intern(key): int(total) for key, total in stored["t"].items()},
-        days={
-            int(day): {intern(key): int(count) for key, count in counts.items()} for day, counts in stored["d"].items()
-        },
+        totals=_counts(stored["t"]),
+        days={int(day): _counts(counts) for day, counts in stored["d"].items()},
         ids=sorted([int(event, 16) for event in stored["i"]])[-MOST_IDS:],
         learned=int(stored["n"]),
         last_place=LastPlace(
@@ -59,3 +60,55 @@ def _parse(stored: Any) -> BehaviourProfile:
     )
     profile.derive()
     return profile
+
+
+def dump_population(population: Population) -> str:
+    """Write a population."""
+    return json.dumps(
+        {
+            "v": _FORMAT,
+            "t": population.totals,
+            "u": population.under,
+            "s": population.distinct,
+            "n": population.learned,
+            "m": population.users,
+            "d": population.devices.known,
+            "w": population.networks.known,
+        },
+        separators=(",", ":"),
+        ensure_ascii=False,
+    )
+
+
+def parse_population(text: str) -> Population:
+    """Read what `dump_population` wrote.
+
+    Raises:
+        ValueError: the text is not a population.
+    """
+    try:
+        stored = json.loads(text)
+        if stored["v"] != _FORMAT:
+            raise ValueError(f"a population in format {stored['v']!r}, not {_FORMAT}")
+        population = Population(
+            totals=_counts(stored["t"]),
+            under=_counts(stored["u"]),
+            distinct=_counts(stored["s"]),
+            learned=int(stored["n"]),
+            users=int(stored["m"]),
+        )
+        _fill(population.devices, stored["d"])
+        _fill(population.networks, stored["w"])
+    except (KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+        raise ValueError("not a stored population") from error
+    return population
+
+
+def _counts(stored: Mapping[str, Any]) -> dict[str, int]:
+    return {intern(key): int(value) for key, value in stored.items()}
+
+
+def _fill(companies: Companies, stored: Mapping[str, Mapping[str, Any]]) -> None:
+    for name, members in stored.items():
+        for user, weight in members.items():
+            companies.count(intern(name), int(user), int(weight))

@@ -5,17 +5,18 @@ from __future__ import annotations
 from watchword.trust.behaviour import rhythm
 from watchword.trust.behaviour.chains import Path, Paths
 from watchword.trust.behaviour.company import member
+from watchword.trust.behaviour.device import device_evidence
 from watchword.trust.behaviour.likelihood import (
     ACTION,
     AGENT,
-    DEVICE,
     ENOUGH_EVENTS,
     NETWORK,
     RESOURCE,
-    TRAITS,
     Chain,
+    clipped,
     evidence,
     limited,
+    traits_evidence,
 )
 from watchword.trust.behaviour.novelty import novelty
 from watchword.trust.behaviour.population import Population
@@ -32,6 +33,8 @@ _FAMILIAR = (0.0, -0.7, -1.1, -1.4, -1.6, -1.8, -2.0, -2.0, -2.0)
 _SHARED = (0.0, 0.3, -0.3, -0.6, -0.6, -0.6, -0.6, -0.6, -0.6)
 _TELLING = 1.0  # below this much evidence a habit is not worth a sentence
 _NETWORK_STEP = 3
+_NOBODY = BehaviourProfile()
+_LEAST_RARE, _MOST_RARE = -1.5, 2.5
 
 
 def habits(
@@ -41,16 +44,30 @@ def habits(
     rows: list[Row] = []
     _habit(rows, NETWORK, paths.network, profile, population, one)
     _habit(rows, AGENT, paths.agent, profile, population, one)
-    _habit(rows, DEVICE, paths.device, profile, population, one)
+    _device(rows, paths.device, profile, population, one)
     _habit(rows, RESOURCE, paths.resource, profile, population, one)
     _habit(rows, ACTION, paths.action, profile, population, one)
-    _habit(rows, TRAITS, paths.traits, profile, population, one)
+    _traits(rows, paths.traits, profile, population, one)
     found = travel(observation, paths.network, profile, one)
     rows.append((found.indicator, found.value, found.detail, found.is_known))
     _companies(rows, paths, observation, profile, population)
+    if profile.learned < ENOUGH_EVENTS:
+        _cold(rows, paths, 1.0 - profile.learned / ENOUGH_EVENTS, population, one)
     if paths.is_cut:
         rows.append(_OVERLONG)
     return rows
+
+
+def _cold(rows: list[Row], paths: Paths, share: float, population: Population, one: int) -> None:
+    """Say what is unusual for anybody, for as long as nothing is known of this account itself."""
+    for name, chain, path in (
+        ("rare_network", NETWORK, paths.network),
+        ("rare_agent", AGENT, paths.agent),
+    ):
+        if path:
+            value = share * max(_LEAST_RARE, min(_MOST_RARE, evidence(chain, path, _NOBODY, population, one)))
+            words = f"{chain.words} is unusual for any account" if value > _TELLING else ""
+            rows.append((name, value, words, True))
 
 
 def _habit(
@@ -65,10 +82,23 @@ def _habit(
         rows.append((chain.name, value, f"{chain.words} is unusual for this account", True))
     else:
         rows.append((chain.name, value, "", True))
-    found = novelty(chain, path, profile, population)
+    found = novelty(chain, path, profile, population, one)
     if found is not None:
         name, value, seen = found
         rows.append((name, limited(value, events), f"seen for the first time with this account: {seen}", True))
+
+
+def _device(rows: list[Row], path: Path, profile: BehaviourProfile, population: Population, one: int) -> None:
+    events = profile.under.get("d", 0) / one
+    name, value, words = device_evidence(path, profile, population, one)
+    rows.append((name, limited(value, events), words, True))
+
+
+def _traits(rows: list[Row], path: Path, profile: BehaviourProfile, population: Population, one: int) -> None:
+    # Not limited by history: it says as much of a stranger as of anybody.
+    value = clipped(traits_evidence(path, profile, population, one))
+    words = f"comes from a network of the kind `{path[1][2:]}`, unusual for this account" if value > _TELLING else ""
+    rows.append(("traits", value, words, True))
 
 
 def _companies(

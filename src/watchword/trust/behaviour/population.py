@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from heapq import nsmallest
 
-from watchword.trust.behaviour.chains import parent_of
+from watchword.trust.behaviour.chains import NO_DEVICE, parent_of
 from watchword.trust.behaviour.company import Companies, merge_companies
 from watchword.trust.behaviour.profile import Step
 
@@ -14,8 +14,8 @@ MOST_KEYS = 100_000
 _EVICTED_SHARE = 10
 _MOST_DEVICES = 50_000
 _MOST_NETWORKS = 50_000
-# These are of one user alone nearly always; who else uses a device is counted apart.
-_PRIVATE = ("n4", "d1")
+# Of one user alone nearly always, so not counted for everybody; who else uses a device is counted apart.
+_ADDRESS, _DEVICE = "n4", "d1"
 
 
 @dataclass(slots=True)
@@ -50,9 +50,11 @@ class Population:
         for level, parent, key, is_new in steps:
             if is_new:
                 self.distinct[level] = self.distinct.get(level, 0) + 1
-            if level not in _PRIVATE:
+            if level == _ADDRESS:
+                continue
+            self.under[parent] = self.under.get(parent, 0) + weight
+            if level != _DEVICE or key == NO_DEVICE:
                 self.totals[key] = self.totals.get(key, 0) + weight
-                self.under[parent] = self.under.get(parent, 0) + weight
         if len(self.totals) > MOST_KEYS:
             self._evict(len(self.totals) // _EVICTED_SHARE)
 
