@@ -206,6 +206,30 @@ class ForwardAuthSettings:
                 ) from None
 
 
+@dataclass(frozen=True, slots=True)
+class ObligationSettings:
+    """What the edge may use to fulfil obligations, and with which keys."""
+
+    max_body_kib: int = setting(
+        "KiB of the longest body that is read to fulfil an obligation; a longer one is withheld. 1 to 65536.",
+        default=4096,
+    )
+    max_held_mib: int = setting(
+        "MiB of all bodies that are held back at a time, 1 to 4096; what would be more is withheld.", default=64
+    )
+    key_generation: int = setting(
+        "Number of the key that makes hashes, tokens and marks, 1 to 100; raise it by one to change the key. Tokens of "
+        "earlier ones can still be turned back.",
+        default=1,
+    )
+
+    def __post_init__(self) -> None:
+        """Refuse what would hold no body at all, or more than any machine has."""
+        for name, most in (("max_body_kib", 65_536), ("max_held_mib", 4096), ("key_generation", 100)):
+            if not 1 <= getattr(self, name) <= most:
+                raise ValueError(f"`obligations.{name}` must lie between 1 and {most}")
+
+
 SLICES: Mapping[str, type] = MappingProxyType(
     {
         "edge": EdgeSettings,
@@ -217,6 +241,7 @@ SLICES: Mapping[str, type] = MappingProxyType(
         "opa": OpaSettings,
         "forward_auth": ForwardAuthSettings,
         "authzen": AuthzenSettings,
+        "obligations": ObligationSettings,
     }
 )
 
@@ -235,6 +260,7 @@ class Settings:
     opa: OpaSettings
     forward_auth: ForwardAuthSettings
     authzen: AuthzenSettings
+    obligations: ObligationSettings
     applications: tuple[Application, ...]
 
     def slices(self) -> Mapping[str, Any]:

@@ -13,6 +13,7 @@ from typing import Any
 
 import uvicorn
 
+from watchword.enforcement.bodies import DataAccess, Notice
 from watchword.enforcement.envoy import (
     EdgeFiles,
     EdgeSettings,
@@ -78,6 +79,25 @@ def seen_of(scope: Any, body: bytes = b"") -> Seen:
 
 
 @dataclass
+class Witnessed:
+    """What the filter of exchanges proved and told; fails when it is told to."""
+
+    accesses: list[DataAccess] = field(default_factory=list)
+    notices: list[Notice] = field(default_factory=list)
+    is_broken: bool = False
+
+    async def record(self, access: DataAccess) -> None:
+        if self.is_broken:
+            raise OSError("the disk is full")
+        self.accesses.append(access)
+
+    async def notify(self, notice: Notice) -> None:
+        if self.is_broken:
+            raise OSError("the disk is full")
+        self.notices.append(notice)
+
+
+@dataclass
 class Edge:
     """One running edge: what was asked, what arrived, and a client that sends raw bytes."""
 
@@ -93,6 +113,7 @@ class Edge:
     admitted: set[DecisionId] = field(default_factory=set)
     servers: dict[str, tuple[uvicorn.Server, asyncio.Task[None]]] = field(default_factory=dict)
     application: Callable[..., Any] | None = None
+    witness: Witnessed = field(default_factory=Witnessed)
 
     async def connect(
         self, host: str = "notes.localhost", *, port: int | None = None, prelude: bytes = b""

@@ -16,6 +16,7 @@ from watchword.app.feeds import feed_status, open_feeds
 from watchword.app.policies import PURPOSE, bundle_status, plant_default_policies, policy_source
 from watchword.app.services import Services, device_key
 from watchword.app.supposing import Supposing
+from watchword.app.witness import NodeWitness
 from watchword.audit import Journal
 from watchword.bus import Bus, Observer
 from watchword.console import Services as ConsoleServices
@@ -138,6 +139,10 @@ class Deciding:
     def subscribe(self, observer: Observer) -> None:
         """Let something else of the node follow committed events, after the facts did."""
         self._bus.subscribe(observer)
+
+    def witness(self) -> NodeWitness:
+        """Make what proves and tells what obligations ask for."""
+        return NodeWitness(self._journal, self._services.database, self._services.entropy)
 
     def supposing(self) -> Supposing:
         """Make what tells this machine's own tools how a request would be decided."""

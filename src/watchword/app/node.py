@@ -20,14 +20,13 @@ from watchword.app.data import hold, prepare, run_directory
 from watchword.app.deciding import Deciding
 from watchword.app.sample import HOST as SAMPLE_HOST
 from watchword.app.sample import sample_application, sample_command, wait_for_sample
-from watchword.app.services import Services, authority_of, obligation_key, open_services
+from watchword.app.services import Services, authority_of, obligation_keys, open_services
 from watchword.app.serving import Listener, on_address, on_unix_socket
 from watchword.audit import Journal
 from watchword.console import ConsoleSettings, create_console
 from watchword.decision import Application
 from watchword.enforcement.answers import Answers
 from watchword.enforcement.assertion import AssertionMinter
-from watchword.enforcement.bodies import Means, ValueKeys
 from watchword.enforcement.door import Door
 from watchword.enforcement.envoy import (
     BodyService,
@@ -201,7 +200,13 @@ class Node:
         decides.streams.guarded_by(guard)
         await guard.start(files.guard_socket)
         self._stack.push_async_callback(guard.close)
-        bodies = BodyService(Means(ValueKeys(obligation_key(services.sealer)), clock=services.clock))
+        bodies = BodyService(
+            obligation_keys(self._settings, services.sealer),
+            witness=decides.witness(),
+            clock=services.clock,
+            most_bytes=self._settings.obligations.max_body_kib * 1024,
+            held_bytes=self._settings.obligations.max_held_mib * 1024 * 1024,
+        )
         await bodies.start(files.bodies_socket)
         self._stack.push_async_callback(bodies.close)
         for api in published_apis(self._settings, self._run):

@@ -80,9 +80,14 @@ def device_key(sealer: Sealer) -> bytes:
     return sealer.derive("devices.handle")
 
 
-def obligation_key(sealer: Sealer) -> bytes:
-    """Return the secret that hashes and tokens in answers are made with; the same on every node of one master key."""
-    return sealer.derive("obligations.values")
+def obligation_keys(settings: Settings, sealer: Sealer) -> tuple[bytes, ...]:
+    """Return the secrets of hashes, tokens and marks, newest first; the same on every node of one master key."""
+    newest = settings.obligations.key_generation
+    return tuple(sealer.derive(_obligation_label(generation)) for generation in range(newest, 0, -1))
+
+
+def _obligation_label(generation: int) -> str:
+    return "obligations.values" if generation == 1 else f"obligations.values.{generation}"
 
 
 def identity_settings(settings: Settings) -> IdentitySettings:

@@ -16,7 +16,6 @@ from edge_harness import Edge, authorizer, portal, serve, stop, upstream
 
 from watchword.app.serving import on_unix_socket
 from watchword.demo.node import free_port
-from watchword.enforcement.bodies import Means, ValueKeys
 from watchword.enforcement.door import Door
 from watchword.enforcement.envoy import (
     BodyService,
@@ -70,7 +69,7 @@ async def make_edge(short_directory: Path) -> AsyncIterator[Callable[..., Any]]:
                 stack.push_async_callback(stop, *edge.servers[name])
             await guard.start(files.guard_socket)
             stack.push_async_callback(guard.close)
-            bodies = BodyService(Means(ValueKeys(b"k" * 32)))
+            bodies = BodyService([b"k" * 32], witness=edge.witness)
             await bodies.start(files.bodies_socket)
             stack.push_async_callback(bodies.close)
             notes = PublishedApplication(

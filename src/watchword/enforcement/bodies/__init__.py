@@ -14,6 +14,7 @@ from watchword.enforcement.bodies.claims import (
     read_filter_header,
 )
 from watchword.enforcement.bodies.errors import BodyRefusedError
+from watchword.enforcement.bodies.events import ACCESS_NOTIFIED
 from watchword.enforcement.bodies.exchange import Exchange, Means
 from watchword.enforcement.bodies.filtering import BodyFilter, Reduced, filter_for
 from watchword.enforcement.bodies.responses import (
@@ -36,6 +37,7 @@ from watchword.enforcement.bodies.watermarks import WATERMARK_HEADER, Watermark
 from watchword.enforcement.bodies.witness import DataAccess, Notice, Visitor, Witness
 
 __all__ = [
+    "ACCESS_NOTIFIED",
     "ASKED",
     "FILTER_HEADER",
     "MOST_BODY_BYTES",

@@ -10,11 +10,10 @@ Whatever fails here fails the request: Envoy passes nothing that this service di
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
 from base64 import urlsafe_b64decode
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Final
@@ -34,8 +33,10 @@ from watchword.enforcement.bodies import (
     Exchange,
     Means,
     Reduced,
+    ValueKeys,
     Verdict,
     Visitor,
+    Witness,
     changes_asking,
     is_json_request,
     judge,
@@ -54,13 +55,14 @@ from watchword.enforcement.envoy.body_messages import (
 )
 from watchword.enforcement.envoy.ext_proc import Processor
 from watchword.enforcement.envoy.filters import DECISION_HEADER
+from watchword.enforcement.envoy.reducers import Reducers
+from watchword.kernel import Clock, SystemClock
 
 _FILTER: Final = FILTER_HEADER.encode()
 _DECISION: Final = DECISION_HEADER.encode()
 _ASSERTION: Final = b"x-watchword-assertion"
-# Below it a document is reduced at once; above it in a thread, so that decisions need not wait for it.
+# Below it a document is reduced at once; above it in another process, so that decisions need not wait for it.
 _AT_ONCE: Final = 16 * 1024
-_THREADS: Final = 2
 _MOST_HELD_BYTES: Final = 64 * 1024 * 1024
 _PIECE_BYTES: Final = 64 * 1024
 _log: Final = logging.getLogger("watchword.bodies")
@@ -95,29 +97,43 @@ class Bounds:
 
     Attributes:
         most: bytes of the longest body that is read.
-        threads: how many long documents are reduced at a time.
+        reducers: for documents that take long.
     """
 
     room: Room = field(default_factory=Room)
     most: int = MOST_BODY_BYTES
-    threads: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_THREADS))
+    reducers: Reducers = field(default_factory=Reducers)
 
 
 class BodyService(Processor):
     """Fulfil obligations for the Envoy of this node.
 
     Args:
-        means: what there is to fulfil them with; a rule that needs more refuses the exchange.
+        secrets: make hashes, tokens and marks; the newest first, then those whose tokens can still be turned back.
+        witness: where records and notices go. A rule that needs what is not there refuses the exchange.
         most_bytes: of the longest body that is read; a longer one is withheld.
         held_bytes: of all bodies that are held back at a time.
     """
 
     messages = (ProcessingRequest, ProcessingResponse)
 
-    def __init__(self, means: Means, *, most_bytes: int = MOST_BODY_BYTES, held_bytes: int = _MOST_HELD_BYTES) -> None:
+    def __init__(
+        self,
+        secrets: Sequence[bytes],
+        *,
+        witness: Witness | None = None,
+        clock: Clock | None = None,
+        most_bytes: int = MOST_BODY_BYTES,
+        held_bytes: int = _MOST_HELD_BYTES,
+    ) -> None:
         super().__init__()
-        self._means = means
-        self._bounds = Bounds(Room(held_bytes), most_bytes)
+        self._means = Means(ValueKeys(*secrets) if secrets else None, witness, clock or SystemClock())
+        self._bounds = Bounds(Room(held_bytes), most_bytes, Reducers(secrets))
+
+    async def close(self) -> None:
+        """Stop listening, and end the processes that reduce."""
+        await super().close()
+        await self._bounds.reducers.close()
 
     async def _process(self, stream: Any) -> None:
         """Serve one HTTP exchange, from the head of its request to the end of its answer."""
@@ -317,8 +333,7 @@ class Conversation:
     async def _reduced(self, exchange: Exchange, body: bytes) -> Reduced:
         if len(body) <= _AT_ONCE:
             return exchange.filter.apply(body, exchange.watermark)
-        async with self._bounds.threads:
-            return await asyncio.to_thread(exchange.filter.apply, body, exchange.watermark)
+        return await self._bounds.reducers.reduce(exchange, body)
 
     async def _say(self, phase: str, body: bytes, *, is_last: bool) -> None:
         """Send a body on, in pieces that fit into a message."""
