@@ -119,8 +119,9 @@ def kind_within(bits: int, start: int, length: int) -> AddressKind:
         start: the network's first address.
         length: of its prefix.
     """
+    free = bits - length
     for first, shift, kind in _V4 if bits == V4_BITS else _V6:
-        if start >> max(shift, bits - length) == first << shift >> max(shift, bits - length):
+        if start >> shift == first if shift >= free else start >> free == first >> (free - shift):
             return kind
     return AddressKind.PUBLIC
 

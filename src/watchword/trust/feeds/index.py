@@ -17,7 +17,7 @@ import struct
 import sys
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Network, IPv6Network
 from itertools import islice
@@ -61,13 +61,21 @@ def write_index(file: IO[bytes], rows: Sequence[Indicator], about: Mapping[str, 
         own = [row for row in rows if row.family is family]
         counts[family.name or ""] = len(own)
         body.extend(_columns(family, own))
-    digest = hashlib.sha256(b"".join(body)).hexdigest()
+    digest = _digest(counts, body)
     header = json.dumps({**about, "counts": counts, "sha256": digest}, sort_keys=True).encode()
     header += b" " * (-(len(MAGIC) + _HEAD.size + len(header)) % 8)  # so that wide columns are aligned
     file.write(MAGIC + _HEAD.pack(len(header)) + header)
     for piece in body:
         file.write(piece)
     return digest
+
+
+def _digest(counts: object, body: Iterable[bytes | memoryview]) -> str:
+    """Return the digest of the columns and of how long each is."""
+    made = hashlib.sha256(json.dumps(counts, sort_keys=True).encode())
+    for piece in body:
+        made.update(piece)
+    return made.hexdigest()
 
 
 def _columns(family: Family, rows: Sequence[Indicator]) -> Iterator[bytes]:
@@ -145,7 +153,8 @@ class FeedIndex:
         about = json.loads(content[start : start + length])
         body = memoryview(content)[start + length :]
         # Prevents: a cut or altered file quietly listing other networks.
-        if hashlib.sha256(body).hexdigest() != about["sha256"] or about["sha256"] != (digest or about["sha256"]):
+        found = _digest(about["counts"], [body])
+        if found != about["sha256"] or found != (digest or found):
             raise ValueError("the checksum differs")
         self.about: Mapping[str, Any] = about
         self.digest: str = about["sha256"]

@@ -31,6 +31,7 @@ _MOST_CONFIDENT: Final = 100
 _DOMAIN = re.compile(r"(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?\.)+[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])\.?", re.ASCII)
 _URL = re.compile(r"(?:https?|ftp)://[\x21-\x7e]+", re.ASCII | re.IGNORECASE)
 _DIGEST = re.compile(r"[0-9a-f]{32}|[0-9a-f]{40}|[0-9a-f]{64}|[0-9a-f]{96}|[0-9a-f]{128}", re.ASCII)
+_LETTER = re.compile(r"[^\W\d_]")
 _TUNNELS: Final = {AddressKind.SIX_TO_FOUR, AddressKind.TEREDO, AddressKind.NAT64}
 
 Network = tuple[Family, int, int]
@@ -96,13 +97,14 @@ def _canonical_url(text: str) -> str:
 
 def guess_kind(text: str) -> IndicatorKind:
     """Say what a value seems to be; an address where nothing else fits, so that it is refused as one."""
+    if text[-1:].isdecimal() and "." in text:  # the quick way for what most lists hold
+        return IndicatorKind.URL if "://" in text else IndicatorKind.ADDRESS
     if "://" in text:
         return IndicatorKind.URL
     if _DIGEST.fullmatch(text.lower()):
         return IndicatorKind.FILE
-    if ":" in text or "/" in text or not any(letter.isalpha() for letter in text):
-        return IndicatorKind.ADDRESS
-    return IndicatorKind.DOMAIN
+    is_address = ":" in text or "/" in text or not _LETTER.search(text)
+    return IndicatorKind.ADDRESS if is_address else IndicatorKind.DOMAIN
 
 
 def minute_of(value: object) -> int | None:

@@ -11,7 +11,7 @@ from typing import Final, Protocol
 from watchword.trust.addresses import V4_BITS, read_address
 from watchword.trust.feeds.index import Columns, FeedIndex, time_of, words_of
 from watchword.trust.feeds.intake import canonical, digest_of
-from watchword.trust.feeds.model import IndicatorKind, Meaning, decayed
+from watchword.trust.feeds.model import Indicator, IndicatorKind, Meaning, Refusal, decayed
 from watchword.trust.feeds.settings import FeedSettings
 from watchword.trust.model import Standing
 from watchword.trust.observation import NO_TRAITS, Finding, NetworkTraits
@@ -35,18 +35,30 @@ class Hit:
 
     Attributes:
         confidence: 0 to 100, after decay.
-        network: the listed network, or the name's digest in hexadecimal.
-        first_seen: nothing for unknown, as is `expires_at`.
+        indicator: as it stands in the table, with its confidence before decay.
         is_strong: whether the confidence is enough for what the feed means.
     """
 
     feed: str
     meaning: Meaning
     confidence: float
-    network: str
-    first_seen: datetime | None
-    expires_at: datetime | None
+    indicator: Indicator
     is_strong: bool
+
+    @property
+    def network(self) -> str:
+        """The listed network, or the name's digest in hexadecimal."""
+        return words_of(self.indicator.family, self.indicator.start, self.indicator.length)
+
+    @property
+    def first_seen(self) -> datetime | None:
+        """When the feed, or we in it, first saw it; nothing for unknown."""
+        return time_of(self.indicator.first_seen)
+
+    @property
+    def expires_at(self) -> datetime | None:
+        """When it stops to count; nothing for "when the feed is stale"."""
+        return time_of(self.indicator.until)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +69,7 @@ class ReputationVerdict:
         hits: one for each feed that lists it, the surest first.
         confidence: that the address is one of an attacker, 0 to 100.
         traits: what its network is.
+        standing: what lists would say, had the feeds' strong entries been put on them; nothing where there are none.
         finding: the same as evidence in log-odds, never above `MOST_LOG_ODDS`.
     """
 
@@ -64,6 +77,7 @@ class ReputationVerdict:
     confidence: float = 0.0
     traits: NetworkTraits = NO_TRAITS
     finding: Finding = _CLEAN
+    standing: Standing | None = None
 
     @property
     def feeds(self) -> tuple[str, ...]:
@@ -73,12 +87,12 @@ class ReputationVerdict:
     @property
     def is_blocked(self) -> bool:
         """Whether a feed that means `block` is sure enough."""
-        return any(hit.is_strong and hit.meaning is Meaning.BLOCK for hit in self.hits)
+        return self.standing is not None and self.standing.blocked
 
     @property
     def is_suspicious(self) -> bool:
         """Whether a feed that means `block` or `suspicious` is sure enough."""
-        return any(hit.is_strong for hit in self.hits if hit.meaning in _AGAINST)
+        return self.standing is not None
 
 
 UNKNOWN: Final = ReputationVerdict(finding=_NO_FEEDS)
@@ -163,9 +177,9 @@ class Reputation:
     def of_name(self, kind: IndicatorKind, name: str, now: datetime) -> tuple[Hit, ...]:
         """Say which feeds list a domain, a URL or the hash of a file, the surest first."""
         written = canonical(kind, name)
-        minute = int(now.timestamp()) // 60
-        # A name that no feed could hold is on none. `Refusal` is a text too, of which no digest is listed.
-        digest = digest_of(kind, written)
+        if isinstance(written, Refusal):
+            return ()  # no feed can hold it
+        minute, digest = int(now.timestamp()) // 60, digest_of(kind, written)
         hits = [
             _hit(each, *found, minute)
             for each in self._feeds
@@ -182,17 +196,8 @@ class Reputation:
         """
         if standing.allowed or standing.blocked or not self._feeds:
             return standing
-        verdict = self.of(address, now)
-        for meaning in (Meaning.BLOCK, Meaning.SUSPICIOUS):
-            hit = next((hit for hit in verdict.hits if hit.is_strong and hit.meaning is meaning), None)
-            if hit is not None and (meaning is Meaning.BLOCK or not standing.suspicious):
-                return Standing(
-                    blocked=meaning is Meaning.BLOCK,
-                    suspicious=True,
-                    reason=f"feed {hit.feed} lists {hit.network}",
-                    expires_at=hit.expires_at,
-                )
-        return standing
+        own = self.of(address, now).standing
+        return standing if own is None or (standing.suspicious and not own.blocked) else own
 
     def _judge(self, address: str, minute: int) -> ReputationVerdict:
         read = read_address(address)
@@ -219,7 +224,7 @@ class Reputation:
         hits.sort(key=_surest_first)
         against = [hit for hit in hits if hit.meaning in _AGAINST]
         confidence = against[0].confidence if against else 0.0
-        return ReputationVerdict(tuple(hits), confidence, traits, _finding(against, stale))
+        return ReputationVerdict(tuple(hits), confidence, traits, _finding(against, stale), _standing(against))
 
     def _traits_of(self, keys: Sequence[tuple[int, int]], hits: Sequence[Hit]) -> NetworkTraits:
         meanings = {hit.meaning for hit in hits}
@@ -236,14 +241,19 @@ def _hit(feed: FeedInForce, columns: Columns, at: int, minute: int) -> Hit:
     settings, row = feed.settings, columns.row(at)
     age = minute - (row.seen or feed.confirmed)
     confidence = round(decayed(row.confidence, age, settings.half_life_min(row.kind)), 3)
-    return Hit(
-        feed=settings.name,
-        meaning=settings.meaning,
-        confidence=confidence,
-        network=words_of(row.family, row.start, row.length),
-        first_seen=time_of(row.first_seen),
-        expires_at=time_of(row.until),
-        is_strong=confidence >= settings.min_confidence,
+    return Hit(settings.name, settings.meaning, confidence, row, is_strong=confidence >= settings.min_confidence)
+
+
+def _standing(against: Sequence[Hit]) -> Standing | None:
+    strong = [hit for hit in against if hit.is_strong]
+    if not strong:
+        return None
+    decisive = next((hit for hit in strong if hit.meaning is Meaning.BLOCK), strong[0])
+    return Standing(
+        blocked=decisive.meaning is Meaning.BLOCK,
+        suspicious=True,
+        reason=f"feed {decisive.feed} lists {decisive.network}",
+        expires_at=decisive.expires_at,
     )
 
 
@@ -263,5 +273,5 @@ def _stale(names: Sequence[str]) -> Finding:
     return Finding(REPUTATION, 0.0, words, is_known=False)
 
 
-def _surest_first(hit: Hit) -> tuple[float, str, str]:
-    return -hit.confidence, hit.feed, hit.network
+def _surest_first(hit: Hit) -> tuple[float, str]:
+    return -hit.confidence, hit.feed

@@ -143,7 +143,8 @@ class Web:
         try:
             connection = self._connected(parts)
             connection.request("GET", target, headers=sent)
-            return self._read(connection.getresponse(), wanted)
+            with connection.getresponse() as response:
+                return self._read(response, wanted)
         except FeedError:
             raise
         except (OSError, http.client.HTTPException, ValueError) as error:
