@@ -6,10 +6,9 @@ Between two batches nothing changes: a decision may be given again as long as it
 from __future__ import annotations
 
 import asyncio
-import json
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import islice
 from typing import Final, Protocol
@@ -17,7 +16,17 @@ from typing import Final, Protocol
 from watchword.kernel import Clock
 from watchword.storage import Database, StorageError
 from watchword.trust import store
-from watchword.trust.behaviour import BehaviourProfile, Lesson, Model, Population, dump, learn, parse
+from watchword.trust.behaviour import (
+    BehaviourProfile,
+    Lesson,
+    Model,
+    Population,
+    dump,
+    dump_population,
+    learn,
+    parse,
+    parse_population,
+)
 from watchword.trust.detectors import Detectors
 from watchword.trust.observation import NO_TRAITS, Act, Finding, NetworkTraits, Observation
 from watchword.trust.shared import SharedNetworks
@@ -299,7 +308,7 @@ class Habits:
     async def _write_population(self, now: datetime) -> None:
         self._population_dirty_since = None
         try:
-            text = _whole_text(self._population)
+            text = dump_population(self._population)
             rows = [(POPULATION, self._population.version, text), (_SHARED, 0, self._shared.dump())]
             async with self._database.work() as work:
                 await store.put_habits(work.connection, rows, now)
@@ -374,7 +383,7 @@ class Habits:
     def _restore(self, whole: Mapping[str, str]) -> None:
         try:
             if POPULATION in whole:
-                self._population = _whole_of(whole[POPULATION])
+                self._population = parse_population(whole[POPULATION])
             if _SHARED in whole:
                 self._shared = SharedNetworks.parse(whole[_SHARED])
         except ValueError:
@@ -384,23 +393,3 @@ class Habits:
 def _batches(users: Sequence[str]) -> Iterator[list[str]]:
     for at in range(0, len(users), _BATCH):
         yield list(users[at : at + _BATCH])
-
-
-def _whole_text(population: Population) -> str:
-    values = {each.name: getattr(population, each.name) for each in fields(population)}
-    return json.dumps(
-        {name: sorted(value) if isinstance(value, set) else value for name, value in values.items()},
-        separators=(",", ":"),
-    )
-
-
-def _whole_of(text: str) -> Population:
-    try:
-        stored = json.loads(text)
-        made = Population()
-        for each in fields(Population):
-            kind = type(getattr(made, each.name))
-            setattr(made, each.name, kind(stored[each.name]))
-    except (KeyError, TypeError, AttributeError) as error:
-        raise ValueError("not stored habits of everybody") from error
-    return made
