@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import compress, product
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,7 @@ condition risky(x: int) {
 """
 CONTEXTS: tuple[dict[str, Any], ...] = ({}, {"x": 5}, {"x": 20, "words": ["a", "b"]}, {"x": 0, "words": []})
 JUDGED = 5  # every fifth case is put to the slow evaluator even where we and fga agree
+MOST_FAILING = 6  # tuples whose condition fails, each of which may hold or not: so many are tried in every way
 TYPES, RELATIONS, IDS = ("group", "folder", "doc"), ("r1", "r2", "r3", "r4"), ("1", "2")
 
 
@@ -224,7 +226,8 @@ def _tuple(found: RelationTuple) -> dict[str, Any]:
 class Slow:
     """The well-founded model by alternating fixed points, over every ground goal.
 
-    Of tuples under a condition it takes those that hold; `is_blind` when one of them fails.
+    Of tuples under a condition it takes those that hold. One that fails might hold or not: an answer that is the same
+    either way, whichever of them hold, is an answer; `is_blind` when they are too many to try.
 
     Source: van Gelder, "The alternating fixpoint of logic programs with negation", PODS 1989.
     """
@@ -232,33 +235,41 @@ class Slow:
     def __init__(self, case: Case, user: str, context: dict[str, Any]) -> None:
         self._model = case.model
         self._user = user
-        self.is_blind = False
         self._tuples: dict[tuple[str, str], list[str]] = {}
+        holding, failing = [], []
         conditions = compiled_conditions(case.model)
         for found in case.tuples:
             try:
-                if found.condition and not conditions[found.condition].holds(found.context, context):
-                    continue
+                if not found.condition or conditions[found.condition].holds(found.context, context):
+                    holding.append(found)
             except RelationConditionError:
-                self.is_blind = True
-                continue
-            self._tuples.setdefault((str(found.object), found.relation), []).append(str(found.subject))
+                failing.append(found)
         self._goals = [
             (f"{type_}:{id_}", name) for type_ in TYPES for id_ in IDS for name in case.model.types[type_].relations
         ]
+        self.is_blind = len(failing) > MOST_FAILING
+        worlds = [()] if self.is_blind else product((True, False), repeat=len(failing))
+        self._worlds = [self._world([*holding, *compress(failing, chosen)]) for chosen in worlds]
+
+    def _world(self, tuples: Iterable[RelationTuple]) -> tuple[set[tuple[str, str]], set[tuple[str, str]]]:
+        """Return what is certain and what is possible when exactly these tuples count."""
+        self._tuples = {}
+        for found in tuples:
+            self._tuples.setdefault((str(found.object), found.relation), []).append(str(found.subject))
         possible = set(self._goals)
         while True:
-            self.certain = self._least(possible)
-            narrower = self._least(self.certain)
+            certain = self._least(possible)
+            narrower = self._least(certain)
             if narrower == possible:
-                break
+                return certain, possible
             possible = narrower
-        self.possible = possible
 
     def answer(self, relation: str, object_: str) -> bool | None:
         """Say yes, no, or that there is no answer."""
         goal = (object_, relation)
-        return True if goal in self.certain else None if goal in self.possible else False
+        if all(goal in certain for certain, _ in self._worlds):
+            return True
+        return None if any(goal in possible for _, possible in self._worlds) else False
 
     def _least(self, excluded: set[tuple[str, str]]) -> set[tuple[str, str]]:
         """Compute what follows when exactly `excluded` counts behind `but not`."""
@@ -377,7 +388,10 @@ EXPLAINED = (
     "we fail with RelationCycleError, fga False, slow blind",
     # An error beside a "no": whether fga meets the error or the "no" first is a race of its own.
     "we say False, fga None, slow blind",
+    "we say False, fga None, slow False",
     "we fail with RelationConditionError, fga False, slow blind",
+    "we fail with RelationConditionError, fga False, slow None",
+    "we fail with RelationConditionError, fga False, slow False",
 )
 
 
