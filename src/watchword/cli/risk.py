@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import typer
 
-from watchword.cli import risk_explain, risk_feeds
+from watchword.cli import risk_explain, risk_feeds, risk_profile, risk_replay
 
 app = typer.Typer(help="Look at risk scores and what they are made of.", no_args_is_help=True)
 app.command("explain")(risk_explain.explain)
+app.command("profile")(risk_profile.profile)
+app.command("replay")(risk_replay.replay)
 app.add_typer(risk_feeds.app, name="feeds")

@@ -34,6 +34,7 @@ from watchword.trust.model import (
 )
 from watchword.trust.observation import Act, Agent, Finding, NetworkTraits, Observation
 from watchword.trust.profiles import Profile, assess, profiles, trust_level
+from watchword.trust.replay import Outcome, Replayed, replay
 from watchword.trust.service import TrustState
 from watchword.trust.settings import (
     ADDITIVE,
@@ -46,6 +47,7 @@ from watchword.trust.settings import (
 )
 from watchword.trust.statistical import Known, Situation
 from watchword.trust.store import Listing
+from watchword.trust.usual import Usual, usual_for, usual_of
 from watchword.trust.worktime import LocalTime, clock_of, utc_offset_s
 
 __all__ = [
@@ -78,9 +80,11 @@ __all__ = [
     "NetworkTooBroadError",
     "NetworkTraits",
     "Observation",
+    "Outcome",
     "Place",
     "PlaceDataError",
     "Profile",
+    "Replayed",
     "Sighting",
     "Situation",
     "Standing",
@@ -89,6 +93,7 @@ __all__ = [
     "TrustError",
     "TrustSettings",
     "TrustState",
+    "Usual",
     "Weighed",
     "WorkingHours",
     "agent_of",
@@ -98,6 +103,9 @@ __all__ = [
     "level",
     "network_of",
     "profiles",
+    "replay",
     "trust_level",
+    "usual_for",
+    "usual_of",
     "utc_offset_s",
 ]

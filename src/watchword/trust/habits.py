@@ -264,7 +264,7 @@ class Habits:
     def forget(self, user: str) -> None:
         """Forget a user who was deleted; what they added to everybody together fades."""
         for held in (self._profiles, self._packed, self._known, self._wanted):
-            held.pop(user, None)  # type: ignore[attr-defined]  # each is a mapping
+            held.pop(user, None)
         self._away.discard(user)
         self._dirty.discard(user)
         self._deleted.add(user)

@@ -9,50 +9,19 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from behaviour_world import EDGE, FIREFOX, PARIS, at_home, lesson
 from decision_world import LONDON, NOTES, DecisionWorld, Visit
 
 from watchword.decision import ApplicationSettings, applications
-from watchword.kernel import Acr, Answer, ConfigurationError, EventId, FrozenClock, Reason
+from watchword.kernel import Acr, Answer, ConfigurationError, FrozenClock, Reason
 from watchword.storage import Database
-from watchword.trust import STATISTICAL, Act, NetworkList, Observation, agent_of
+from watchword.trust import STATISTICAL, NetworkList
 from watchword.trust.behaviour import Model
-
-FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0"
-EDGE = (
-    "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0 "
-    "Safari/537.36 Edg/126.0.0.0"
-)
-PARIS = "193.48.1.1"
 
 
 @pytest.fixture
 def world(plain_database: Database, clock: FrozenClock, entropy: Any) -> DecisionWorld:
     return DecisionWorld(plain_database, clock, entropy, applications=(replace(NOTES, profile=STATISTICAL),))
-
-
-async def living(world: DecisionWorld, visit: Visit, *, days: int = 30, ip: str = LONDON) -> None:
-    """Let somebody work for a month: a sign-in each morning."""
-    now = world.clock.now()
-    for day in range(days, 0, -1):
-        made = world.event(
-            "identity.session.started",
-            visit.session.id,
-            user=visit.user.id,
-            session=visit.session.id,
-            acr=Acr.MULTI_FACTOR.value,
-            ip=ip,
-            user_agent=FIREFOX,
-            device=visit.session.device_id or "",
-        )
-        await world.trust.observe([replace(made, at=now - timedelta(days=day))])
-    await world.trust.habits.learn_waiting()
-
-
-async def at_home(world: DecisionWorld) -> Visit:
-    user = await world.person()
-    visit = await world.session(user, await world.device(user), ip=LONDON)
-    await living(world, visit)
-    return visit
 
 
 async def test_without_history_it_says_cold_start_and_adds_points(world: DecisionWorld) -> None:
@@ -197,24 +166,6 @@ async def test_what_is_given_again_is_what_would_have_been_decided(world: Decisi
             assert (given.answer, given.level) == (fresh.answer, fresh.level)
             assert given.assessment == fresh.assessment
     assert repeated > 10
-
-
-def lesson(visit: Visit, world: DecisionWorld, agent: str = FIREFOX) -> Observation:
-    now = world.clock.now()
-    return Observation(
-        id=EventId.new(now, world.entropy),
-        at=now.timestamp(),
-        user=visit.user.id,
-        act=Act.REQUEST,
-        is_verified=True,
-        ip=LONDON,
-        network="81.2.69.0/24",
-        place=world.places.place_of(LONDON),
-        agent=agent_of(agent),
-        application="notes",
-        resource="default",
-        action="read",
-    )
 
 
 # --- the profile as a setting ---------------------------------------------------------------------------------------

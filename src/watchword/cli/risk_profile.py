@@ -1,0 +1,77 @@
+"""`watchword risk profile`: what is usual for a user."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from math import ceil
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from watchword.cli.shell import one_line, shell_of
+from watchword.kernel import NotFoundError
+
+if TYPE_CHECKING:
+    from watchword.trust import Usual
+
+_WIDTH = 20
+_STEPS = " \N{LOWER ONE EIGHTH BLOCK}\N{LOWER ONE QUARTER BLOCK}\N{LOWER THREE EIGHTHS BLOCK}\N{LOWER HALF BLOCK}"
+_STEPS += "\N{LOWER FIVE EIGHTHS BLOCK}\N{LOWER THREE QUARTERS BLOCK}\N{LOWER SEVEN EIGHTHS BLOCK}\N{FULL BLOCK}"
+_FULL = "\N{FULL BLOCK}"
+
+
+def profile(
+    context: typer.Context, name: Annotated[str, typer.Argument(metavar="USER", help="Name of the user.")]
+) -> None:
+    """Show what is usual for a user: places, networks, browsers, applications, hours."""
+    shell = shell_of(context)
+
+    async def act(services: Any) -> Usual:
+        from watchword.trust import usual_for  # noqa: PLC0415  # quick help
+
+        users = await services.identity.reader.users()
+        user = next((one for one in users if name in {one.name, one.id}), None)
+        if user is None:
+            raise NotFoundError(f"there is no user `{name}`", hint="`watchword users list` names them all")
+        return await usual_for(services.database, user.id)
+
+    found = shell.run(act)
+    if shell.is_json:
+        shell.say("usual", **dataclasses.asdict(found))
+        return
+    for line in picture(found):
+        print(one_line(line).rstrip())
+
+
+def picture(found: Usual) -> Iterator[str]:
+    """Yield the lines of a small picture."""
+    if not found.history:
+        yield "nothing was learned yet: habits are learned from sign-ins with a second factor, and from what follows"
+        return
+    yield f"{found.history:,} verified acts" + (f", the newest from {found.last_place}" if found.last_place else "")
+    for title, shares in (
+        ("countries", found.countries),
+        ("systems", found.systems),
+        ("networks", found.networks),
+        ("browsers", found.browsers),
+        ("applications", found.applications),
+    ):
+        if shares:
+            yield ""
+            yield title
+        for words, share in shares:
+            yield f"  {share:>4.0%} {_FULL * max(1, round(share * _WIDTH)):<{_WIDTH}} {words}"
+    yield ""
+    yield "hours of the day, in their own zone"
+    yield f"  {columns(found.hours)}"
+    yield f"  {'0':<6}{'6':<6}{'12':<6}{'18':<5}23"
+    yield "days of the week"
+    yield f"  {'  '.join(columns(found.weekdays))}"
+    yield "  M  T  W  T  F  S  S"
+
+
+def columns(shares: Sequence[float]) -> str:
+    """Draw shares as columns, the highest of which is full."""
+    highest = max(shares) or 1.0
+    return "".join(_STEPS[ceil(share / highest * (len(_STEPS) - 1))] for share in shares)

@@ -1,0 +1,91 @@
+"""Say what is usual for a user, as a person would like to see it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from watchword.storage import Database
+from watchword.trust import store
+from watchword.trust.behaviour import BehaviourProfile, parse
+
+_MOST: Final = 5
+_HOURS, _DAYS = 24, 7
+_NETWORK, _AGENT, _RESOURCE, _HOUR, _WEEKDAY = "n", "a", "r", "h", "w"
+_BETWEEN: Final = "\x1f"
+
+Shares = tuple[tuple[str, float], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Usual:
+    """What is usual for one user; each list holds the most frequent first, with its share of all, 0 to 1.
+
+    Attributes:
+        history: how many verified acts were learned from.
+        hours: share of each hour of the user's own day.
+        weekdays: share of each day of the week, Monday first.
+        last_place: where the newest of them came from, in words.
+    """
+
+    history: int = 0
+    countries: Shares = ()
+    systems: Shares = ()
+    networks: Shares = ()
+    browsers: Shares = ()
+    applications: Shares = ()
+    hours: tuple[float, ...] = (0.0,) * _HOURS
+    weekdays: tuple[float, ...] = (0.0,) * _DAYS
+    last_place: str = ""
+
+
+def usual_of(profile: BehaviourProfile) -> Usual:
+    """Read what is usual out of a profile."""
+    totals = profile.totals
+    place = profile.last_place
+    return Usual(
+        history=profile.learned,
+        countries=_shares(totals, _NETWORK, 1),
+        systems=tuple((f"AS {name}", share) for name, share in _shares(totals, _NETWORK, 2)),
+        networks=_shares(totals, _NETWORK, 3),
+        browsers=_shares(totals, _AGENT, 3, _browser),
+        applications=_shares(totals, _RESOURCE, 1),
+        hours=_circle(totals, _HOUR, _HOURS),
+        weekdays=_circle(totals, _WEEKDAY, _DAYS),
+        last_place=place.words if place is not None else "",
+    )
+
+
+async def usual_for(database: Database, user: str) -> Usual:
+    """Read what is usual for a user from storage, which is a few seconds behind the running node.
+
+    Raises:
+        ValueError: what is stored cannot be read.
+    """
+    async with database.read() as connection:
+        found = await store.habits_of(connection, [user])
+    return usual_of(parse(found[user])) if user in found else Usual()
+
+
+def _last(steps: list[str]) -> str:
+    return steps[-1]
+
+
+def _browser(steps: list[str]) -> str:
+    known = [step for step in reversed(steps[2:]) if step != "-"]
+    return " on ".join(known) or "unknown program"
+
+
+def _shares(totals: Mapping[str, int], chain: str, depth: int, words: Callable[[list[str]], str] = _last) -> Shares:
+    """Return the most frequent values of a chain at a depth."""
+    found = {key: weight for key, weight in totals.items() if key[0] == chain and key.count(_BETWEEN) == depth}
+    everything = sum(found.values())
+    most = sorted(found, key=lambda key: (-found[key], key))[:_MOST]
+    return tuple((words(key.split(_BETWEEN)), found[key] / everything) for key in most)
+
+
+def _circle(totals: Mapping[str, int], chain: str, size: int) -> tuple[float, ...]:
+    weights = [totals.get(f"{chain}{_BETWEEN}{number}", 0) for number in range(size)]
+    everything = sum(weights) or 1
+    return tuple(weight / everything for weight in weights)
