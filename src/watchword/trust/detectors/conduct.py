@@ -93,7 +93,7 @@ class Conduct:
                 size, seen.size_bytes, seen.at, utc_offset_s=seen.utc_offset_s, is_verified=seen.is_verified
             )
             rates = bulk.fold(rates, kind, seen.at, is_verified=seen.is_verified)
-            found.append(_stronger(volume.find(size, seen.at), bulk.find(rates, kind, seen.at)))
+            found.append(_stronger(volume.find(size, seen.size_bytes, seen.at), bulk.find(rates, kind, seen.at)))
             rare = self._rare(seen, doing)
             if rare is not None:
                 strays = insider.fold(strays, doing, seen.at)
@@ -160,7 +160,8 @@ class Conduct:
 
 def kind_of(seen: Observation) -> str:
     """Name the kind of thing: the application and the first part of the path, whatever thing of that kind it is."""
-    return f"{seen.application} {seen.resource.strip('/').partition('/')[0]}"
+    first = seen.resource.strip("/").partition("/")[0]
+    return f"{seen.application} {'#' if first.isdecimal() else first}"
 
 
 def _stronger(one: Finding | None, other: Finding | None) -> Finding | None:

@@ -117,6 +117,12 @@ class Entrance:
         else:
             self._failed(seen)
 
+    def restored(self) -> None:
+        """Find again which networks are sprayed, after their states were taken back."""
+        for network, source in self.networks.items():
+            if source.failed:
+                self._watch(network, max(source.failed.values()))
+
     def forget_minutes(self) -> None:
         """Forget what counts for minutes only."""
         self.failures.clear()

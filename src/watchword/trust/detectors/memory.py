@@ -63,6 +63,10 @@ class Memory(Generic[State]):
         for key in [key for key in self._known if is_meant(key)]:
             self.drop(key)
 
+    def items(self) -> Iterator[tuple[str, State]]:
+        """Yield every key with its state, the least recently used first."""
+        yield from self._known.items()
+
     def changes(self) -> Iterator[tuple[str, State | None]]:
         """Yield what changed since the last time, each once; nothing for what was forgotten."""
         forgotten, self._forgotten = self._forgotten, set()

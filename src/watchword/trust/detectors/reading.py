@@ -7,7 +7,7 @@ from functools import lru_cache
 from hashlib import blake2b
 from math import isfinite
 
-from watchword.trust.observation import Agent, Observation
+from watchword.trust.observation import NOWHERE, Agent, Observation
 
 _LONGEST_KEY = 64
 _LONGEST_AGENT = 256
@@ -50,7 +50,7 @@ def readable(seen: Observation) -> Observation | None:
         resource=short(seen.resource),
         action=short(seen.action),
         agent=_plain_agent(seen.agent),
-        place=seen.place if _is_placed(seen) else replace(seen.place, latitude=None, longitude=None, radius_km=None),
+        place=seen.place if _is_placed(seen) else NOWHERE,
         size_bytes=min(_LARGEST, max(0, seen.size_bytes)),
         utc_offset_s=seen.utc_offset_s if abs(seen.utc_offset_s) <= 86_400 else 0,  # noqa: PLR2004  # a day
     )
@@ -79,6 +79,8 @@ def _is_plain(seen: Observation) -> bool:
 
 def _is_placed(seen: Observation) -> bool:
     place = seen.place
+    if place.country is not None and len(place.country) > _LONGEST_WORD:
+        return False
     if place.latitude is None or place.longitude is None:
         return True
     return isfinite(place.latitude) and isfinite(place.longitude) and isfinite(place.radius_km or 0.0)

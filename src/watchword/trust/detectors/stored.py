@@ -9,7 +9,7 @@ from typing import Any
 from watchword.trust.detectors.fading import Fading
 from watchword.trust.detectors.newest import Newest
 
-_LONGEST = 200
+_LONGEST = 400
 
 
 def number(given: Any) -> float:

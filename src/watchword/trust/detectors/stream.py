@@ -170,6 +170,7 @@ class Detectors:
                 self._memories[row.detector].restore(row.key, json.loads(row.data or ""))
             except (ValueError, KeyError, RecursionError):
                 unreadable += 1
+        self._entrance.restored()
         return unreadable
 
     # --- what stands ------------------------------------------------------------------------------------------------

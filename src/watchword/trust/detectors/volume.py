@@ -29,6 +29,7 @@ _SUM_EACH = 0.45
 _LEAST_STEP = -0.35
 MOST = 3.0
 _SHOWN = 0.3
+_LEAST_PART = 0.02
 _ENOUGH_BYTES = 1 << 20
 
 
@@ -61,7 +62,8 @@ class Volume(NamedTuple):
     @classmethod
     def parse(cls, given: Any) -> Volume:
         """Read what was stored."""
-        return cls(*[_series(item) for item in given])
+        hours, days = given
+        return cls(_series(hours), _series(days))
 
 
 def fold(known: Volume, size: float, at: float, *, utc_offset_s: int, is_verified: bool) -> Volume:
@@ -73,9 +75,10 @@ def fold(known: Volume, size: float, at: float, *, utc_offset_s: int, is_verifie
     )
 
 
-def find(known: Volume, at: float) -> Finding | None:
+def find(known: Volume, size: float, at: float) -> Finding | None:
     """Judge the hour and the day that go on, with the act itself in them; the stronger speaks."""
-    if known.hours.number != int(at // HOUR_S):
+    # What adds next to nothing is not held against anybody: the owner works on while a thief copies.
+    if known.hours.number != int(at // HOUR_S) or size < _LEAST_PART * known.hours.total:
         return None
     high = _EACH * (_excess(known.hours, _KNOWN_HOURS) - _HIGH)
     today = _step(known.days, _excess(known.days, _KNOWN_DAYS))
