@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import typer
 
-from watchword.cli import risk_explain, risk_feeds, risk_profile, risk_replay
+from watchword.cli import risk_explain, risk_feeds, risk_profile, risk_replay, risk_synthesize
 
 app = typer.Typer(help="Look at risk scores and what they are made of.", no_args_is_help=True)
 app.command("explain")(risk_explain.explain)
 app.command("profile")(risk_profile.profile)
 app.command("replay")(risk_replay.replay)
 app.add_typer(risk_feeds.app, name="feeds")
+app.command("synthesize")(risk_synthesize.synthesize)
+app.command("import")(risk_synthesize.import_traffic)

@@ -12,6 +12,7 @@ from watchword.trust.importers.model import (
     Refusal,
     Tally,
 )
+from watchword.trust.importers.ordering import in_order
 from watchword.trust.importers.service import Layout, read
 
 __all__ = [
@@ -22,5 +23,6 @@ __all__ = [
     "RecordMalformedError",
     "Refusal",
     "Tally",
+    "in_order",
     "read",
 ]

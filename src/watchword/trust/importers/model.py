@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Protocol
 
 from watchword.trust.errors import TrustError
@@ -31,10 +31,15 @@ class RecordMalformedError(TrustError):
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """What was wrong with one record, and on which line it begins, counted from 1."""
+    """What was wrong with one record, and on which line it begins, counted from 1.
+
+    Attributes:
+        file: which file, where several are read in one go.
+    """
 
     line: int
     reason: str
+    file: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +63,10 @@ class Tally:
     skipped: int = 0
     refused: int = 0
     first: list[Refusal] = field(default_factory=list)
+
+    def of(self, file: str, *, since: int) -> None:
+        """Note the file of the refusals from that one on."""
+        self.first[since:] = [replace(one, file=file) for one in self.first[since:]]
 
     def refuse(self, refusal: Refusal) -> None:
         """Count a record that cannot be read.

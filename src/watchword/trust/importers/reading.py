@@ -6,6 +6,7 @@ import codecs
 import json
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from io import BufferedReader, TextIOWrapper
 from typing import Any, BinaryIO, Final, NoReturn
 
@@ -19,18 +20,41 @@ _WRAPPED: Final = re.compile(r'\s*(?:\{\s*"(?:Records|Events|value)"\s*:\s*)?\['
 _LONGEST_WRAP: Final = 256
 
 
-def text_of(file: BinaryIO) -> TextIOWrapper:
+@contextmanager
+def peekable(file: BinaryIO) -> Iterator[BufferedReader]:
+    """Give a binary file one can look ahead in; the file stays its owner's to close."""
+    if isinstance(file, BufferedReader):
+        yield file
+        return
+    buffered: BufferedReader = BufferedReader(file)  # type: ignore[arg-type]  # any binary file will do
+    try:
+        yield buffered
+    finally:
+        with suppress(ValueError):  # closed before
+            buffered.detach()
+
+
+@contextmanager
+def text_of(file: BinaryIO) -> Iterator[TextIOWrapper]:
     """Read a binary file as text: UTF-16 if its first bytes say so, as PowerShell writes it, else UTF-8."""
-    buffered = file if isinstance(file, BufferedReader) else BufferedReader(file)  # type: ignore[type-var]
-    start = buffered.peek(2)[:2]
-    if start in {codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE}:
-        return TextIOWrapper(buffered, encoding="utf-16", errors="replace", newline="\n")
-    return TextIOWrapper(buffered, encoding="utf-8-sig", errors="surrogateescape", newline="\n")
+    with peekable(file) as buffered:
+        is_wide = buffered.peek(2)[:2] in {codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE}
+        encoding, errors = ("utf-16", "replace") if is_wide else ("utf-8-sig", "surrogateescape")
+        text = TextIOWrapper(buffered, encoding=encoding, errors=errors, newline="\n")
+        try:
+            yield text
+        finally:
+            with suppress(ValueError):  # as above
+                text.detach()
 
 
 def lines(file: BinaryIO) -> Iterator[Record | Refusal]:
     """Yield the lines of a file that are not blank, without their breaks."""
-    source = text_of(file)
+    with text_of(file) as source:
+        yield from _lines(source)
+
+
+def _lines(source: TextIOWrapper) -> Iterator[Record | Refusal]:
     number = 0
     while line := source.readline(LONGEST):
         number += 1
@@ -56,7 +80,11 @@ def objects(file: BinaryIO) -> Iterator[Record | Refusal]:
     A mistake within an object ends the reading, for nobody can say where the next one begins; a line of its own that
     is wrong costs that line only.
     """
-    buffer = _Buffer(text_of(file))
+    with text_of(file) as source:
+        yield from _objects(_Buffer(source))
+
+
+def _objects(buffer: _Buffer) -> Iterator[Record | Refusal]:
     buffer.fill(_LONGEST_WRAP)
     wrapped = _WRAPPED.match(buffer.text)
     if wrapped:

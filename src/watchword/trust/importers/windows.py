@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from watchword.trust.importers.fields import moment, needed, number, part, text, where
 from watchword.trust.importers.model import Reading, Record, Refusal
-from watchword.trust.importers.reading import objects
+from watchword.trust.importers.reading import objects, peekable
 from watchword.trust.importers.windows_xml import events, is_xml
 from watchword.trust.labelled import Labelled
 from watchword.trust.observation import Act, Observation
@@ -40,12 +40,12 @@ class Windows:
 
     def records(self, file: Any) -> Iterator[Record | Refusal]:
         """Yield each event as its number, time, computer and data."""
-        file, found = is_xml(file)
-        if found:
-            yield from events(file)
-            return
-        for record in objects(file):
-            yield Record(record.line, _flat(record.value)) if isinstance(record, Record) else record
+        with peekable(file) as buffered:
+            if is_xml(buffered):
+                yield from events(buffered)
+                return
+            for record in objects(buffered):
+                yield Record(record.line, _flat(record.value)) if isinstance(record, Record) else record
 
     def observe(self, record: Record, reading: Reading) -> Labelled | None:
         """Understand one event."""

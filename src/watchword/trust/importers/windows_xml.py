@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from io import BufferedReader
+from io import BufferedReader, TextIOWrapper
 from typing import Any, Final
 from xml.parsers import expat  # document types are refused below, and with them every entity
 
@@ -19,35 +19,39 @@ _DECLARATION: Final = re.compile(r"\s*<\?xml[^>]{0,200}\?>")
 _MARKS: Final = (b"<", b"\xef\xbb\xbf<", b"\xff\xfe<", b"\xfe\xff\x00<")
 
 
-def is_xml(file: Any) -> tuple[BufferedReader, bool]:
-    """Look whether a file begins as XML does; returns it in a form that can still be read from its beginning."""
-    buffered = file if isinstance(file, BufferedReader) else BufferedReader(file)
-    start = buffered.peek(64)[:64].lstrip()
-    return buffered, start.startswith(_MARKS)
+def is_xml(file: BufferedReader) -> bool:
+    """Look whether a file begins as XML does."""
+    return file.peek(64)[:64].lstrip().startswith(_MARKS)
 
 
 def events(file: BufferedReader) -> Iterator[Record | Refusal]:
     """Yield each event; a mistake ends the reading, for nobody can say where the next event begins."""
-    source = text_of(file)
     reader = _Reader()
-    try:
-        # One element around all: `wevtutil` writes events one after the other, without any.
-        # Prevents: entities that unfold to gigabytes or read this machine's files. They can only be declared in a
-        # document type, and one is a mistake once the first element, which is ours, has begun.
-        reader.feed("<all>")
-        piece = _DECLARATION.sub("", source.read(_CHUNK), count=1)
-        while piece:
-            reader.feed(piece)
+    with text_of(file) as source:
+        try:
+            for piece in _pieces(source):
+                reader.feed(piece)
+                yield from reader.take()
+            reader.feed("", is_last=True)
+        except _RefusedError as error:
             yield from reader.take()
-            piece = source.read(_CHUNK)
-        reader.feed("</all>", is_last=True)
-        yield from reader.take()
-    except _RefusedError as error:
-        yield from reader.take()
-        yield Refusal(reader.line, str(error))
-    except (expat.ExpatError, UnicodeEncodeError):
-        yield from reader.take()
-        yield Refusal(reader.line, "it is no XML from here on")
+            yield Refusal(reader.line, str(error))
+        except (expat.ExpatError, UnicodeEncodeError):
+            yield from reader.take()
+            yield Refusal(reader.line, "it is no XML from here on")
+
+
+def _pieces(source: TextIOWrapper) -> Iterator[str]:
+    """Yield the text with one element around all, for `wevtutil` writes events one after the other, without any.
+
+    # Prevents: entities that unfold to gigabytes or read this machine's files. They can only be declared in a
+    # document type, and one is a mistake once the first element, which is ours, has begun.
+    """
+    yield "<all>"
+    yield _DECLARATION.sub("", source.read(_CHUNK), count=1)
+    while piece := source.read(_CHUNK):
+        yield piece
+    yield "</all>"
 
 
 class _RefusedError(Exception):

@@ -9,6 +9,7 @@ from watchword.trust.errors import TrustError
 
 DAY_S = 86_400
 MONDAY = 1_767_571_200.0  # 2026-01-05T00:00:00Z
+_STARTS = 1_420_070_400.0, 4_102_444_800.0  # 2015 to 2100: browsers had other names before
 _MOST_USERS = 1_000_000
 _MOST_DAYS = 3_660
 _MOST_INCIDENTS = 100_000
@@ -61,7 +62,7 @@ class OrganisationSpec:
         incidents: attacks of each attacker over the whole time; nothing means one for each ten users, and one for
             each hundred where one attack tries many accounts.
         quiet_days: days at the beginning in which nobody attacks; nothing means a quarter of all.
-        start: seconds since 1970, UTC.
+        start: seconds since 1970, UTC; midnight of the first day.
         requests_a_session: on average, at work; a public service has a fifth of it.
 
     Raises:
@@ -81,6 +82,7 @@ class OrganisationSpec:
         """Refuse what would never end, fill the memory, or silently leave an attacker out."""
         _check("users", self.users, 1, _MOST_USERS)
         _check("days", self.days, 1, _MOST_DAYS)
+        _check("start", self.start, *_STARTS)
         _check("requests_a_session", self.requests_a_session, 0.0, _MOST_REQUESTS)
         _check("incidents", self.incidents or 0, 0, _MOST_INCIDENTS)
         _check("quiet_days", self.first_attack_day, 0, self.days)

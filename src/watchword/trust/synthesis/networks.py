@@ -6,19 +6,17 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 from random import Random
 
-from watchword.trust.addresses import AddressKind
 from watchword.trust.model import Place
 from watchword.trust.observation import NetworkTraits
 from watchword.trust.synthesis.draws import Choice, choice_of, mixed
 from watchword.trust.synthesis.geography import BY_COUNTRY, CITIES, City
+from watchword.trust.synthesis.locating import locate
 from watchword.trust.synthesis.providers import PROVIDERS, Line, Provider
 
 HERE = 48  # networks a provider has in one city
 _BLOCK = 4_096  # networks a provider has: a /12
 _FIRST = 20 << 16  # 20.0.0.0, as a count of /24s: from here up to 95.255.255.0 nothing is special
 _HOSTS = 254
-_IN_THE_CITY = 72  # of 100 networks, those that a database places in their own city
-_SOURCES = ("synthetic",)
 _TRAITS = {
     Line.FIXED: NetworkTraits(),
     Line.MOBILE: NetworkTraits(is_mobile=True),
@@ -68,36 +66,13 @@ def network_of(provider: int, city: int, slot: int, *, is_v6: bool = False, is_s
         full = f"{prefix}::/48"
         prefix += ":0"
     traits = _SHARED if is_shared else _TRAITS[line.line]
-    return Network(full, prefix, is_v6, _place(line, CITIES[city], number), traits)
+    return Network(full, prefix, is_v6, locate(line, CITIES[city], number), traits)
 
 
 def _city_rank(provider: Provider, city: int) -> int:
     if not provider.country:
         return city
     return BY_COUNTRY[provider.country].index(CITIES[city])
-
-
-def _place(provider: Provider, city: City, number: int) -> Place:
-    """Say where a database puts a network: mobile ones at a gateway, some fixed ones in another city."""
-    chance = mixed(number, 7)
-    shown, radius = city, (5.0, 10.0, 20.0, 50.0)[chance & 3]
-    cities = BY_COUNTRY[city.country]
-    if provider.line is Line.MOBILE:
-        shown, radius = cities[mixed(provider.number) % len(cities)], (100.0, 200.0)[chance & 1]
-    elif provider.line is Line.FIXED and chance % 100 >= _IN_THE_CITY:
-        shown, radius = cities[(chance >> 8) % len(cities)], (50.0, 100.0, 200.0)[chance % 3]
-    blur = radius / 111.0
-    return Place(
-        country=city.country,
-        asn=provider.asn,
-        organisation=provider.organisation,
-        city=shown.name,
-        latitude=round(shown.latitude + blur * ((chance >> 16 & 255) / 255 - 0.5), 2),
-        longitude=round(shown.longitude + blur * ((chance >> 24 & 255) / 255 - 0.5), 2),
-        radius_km=radius,
-        sources=_SOURCES,
-        kind=AddressKind.PUBLIC,
-    )
 
 
 @cache
