@@ -141,3 +141,10 @@ def test_an_indicator_costs_about_as_many_bytes_as_it_says() -> None:
         file = io.BytesIO()
         write_index(file, [replace(each) for each in rows], {})
         assert len(file.getvalue()) / 4000 < most
+
+
+def test_parents_that_go_round_in_a_circle_hold_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("watchword.trust.feeds.index._parents", lambda _family, rows: list(range(1, len(rows) + 1)))
+    index = table([row(Family.V4, BASE[Family.V4] + at, 32, until=5) for at in range(9)], tmp_path / "table")
+    assert index.find(32, BASE[Family.V4] + 4, 5) is None
+    assert index.find(32, BASE[Family.V4] + 99, 0) is None

@@ -159,6 +159,13 @@ def test_what_is_no_address_is_on_no_list_and_raises_nothing(put: Any, text: str
     assert put("drop", Meaning.BLOCK, ENTRY).of(text, AT).hits == ()
 
 
+def test_a_table_that_breaks_a_lookup_is_unknown_and_no_exception(put: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    reputation = put("drop", Meaning.BLOCK, ENTRY)
+    monkeypatch.setattr(FeedIndex, "find", lambda *_: 1 // 0)
+    verdict = reputation.of("45.1.2.3", AT)
+    assert (verdict.hits, verdict.finding.is_known) == ((), False)
+
+
 def test_a_million_addresses_leave_the_memory_as_it_was(put: Any) -> None:
     reputation = put("drop", Meaning.BLOCK, ENTRY)
     for number in range(40_000):

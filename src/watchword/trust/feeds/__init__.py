@@ -15,8 +15,9 @@ from watchword.trust.feeds.events import (
 from watchword.trust.feeds.index import listed
 from watchword.trust.feeds.model import Indicator, IndicatorKind, Meaning
 from watchword.trust.feeds.reputation import MOST_LOG_ODDS, REPUTATION, Hit, Reputation, ReputationVerdict
-from watchword.trust.feeds.service import Feeds, FeedStatus
+from watchword.trust.feeds.service import Feeds
 from watchword.trust.feeds.settings import FeedAuth, FeedFormat, FeedSettings
+from watchword.trust.feeds.status import FeedStatus
 from watchword.trust.feeds.traits import TraitsDatabase, open_traits
 
 __all__ = [

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from watchword.kernel import EventType
 from watchword.kernel.events import Json
 from watchword.trust.feeds.events import FEED_REFRESHED, FEED_REFUSED, FEED_UNREACHABLE
 from watchword.trust.feeds.kept import State, Version
+from watchword.trust.feeds.model import Refusal
 
 SHRANK: Final = "shrank"
 GREW: Final = "grew"
@@ -19,7 +21,8 @@ _TIMES: Final = 10
 _GROWN_FROM: Final = 1_000
 _TELL_AFTER_FAILURES: Final = 3
 _UNREACHABLE: Final = frozenset({"trust.feed_unreachable", "trust.feed_slow_down"})
-_FIELDS: Final = frozenset(each.name for each in fields(Version))
+_LONGEST_EXAMPLE: Final = 80
+_DIGEST = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +62,10 @@ def judge(state: State, outcome: Mapping[str, Any], *, read_by: str, now: int) -
         return Verdict(replace(asked, confirmed=now, failures=0, problem="", hint="") if state.in_force else asked)
     if outcome["status"] != "fetched":
         return _failed(asked, outcome)
-    told = {key: value for key, value in outcome.items() if key in _FIELDS}
-    fresh = Version(**told, read_by=read_by, fetched_at=now)
+    try:
+        fresh = _version(outcome, read_by, now)
+    except ValueError:
+        return _failed(asked, {"code": "trust.feed_malformed", "message": "the process for the feed gave no sense"})
     former = state.in_force
     if former is not None and former.read_by == read_by:
         odd = oddity(int(outcome.get("former_live", former.entries)), fresh.entries)
@@ -86,6 +91,34 @@ def accepted(state: State) -> State:
     fresh = replace(state.review, reason="")
     return replace(
         state, in_force=fresh, review=None, confirmed=fresh.fetched_at, problem="", hint="", rejected="", failures=0
+    )
+
+
+def _version(outcome: Mapping[str, Any], read_by: str, now: int) -> Version:
+    """Read what the worker says of the table it wrote; it read a stranger's bytes, so it is not believed either.
+
+    # Prevents: a digest such as `../../x`, of which a folder would be made.
+
+    Raises:
+        ValueError: it is not what a worker says.
+    """
+    texts, numbers = ("tag", "modified", "cursor"), ("entries", "size_bytes", "whole_at")
+    if not all(_DIGEST.fullmatch(str(outcome.get(name))) for name in ("digest", "fingerprint")):
+        raise ValueError("no digest")
+    if not all(isinstance(outcome.get(name, ""), str) for name in texts):
+        raise ValueError("no text")
+    if not all(type(outcome.get(name, 0)) is int and outcome.get(name, 0) >= 0 for name in numbers):
+        raise ValueError("no number")
+    refused, examples = outcome.get("refused", {}), outcome.get("examples", {})
+    return Version(
+        digest=outcome["digest"],
+        fingerprint=outcome["fingerprint"],
+        refused={Refusal(why).value: int(count) for why, count in refused.items()},
+        examples={Refusal(why).value: str(shown)[:_LONGEST_EXAMPLE] for why, shown in examples.items()},
+        read_by=read_by,
+        fetched_at=now,
+        **{name: outcome.get(name, "") for name in texts},
+        **{name: outcome.get(name, 0) for name in numbers},
     )
 
 

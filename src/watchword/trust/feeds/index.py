@@ -177,7 +177,7 @@ class FeedIndex:
             return None
         at = columns.around(number)
         while at >= 0 and columns.until[at] <= minute:  # an expired entry does not hide a broader one behind it
-            at = columns.parents[at] - 1
+            at = columns.out_of(at)
         return (columns, at) if at >= 0 else None
 
     def find_name(self, digest: int, minute: int) -> tuple[Columns, int] | None:
@@ -269,8 +269,13 @@ class Columns:
         """
         at = self.last_not_after(number)
         while at >= 0 and (self.start(at) ^ number) >> (self.bits - self.lengths[at]):
-            at = self.parents[at] - 1
+            at = self.out_of(at)
         return at
+
+    def out_of(self, at: int) -> int:
+        """Return the narrowest network around another; -1 if there is none."""
+        # Prevents: a table whose parents go round in a circle holding a request for ever.
+        return min(self.parents[at], at) - 1
 
     def row(self, at: int) -> Indicator:
         """Return one entry."""

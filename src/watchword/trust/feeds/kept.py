@@ -13,9 +13,9 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from watchword.trust.feeds.errors import FeedKeptError
 
@@ -124,16 +124,17 @@ class KeptFeed:
         return self.folder / version.digest[:16]
 
     def settle(self, staged: Path, version: Version) -> None:
-        """Move staged files to their place; what lies there already is the same.
+        """Move staged files to their place; each takes the place of one that lies there already, at once.
 
         Raises:
             FeedKeptError: the disk refused.
         """
         with self._translated():
             final = self.folder_of(version)
-            if final.exists():
-                shutil.rmtree(final)
-            staged.rename(final)
+            final.mkdir(mode=0o700, exist_ok=True)
+            for path in staged.iterdir():
+                path.replace(final / path.name)
+            _sync(final)
             _sync(self.folder)
 
     @contextmanager
@@ -180,11 +181,6 @@ class KeptFeed:
             ) from error
 
 
-def without_review(state: State) -> State:
-    """Return a state in which nothing waits."""
-    return replace(state, review=None)
-
-
 def _sync(folder: Path) -> None:
     with suppress(OSError):  # not every file system can
         handle = os.open(folder, os.O_RDONLY)
@@ -192,8 +188,3 @@ def _sync(folder: Path) -> None:
             os.fsync(handle)
         finally:
             os.close(handle)
-
-
-def to_json(version: Version) -> dict[str, Any]:
-    """Return a version as plain values."""
-    return asdict(version)

@@ -97,6 +97,9 @@ class ReputationVerdict:
 
 UNKNOWN: Final = ReputationVerdict(finding=_NO_FEEDS)
 _NOT_LISTED: Final = ReputationVerdict()
+_UNREADABLE: Final = ReputationVerdict(
+    finding=Finding(REPUTATION, 0.0, "unknown: a table of a feed cannot be read", is_known=False)
+)
 
 
 class TraitsSource(Protocol):
@@ -171,7 +174,11 @@ class Reputation:
             self._minute, self._known = minute, {}
         found = self._known.get(address)
         if found is None:
-            found = self._known[address] = self._judge(address, minute)
+            try:
+                found = self._judge(address, minute)
+            except Exception:  # noqa: BLE001  # whatever stands in a table, a decision must not fail on it
+                found = _UNREADABLE
+            self._known[address] = found
         return found
 
     def of_name(self, kind: IndicatorKind, name: str, now: datetime) -> tuple[Hit, ...]:

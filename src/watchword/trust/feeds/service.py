@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import json
 import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field, replace
-from datetime import datetime
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,9 +18,11 @@ from watchword.trust.feeds.beside import run_beside
 from watchword.trust.feeds.errors import FeedError, FeedKeptError, FeedUnknownError
 from watchword.trust.feeds.events import FEED_REVIEWED, FEED_STALE
 from watchword.trust.feeds.index import FeedIndex, time_of
-from watchword.trust.feeds.kept import TABLE, KeptFeed, State, Version
+from watchword.trust.feeds.job import credential_of, job_of, reading_of, source_of
+from watchword.trust.feeds.kept import TABLE, KeptFeed, State
 from watchword.trust.feeds.reputation import FeedInForce, Reputation, TraitsSource
-from watchword.trust.feeds.settings import FeedAuth, FeedSettings
+from watchword.trust.feeds.settings import FeedSettings
+from watchword.trust.feeds.status import FeedStatus, stale_at, status_of
 
 Run = Callable[[Mapping[str, Any]], Awaitable[dict[str, Any]]]
 
@@ -32,46 +31,7 @@ _FIRST_AGAIN_S: Final = 30.0
 _MOST_DOUBLINGS: Final = 12
 _WATCH_EVERY_S: Final = 30.0
 _BUSY_AGAIN_S: Final = 5.0
-_AHEAD_MIN: Final = 5
 _MOST_UNTOLD: Final = 100
-_LONGEST_CREDENTIAL: Final = 8_192
-_DAY_MIN: Final = 1440
-# What says where a feed comes from; the rest says how it is read, when, and what it means.
-_SOURCE: Final = ("format", "url", "file", "collection")
-_READING: Final = ("columns", "delimiter", "confidence", "expiry_days", "max_entries")
-
-
-@dataclass(frozen=True, slots=True)
-class FeedStatus:
-    """How one feed is, for people.
-
-    Attributes:
-        state: `in force`, `stale` or `never fetched`.
-        refreshed_at: when its source last said that the entries are right.
-        counts_until: when it becomes stale unless it is refreshed.
-        refused: entries that were not taken, by why.
-        problem: what is wrong; empty when all is well.
-        review: what waits for somebody to decide: entries, why, when it came.
-    """
-
-    name: str
-    format: str
-    meaning: str
-    state: str
-    entries: int = 0
-    size_bytes: int = 0
-    refreshed_at: datetime | None = None
-    counts_until: datetime | None = None
-    refused: Mapping[str, int] = field(default_factory=dict)
-    examples: Mapping[str, str] = field(default_factory=dict)
-    problem: str = ""
-    hint: str = ""
-    review: Mapping[str, Any] | None = None
-
-    @property
-    def is_well(self) -> bool:
-        """Whether nobody needs to look."""
-        return not self.problem and self.state == "in force"
 
 
 class Feeds:
@@ -124,7 +84,7 @@ class Feeds:
 
     async def _load(self, name: str) -> None:
         state = await asyncio.to_thread(self._kept[name].state)
-        if state.source != _source(self._settings[name]):
+        if state.source != source_of(self._settings[name]):
             state = State()  # what came from another address says nothing about this one
         self._states[name] = state
         await self._put(name, state)
@@ -143,14 +103,7 @@ class Feeds:
             self._states[name] = replace(state, in_force=None, problem=error.message, hint=error.hint or "")
             return
         settings = self._settings[name]
-        self.reputation.put(FeedInForce(settings, known, state.confirmed, self._stale_at(settings, state)))
-
-    def _stale_at(self, settings: FeedSettings, state: State) -> int:
-        # Prevents: a time from a clock that ran ahead keeping old entries fresh for years.
-        if state.confirmed > self._minute() + _AHEAD_MIN:
-            return 0
-        lasts = min(settings.every_min * settings.stale_periods, settings.expiry_days * _DAY_MIN)
-        return state.confirmed + max(1, int(lasts))
+        self.reputation.put(FeedInForce(settings, known, state.confirmed, stale_at(settings, state, self._minute())))
 
     # --- looking -----------------------------------------------------------------------------------------------------
 
@@ -220,13 +173,14 @@ class Feeds:
     async def _refresh(self, name: str, kept: KeptFeed) -> None:
         await self._load(name)  # a command on this machine may have looked meanwhile
         settings, state = self._settings[name], self._states[name]
-        read_by = _digest(settings, _READING)
+        read_by = reading_of(settings)
+        secret = credential_of(settings, self._environment)
         with kept.staged() as staged:
-            outcome = await self._run(self._job(settings, state, staged, read_by))
+            outcome = await self._run(job_of(settings, state, kept, staged, secret=secret, now=self._minute()))
             if outcome.get("wait_s"):
                 self._waits[name] = min(float(outcome["wait_s"]), settings.every_min * 60)
             now = self._minute()
-            verdict = judge(replace(state, source=_source(settings)), outcome, read_by=read_by, now=now)
+            verdict = judge(replace(state, source=source_of(settings)), outcome, read_by=read_by, now=now)
             await asyncio.to_thread(self._keep, kept, staged, verdict)
         self._states[name] = verdict.state
         await self._put(name, verdict.state)
@@ -236,44 +190,10 @@ class Feeds:
 
     def _keep(self, kept: KeptFeed, staged: Path, verdict: Verdict) -> None:
         if verdict.settled is not None:
+            # Opened before anything changes, so that a table that cannot be used leaves the former in force.
+            FeedIndex(staged / TABLE, verdict.settled.digest)
             kept.settle(staged, verdict.settled)
         kept.remember(verdict.state)
-
-    def _job(self, settings: FeedSettings, state: State, staged: Path, read_by: str) -> dict[str, Any]:
-        former = state.in_force
-        # Entries that are to be read in another way are asked for as a whole.
-        same = former if former is not None and former.read_by == read_by else None
-        return {
-            "feed": asdict(settings),
-            "staged": str(staged),
-            "former": str(self._kept[settings.name].folder_of(former)) if former else None,
-            "credential": self._credential(settings),
-            "now": self._minute(),
-            "tag": same.tag if same else "",
-            "modified": same.modified if same else "",
-            "cursor": same.cursor if same else "",
-            "whole_at": same.whole_at if same else 0,
-        }
-
-    def _credential(self, settings: FeedSettings) -> str:
-        if settings.auth is FeedAuth.NONE:
-            return ""
-        if settings.credential_variable:
-            found = self._environment.get(settings.credential_variable, "")
-            where = f"the variable {settings.credential_variable}"
-        else:
-            where = f"the file {settings.credential_file}"
-            try:
-                with Path(settings.credential_file).open(encoding="utf-8") as file:
-                    found = file.read(_LONGEST_CREDENTIAL)
-            except (OSError, UnicodeDecodeError):
-                found = ""
-        found = found.strip()
-        if not found or not found.isprintable() or not found.isascii():
-            raise FeedKeptError(
-                f"the credential of the feed `{settings.name}` is missing", hint=f"put it into {where}, as one line"
-            )
-        return found
 
     def _note_failure(self, name: str, error: FeedError) -> None:
         state = self._states.get(name, State())
@@ -380,31 +300,7 @@ class Feeds:
             FeedUnknownError: no feed has that name.
         """
         self._known(name)
-        settings, state = self._settings[name], self._states.get(name, State())
-        found = state.in_force
-        if found is None:
-            problem = state.problem or ("" if not state.asked else "nothing was taken yet")
-            return FeedStatus(
-                name, settings.format, settings.meaning, "never fetched", problem=problem, hint=state.hint
-            )
-        stale_at = self._stale_at(settings, state)
-        is_stale = self._minute() >= stale_at
-        problem = "; ".join(filter(None, ("it is stale and contributes nothing" if is_stale else "", state.problem)))
-        return FeedStatus(
-            name,
-            settings.format,
-            settings.meaning,
-            "stale" if is_stale else "in force",
-            found.entries,
-            found.size_bytes,
-            time_of(state.confirmed),
-            time_of(stale_at),
-            found.refused,
-            found.examples,
-            problem,
-            state.hint,
-            _waiting(state.review),
-        )
+        return status_of(self._settings[name], self._states.get(name, State()), self._minute())
 
     def index(self, name: str, *, waiting: bool = False) -> FeedIndex | None:
         """Open the table in force, or the one that waits for review; nothing where there is none.
@@ -425,18 +321,3 @@ class Feeds:
 
     def _minute(self) -> int:
         return int(self._clock.now().timestamp()) // 60
-
-
-def _source(settings: FeedSettings) -> str:
-    return _digest(settings, _SOURCE)
-
-
-def _digest(settings: FeedSettings, names: Sequence[str]) -> str:
-    values = {name: getattr(settings, name) for name in names}
-    return hashlib.sha256(json.dumps(values, sort_keys=True, default=dict).encode()).hexdigest()[:16]
-
-
-def _waiting(version: Version | None) -> Mapping[str, Any] | None:
-    if version is None:
-        return None
-    return {"entries": version.entries, "reason": version.reason, "fetched_at": time_of(version.fetched_at)}
