@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import typer
 
-from watchword.cli import risk_explain, risk_feeds, risk_profile, risk_replay, risk_synthesize
+from watchword.cli import (
+    risk_explain,
+    risk_feedback,
+    risk_feeds,
+    risk_learning,
+    risk_profile,
+    risk_replay,
+    risk_synthesize,
+)
 
 app = typer.Typer(help="Look at risk scores and what they are made of.", no_args_is_help=True)
 app.command("explain")(risk_explain.explain)
@@ -13,3 +21,7 @@ app.command("replay")(risk_replay.replay)
 app.add_typer(risk_feeds.app, name="feeds")
 app.command("synthesize")(risk_synthesize.synthesize)
 app.command("import")(risk_synthesize.import_traffic)
+app.command("train")(risk_learning.train)
+app.command("evaluate")(risk_learning.evaluate)
+app.command("rollback")(risk_learning.rollback)
+app.add_typer(risk_feedback.app, name="feedback")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -21,8 +22,15 @@ from watchword.trust.observation import Act, Finding, Observation
 
 
 @pytest.fixture
-def feedback(database: Database, clock: FrozenClock, entropy: Any) -> Feedback:
-    return Feedback(database, clock, entropy)
+async def quick(anyio_backend: str, migrated_sqlite_url: str) -> AsyncIterator[Database]:  # noqa: ARG001  # for anyio
+    found = Database(migrated_sqlite_url)
+    yield found
+    await found.close()
+
+
+@pytest.fixture
+def feedback(quick: Database, clock: FrozenClock, entropy: Any) -> Feedback:
+    return Feedback(quick, clock, entropy)
 
 
 @pytest.fixture
@@ -43,13 +51,27 @@ async def _events(database: Database) -> list[tuple[str, str, str]]:
         return [(row.type, row.actor, row.data) for row in rows]
 
 
-async def test_what_somebody_said_is_kept_with_its_event(feedback: Feedback, database: Database, act: Judged) -> None:
+async def test_what_somebody_said_is_kept_with_its_event(feedback: Feedback, quick: Database, act: Judged) -> None:
     label = await feedback.verdict(act, is_attack=True, actor="usr_admin")
     found = await feedback.admitted()
     assert found.counted == (label,)
-    ((kind, actor, data),) = await _events(database)
+    ((kind, actor, data),) = await _events(quick)
     assert (kind, actor) == ("trust.feedback.given", "usr_admin")
     assert '"is_attack":true' in data
+
+
+async def test_labels_and_suppressions_are_the_same_on_either_database(
+    database: Database, clock: FrozenClock, entropy: Any, act: Judged
+) -> None:
+    feedback = Feedback(database, clock, entropy)
+    label = await feedback.verdict(act, is_attack=True, actor="usr_admin")
+    await feedback.review(label.id, is_released=True, actor="usr_other")
+    given = await feedback.suppress("usr_ann", Scope.COUNTRY, "FR", days=3, reason="moved", actor="usr_admin")
+    assert (await feedback.admitted()).counted == (replace(label, review=Review.RELEASED),)
+    assert await feedback.suppressions() == [given]
+    async with database.work() as work:
+        await store.drop_of_user(work.connection, "usr_ann")
+    assert ((await feedback.admitted()).counted, await feedback.suppressions()) == ((), [])
 
 
 async def test_an_owner_says_not_me_from_anywhere(feedback: Feedback, act: Judged, witness: Witness) -> None:
@@ -59,12 +81,12 @@ async def test_an_owner_says_not_me_from_anywhere(feedback: Feedback, act: Judge
 
 
 async def test_the_session_in_doubt_cannot_say_that_it_was_the_owner(
-    feedback: Feedback, database: Database, act: Judged, witness: Witness
+    feedback: Feedback, quick: Database, act: Judged, witness: Witness
 ) -> None:
     with pytest.raises(FeedbackRefusedError, match="cannot vouch for itself"):
         await feedback.owner_says(act, is_attack=False, witness=replace(witness, session=act.session))
     assert (await feedback.admitted()).counted == ()
-    assert await _events(database) == []
+    assert await _events(quick) == []
     await feedback.owner_says(act, is_attack=False, witness=witness)
     assert len((await feedback.admitted()).counted) == 1
 
@@ -130,9 +152,9 @@ async def test_an_act_from_the_future_is_refused(feedback: Feedback, act: Judged
         await feedback.verdict(replace(act, at=act.at + timedelta(hours=1)), is_attack=True, actor="usr_admin")
 
 
-async def test_a_damaged_row_counts_for_nothing(feedback: Feedback, database: Database, act: Judged) -> None:
+async def test_a_damaged_row_counts_for_nothing(feedback: Feedback, quick: Database, act: Judged) -> None:
     await feedback.verdict(act, is_attack=True, actor="usr_admin")
-    async with database.work() as work:
+    async with quick.work() as work:
         await work.connection.execute(update(store.labels).values(indicator_values='["no"'))
     found = await feedback.admitted()
     assert (found.counted, len(found.held)) == ((), 1)
@@ -144,14 +166,14 @@ async def test_labels_of_last_year_are_forgotten(feedback: Feedback, act: Judged
     assert (await feedback.admitted()).counted == ()
 
 
-async def test_nobody_releases_their_own_label(feedback: Feedback, database: Database, act: Judged) -> None:
+async def test_nobody_releases_their_own_label(feedback: Feedback, quick: Database, act: Judged) -> None:
     label = await feedback.verdict(act, is_attack=True, actor="usr_admin")
     for own in ("usr_admin", "usr_ann"):
         with pytest.raises(FeedbackRefusedError, match="own label"):
             await feedback.review(label.id, is_released=True, actor=own)
     assert (await feedback.review(label.id, is_released=False, actor="usr_admin")).review is Review.REJECTED
     assert (await feedback.review(label.id, is_released=True, actor="usr_other")).review is Review.RELEASED
-    assert [kind for kind, _, _ in await _events(database)][1:] == ["trust.feedback.reviewed"] * 2
+    assert [kind for kind, _, _ in await _events(quick)][1:] == ["trust.feedback.reviewed"] * 2
     with pytest.raises(FeedbackUnknownError):
         await feedback.review("lbl_nothing", is_released=True, actor="usr_other")
 
@@ -231,11 +253,11 @@ async def test_a_user_has_only_so_many_suppressions(feedback: Feedback) -> None:
         await feedback.suppress("usr_ann", Scope.DEVICE, "dev_20", days=1, reason="", actor="usr_admin")
 
 
-async def test_a_suppression_is_taken_back(feedback: Feedback, database: Database) -> None:
+async def test_a_suppression_is_taken_back(feedback: Feedback, quick: Database) -> None:
     given = await feedback.suppress("usr_ann", Scope.DEVICE, "dev_1", days=1, reason="", actor="usr_admin")
     await feedback.unsuppress(given.id, actor="usr_other")
     assert await feedback.suppressions() == []
     with pytest.raises(FeedbackUnknownError):
         await feedback.unsuppress(given.id, actor="usr_other")
-    kinds = [kind for kind, _, _ in await _events(database)]
+    kinds = [kind for kind, _, _ in await _events(quick)]
     assert kinds == ["trust.suppression.added", "trust.suppression.removed"]

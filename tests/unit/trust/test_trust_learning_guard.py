@@ -44,8 +44,14 @@ def test_one_account_cannot_outweigh_the_others() -> None:
     labels = [_label(n, user="usr_mallory", given_by="root") for n in range(30)]
     found = admit(labels)
     assert sum(each.weight for each in found.counted) == 4.0
-    assert found.counted[0].id == "lbl_0000"
+    assert found.counted[-1].id == "lbl_0029"
     assert {each.why for each in found.held} == {Hold.USER_CAP}
+
+
+def test_an_account_taken_over_cannot_push_out_what_analysts_said_of_it() -> None:
+    verdicts = [_label(n, user="usr_ann", source=Source.ANALYST, given_by="usr_admin") for n in range(3)]
+    mallory = [_label(n, user="usr_ann", given_by="usr_ann") for n in range(10, 30)]
+    assert admit([*mallory, *verdicts]).counted[:3] == tuple(verdicts)
 
 
 def test_the_cap_of_an_account_is_counted_for_each_kind_of_label_apart() -> None:
@@ -136,6 +142,7 @@ def test_a_label_that_cannot_be_read_does_not_count(damage: dict[str, object]) -
 def test_the_order_in_which_labels_come_makes_no_difference() -> None:
     labels = [_label(n % 40, id=f"lbl_{n}", user=f"usr_{n % 7}", margin=float(n % 9 - 4)) for n in range(90)]
     assert admit(labels) == admit(labels[::-1])
+    assert admit(labels).counted
 
 
 # --- who may vouch ----------------------------------------------------------------------------------------------------

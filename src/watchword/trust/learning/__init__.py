@@ -1,11 +1,19 @@
 """Own what makes the score better: labels, refits, their trial against the score in force, and how well it does.
 
-Publishes `evaluate`, `refit`, the metrics and what they read. Refuses a label from whoever would gain by it, a refit
-on too little, and weights out of bounds.
+Publishes `Feedback`, `Training`, `KeptModels`, `evaluate`, the metrics and what they read. Refuses a label from whoever
+would gain by it, a refit on too little, weights out of bounds, and a new score that finds less than the old one.
 """
 
 from watchword.trust.learning.calibration import ISOTONIC_FROM, Case, calibrated
-from watchword.trust.learning.errors import ExtraMissingError, ObservationsError, TooFewLabelsError
+from watchword.trust.learning.errors import (
+    ExtraMissingError,
+    FeedbackMalformedError,
+    FeedbackRefusedError,
+    FeedbackUnknownError,
+    ModelKeptError,
+    ObservationsError,
+    TooFewLabelsError,
+)
 from watchword.trust.learning.evaluation import (
     Evaluation,
     Measured,
@@ -16,9 +24,12 @@ from watchword.trust.learning.evaluation import (
     measure,
 )
 from watchword.trust.learning.features import FEATURES, Features
+from watchword.trust.learning.feedback import Feedback, Judged
 from watchword.trust.learning.figures import figures
 from watchword.trust.learning.generic import generic_detectors
-from watchword.trust.learning.labels import Label, LabelId, Source
+from watchword.trust.learning.guard import Admitted, Caps, Held, Hold, admit
+from watchword.trust.learning.kept import KeptModels
+from watchword.trust.learning.labels import Doubted, Label, LabelId, Review, Source, Witness, may_vouch
 from watchword.trust.learning.metrics import (
     CalibrationBin,
     RocPoint,
@@ -31,35 +42,62 @@ from watchword.trust.learning.metrics import (
     threshold_for_detection,
     tpr_at_fpr,
 )
+from watchword.trust.learning.observations import read_observations
+from watchword.trust.learning.recorded import judged_of
 from watchword.trust.learning.refit import LEAST_LABELS, Recipe, margin_of, refit
 from watchword.trust.learning.regression import Bounds, Example, Fitted, fit
 from watchword.trust.learning.replaying import Replay, Rival, Scored
+from watchword.trust.learning.suppressions import Scope, Suppression, silenced
+from watchword.trust.learning.training import Trained, Training
+from watchword.trust.learning.trial import Outcome, Rules, Trial, train
 
 __all__ = [
     "FEATURES",
     "ISOTONIC_FROM",
     "LEAST_LABELS",
+    "Admitted",
     "Bounds",
     "CalibrationBin",
+    "Caps",
     "Case",
+    "Doubted",
     "Evaluation",
     "Example",
     "ExtraMissingError",
     "Features",
+    "Feedback",
+    "FeedbackMalformedError",
+    "FeedbackRefusedError",
+    "FeedbackUnknownError",
     "Fitted",
+    "Held",
+    "Hold",
+    "Judged",
+    "KeptModels",
     "Label",
     "LabelId",
     "Measured",
+    "ModelKeptError",
     "ObservationsError",
+    "Outcome",
     "Plan",
     "Quality",
     "Recipe",
     "Replay",
+    "Review",
     "Rival",
     "RocPoint",
+    "Rules",
+    "Scope",
     "Scored",
     "Source",
+    "Suppression",
     "TooFewLabelsError",
+    "Trained",
+    "Training",
+    "Trial",
+    "Witness",
+    "admit",
     "auc",
     "brier",
     "calibrated",
@@ -70,11 +108,16 @@ __all__ = [
     "figures",
     "fit",
     "generic_detectors",
+    "judged_of",
     "margin_of",
+    "may_vouch",
     "measure",
+    "read_observations",
     "reauthentication_rate",
     "refit",
     "roc",
+    "silenced",
     "threshold_for_detection",
     "tpr_at_fpr",
+    "train",
 ]

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 
 from watchword.trust.behaviour import Model
+from watchword.trust.labelled import Labelled
 from watchword.trust.learning import metrics
 from watchword.trust.learning.errors import ObservationsError
 from watchword.trust.learning.generic import Detector, past_of
@@ -17,7 +18,6 @@ from watchword.trust.learning.labels import Label, Source
 from watchword.trust.learning.refit import Recipe, margin_of, refit
 from watchword.trust.learning.replaying import UNREADABLE, Replay, Rival, Scored, Tell
 from watchword.trust.observation import Act
-from watchword.trust.synthesis import Labelled
 
 FALSE_POSITIVES = 0.01
 DETECTION = 0.98

@@ -72,7 +72,8 @@ _CAPS = Caps()
 
 def admit(labels: Iterable[Label], caps: Caps = _CAPS) -> Admitted:
     """Sort labels into those that count and those that do not; what an analyst released counts, within the caps."""
-    ranked = sorted(labels, key=lambda each: (_RANK[each.source], each.given_at, each.id))
+    # The best source first, then the newest: where a cap leaves no room for all, the present counts.
+    ranked = sorted(labels, key=lambda each: (_RANK[each.source], -each.given_at.timestamp(), each.id))
     held: list[Held] = []
     left = _pass(ranked, held, lambda each: Hold.UNREADABLE if not _is_readable(each) else None)
     left = _pass(left, held, lambda each: Hold.REJECTED if each.review is Review.REJECTED else None)
@@ -83,10 +84,9 @@ def admit(labels: Iterable[Label], caps: Caps = _CAPS) -> Admitted:
     left = _pass(left, held, lambda each: Hold.BULK if _waits(each) and each.id in bulk else None)
     left = _one_per_act(left)
     left = _capped(left, held, caps)
-    return Admitted(_weak_bounded(left, caps), tuple(held))
+    return Admitted(_weak_bounded(sorted(left, key=lambda each: (each.given_at, each.id)), caps), tuple(held))
 
 
-# Who is heard first when a cap leaves no room for all.
 _RANK = {Source.ANALYST: 0, Source.OWNER: 1, Source.STEP_UP: 2}
 
 

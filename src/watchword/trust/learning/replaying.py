@@ -9,10 +9,10 @@ from zlib import crc32
 
 from watchword.trust.behaviour import BehaviourProfile, Model, Population, Term, learn, score
 from watchword.trust.detectors import Detectors
+from watchword.trust.labelled import Labelled
 from watchword.trust.learning.errors import ObservationsError
 from watchword.trust.learning.features import Features
 from watchword.trust.observation import Act, Observation
-from watchword.trust.synthesis import Labelled
 
 # A prompt that was answered is learned when the sign-in that it belongs to has been judged, or after this long.
 PROMPT_WAITS_S = 600.0
@@ -77,6 +77,7 @@ class Replay:
     - An act is judged before anything is learned from it or from what came after it.
     - Whether a second factor was given is hidden from the judge of a sign-in or a prompt: a risk score is there to
       decide whether to ask for one. What a prompt's answer teaches waits until its sign-in has been judged.
+    - An act of which nobody knows whose it was is learned like any other, and not counted.
     - Attackers' acts are learned wherever they would pass for verified; nobody is told which they are.
 
     Args:
@@ -177,6 +178,8 @@ def _is_sign_in(observation: Observation) -> bool:
 
 def _is_judged(labelled: Labelled) -> bool:
     observation = labelled.observation
+    if not labelled.is_labelled:
+        return False
     if observation.act is Act.SIGN_IN:
         return observation.is_success
     return bool(labelled.attacker) or crc32(observation.id.encode()) % _SAMPLED == 0
