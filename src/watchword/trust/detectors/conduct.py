@@ -28,7 +28,7 @@ class Conduct:
     """What is remembered of sessions, of what accounts ask for, and of their peers."""
 
     def __init__(self, limits: Limits) -> None:
-        self.sessions = Memory(sessions.UNBOUND, sessions.Binding.parse, most=limits.sessions)
+        self.sessions = Memory(sessions.Use(), sessions.Use.parse, most=limits.sessions)
         self.volumes = Memory(volume.Volume(), volume.Volume.parse, most=limits.users)
         self.rates = Memory(bulk.Rates(), bulk.Rates.parse, most=limits.users)
         self.strays = Memory(insider.Strays(), insider.Strays.parse, most=limits.users)

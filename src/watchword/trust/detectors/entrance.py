@@ -25,8 +25,10 @@ class Entrance:
         self.programs = Memory(spray.Source(), spray.Source.parse, most=limits.programs)
         self.network_names = Memory(stuffing.Names(), stuffing.Names.parse, most=limits.networks)
         self.program_names = Memory(stuffing.Names(), stuffing.Names.parse, most=limits.programs)
-        self._sprayed: OrderedDict[str, None] = OrderedDict()
-        self._most_sprayed = limits.networks
+        # Until when something stands against an account, or everybody in a network: what nearly every request asks.
+        self._beset: OrderedDict[str, float] = OrderedDict()
+        self._sprayed: OrderedDict[str, float] = OrderedDict()
+        self._limits = limits
 
     @property
     def memories(self) -> Mapping[str, Memory[Any]]:
@@ -49,9 +51,9 @@ class Entrance:
         found = [self._prompt(seen)] if seen.act is Act.PROMPT else [self._spray(seen), self._stuffing(seen)]
         return [finding for finding in found if finding is not None]
 
-    def is_known(self, user: str, network: str) -> bool:
+    def is_known(self, user: str, network: str, now: float) -> bool:
         """Tell, in no time, whether anything at all could stand against this account or network."""
-        return user in self.failures or user in self.prompts or network in self._sprayed
+        return self._beset.get(user, 0.0) > now or self._sprayed.get(network, 0.0) > now
 
     def standing(self, user: str, network: str, now: float) -> list[Finding]:
         """Return what others brought about for this account, or for everybody in this network."""
@@ -118,20 +120,25 @@ class Entrance:
             self._failed(seen)
 
     def restored(self) -> None:
-        """Find again which networks are sprayed, after their states were taken back."""
+        """Find again against whom something stands, after the states were taken back."""
         for network, source in self.networks.items():
             if source.failed:
-                self._watch(network, max(source.failed.values()))
+                self._watch_network(network, max(source.failed.values()))
+        for memory in (self.failures, self.prompts):
+            for user in memory.keys():  # noqa: SIM118  # not a dictionary: it has no iteration of its own
+                self._watch_user(user)
 
     def forget_minutes(self) -> None:
         """Forget what counts for minutes only."""
         self.failures.clear()
         self.prompts.clear()
+        self._beset.clear()
 
     def forget_user(self, user: str) -> None:
         """Forget an account."""
         for memory in (self.failures, self.prompts, self.homes, self.own_programs):
             memory.drop(user)
+        self._beset.pop(user, None)
 
     def _succeeded(self, seen: Observation) -> None:
         if seen.act is Act.SIGN_IN and seen.user:
@@ -148,10 +155,12 @@ class Entrance:
             self._count_failure(seen)
             known = self.prompts.get(seen.user)
             self.prompts.put(seen.user, fatigue.fold(known, seen.id or repr(seen.at), seen.network, seen.at))
+            self._watch_user(seen.user)
 
     def _failed(self, seen: Observation) -> None:
         if seen.user:
             self._count_failure(seen)
+            self._watch_user(seen.user)
         for sources, names, key in (
             (self.networks, self.network_names, seen.network),
             (self.programs, self.program_names, program_of(seen.agent.full)),
@@ -162,17 +171,26 @@ class Entrance:
                 sources.put(key, spray.fold_failure(sources.get(key), seen.user, seen.at))
             folded = stuffing.fold(names.get(key), seen.network, seen.at, is_known_account=bool(seen.user))
             names.put(key, folded)
-        self._watch(seen.network, seen.at)
+        self._watch_network(seen.network, seen.at)
 
     def _count_failure(self, seen: Observation) -> None:
         self.failures.put(seen.user, failures.fold(self.failures.get(seen.user), seen.at))
 
-    def _watch(self, network: str, at: float) -> None:
+    def _watch_user(self, user: str) -> None:
+        end = max(failures.until(self.failures.get(user)), fatigue.until(self.prompts.get(user)))
+        if end:
+            _put(self._beset, user, end, most=self._limits.users)
+
+    def _watch_network(self, network: str, at: float) -> None:
         if spray.weigh(self.networks.get(network), at)[1]:
-            self._sprayed[network] = None
-            self._sprayed.move_to_end(network)
-            if len(self._sprayed) > self._most_sprayed:
-                self._sprayed.popitem(last=False)
+            _put(self._sprayed, network, at + spray.WINDOW_S, most=self._limits.networks)
+
+
+def _put(ends: OrderedDict[str, float], key: str, end: float, *, most: int) -> None:
+    ends[key] = max(end, ends.get(key, 0.0))
+    ends.move_to_end(key)
+    if len(ends) > most:
+        ends.popitem(last=False)
 
 
 def _family_of(seen: Observation) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import log
 from typing import Any, NamedTuple
 
 from watchword.trust.detectors import stored
@@ -34,6 +35,12 @@ class Failures(NamedTuple):
 def fold(known: Failures, at: float) -> Failures:
     """Count one failure."""
     return Failures(counted(known.failed, at, over_s=FADE_S))
+
+
+def until(known: Failures) -> float:
+    """Return when they stop to matter; 0 if they do not."""
+    weight, at = known.failed
+    return at + FADE_S * log(weight / _FROM) if weight > _FROM else 0.0
 
 
 def find(known: Failures, now: float, *, is_home: bool) -> Finding | None:

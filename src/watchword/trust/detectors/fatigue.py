@@ -63,6 +63,11 @@ def burst(known: Prompts, now: float, *, least: float = _LEFT) -> int:
     return len(ages) if sum([exp(-age / FADE_S) for age in ages]) >= least else 0
 
 
+def until(known: Prompts) -> float:
+    """Return when they stop to matter; 0 if they do not."""
+    return max(known.refused.values()) + WINDOW_S if len(known.refused) >= _FEW else 0.0
+
+
 def asked(known: Prompts, network: str, now: float, *, is_home: bool) -> Finding | None:
     """Judge one more prompt."""
     count = burst(known, now)

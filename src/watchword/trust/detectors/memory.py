@@ -63,6 +63,10 @@ class Memory(Generic[State]):
         for key in [key for key in self._known if is_meant(key)]:
             self.drop(key)
 
+    def keys(self) -> Iterator[str]:
+        """Yield every key, the least recently used first."""
+        yield from self._known
+
     def items(self) -> Iterator[tuple[str, State]]:
         """Yield every key with its state, the least recently used first."""
         yield from self._known.items()

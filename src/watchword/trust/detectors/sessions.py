@@ -44,8 +44,6 @@ class Binding(NamedTuple):
         program: recognises the whole of what the client says of itself.
         country: of the place where that was, as are position and network operator; `radius_km` below 0 for no position.
         is_fluid: its network is one under which addresses change by themselves.
-        at: when it was used last with nothing that matters changed.
-        networks: from which it was used like that.
     """
 
     device: str = ""
@@ -53,7 +51,6 @@ class Binding(NamedTuple):
     browser: str = ""
     system: str = ""
     kind: str = ""
-    network: str = ""
     country: str = ""
     asn: int = 0
     latitude: float = 0.0
@@ -61,47 +58,37 @@ class Binding(NamedTuple):
     radius_km: float = -1.0
     is_fluid: bool = False
     is_anonymous: bool = False
+
+
+class Use(NamedTuple):
+    """One session.
+
+    Attributes:
+        at: when it was used last with nothing that matters changed.
+        networks: from which it was used like that.
+    """
+
+    binding: Binding = Binding()
     at: float = 0.0
     networks: Newest = NONE
 
     @classmethod
-    def parse(cls, given: Any) -> Binding:
+    def parse(cls, given: Any) -> Use:
         """Read what was stored."""
-        device, program, browser, system, kind, network, country, asn, *rest = given
-        latitude, longitude, radius_km, is_fluid, is_anonymous, at, networks = rest
-        return cls(
-            device=stored.text(device),
-            program=stored.text(program),
-            browser=stored.text(browser),
-            system=stored.text(system),
-            kind=stored.text(kind),
-            network=stored.text(network),
-            country=stored.text(country),
-            asn=int(stored.number(asn)),
-            latitude=stored.number(latitude),
-            longitude=stored.number(longitude),
-            radius_km=stored.number(radius_km),
-            is_fluid=is_fluid is True,
-            is_anonymous=is_anonymous is True,
-            at=stored.number(at),
-            networks=stored.newest(networks, most=_MOST_NETWORKS),
-        )
+        binding, at, networks = given
+        return cls(_binding(binding), stored.number(at), stored.newest(networks, most=_MOST_NETWORKS))
 
 
-UNBOUND = Binding()
-
-
-def bound(seen: Observation, program: str) -> Binding:
+def bound(seen: Observation, program: str) -> Use:
     """Bind a session to what this act shows."""
     place, traits = seen.place, seen.traits
     is_placed = place.latitude is not None and place.longitude is not None
-    return Binding(
+    binding = Binding(
         device=seen.device,
         program=program,
         browser=family(seen.agent.browser),
         system=family(seen.agent.system),
         kind=seen.agent.kind,
-        network=seen.network,
         country=place.country or "",
         asn=place.asn or 0,
         latitude=(place.latitude or 0.0) if is_placed else 0.0,
@@ -109,24 +96,23 @@ def bound(seen: Observation, program: str) -> Binding:
         radius_km=(place.radius_km or 0.0) if is_placed else -1.0,
         is_fluid=traits.is_mobile or traits.is_vpn or traits.is_shared,
         is_anonymous=traits.is_tor or traits.is_hosting,
-        at=seen.at,
-        networks={seen.network: seen.at},
     )
+    return Use(binding, seen.at, {seen.network: seen.at})
 
 
-def used(known: Binding, seen: Observation) -> Binding:
+def used(known: Use, seen: Observation) -> Use:
     """Note an allowed act within the session; only the networks of what did not change otherwise are kept."""
-    return known._replace(
-        at=max(known.at, seen.at), networks=noted(known.networks, seen.network, seen.at, most=_MOST_NETWORKS)
-    )
+    networks = noted(known.networks, seen.network, seen.at, most=_MOST_NETWORKS)
+    return Use(known.binding, max(known.at, seen.at), networks)
 
 
-def find(known: Binding, seen: Observation, program: str) -> Finding | None:
+def find(known: Use, seen: Observation, program: str) -> Finding | None:
     """Weigh what changed within a session since its owner proved themselves in it."""
-    if known.program == program and known.device == seen.device and seen.network in known.networks:
+    before = known.binding
+    if before.program == program and before.device == seen.device and seen.network in known.networks:
         return None
-    client, network = _client_changes(known, seen, program), _network_changes(known, seen)
-    factor = _PROVED if seen.device and seen.device == known.device else 1.0
+    client, network = _client_changes(before, seen, program), _network_changes(known, seen)
+    factor = _PROVED if seen.device and seen.device == before.device else 1.0
     weight = sum([item[0] for item in client]) + factor * sum([item[0] for item in network])
     if weight < _SHOWN:
         return None
@@ -152,10 +138,10 @@ def _client_changes(known: Binding, seen: Observation, program: str) -> tuple[Ch
     return (*changes, _PROGRAM if browser != known.browser else _UPDATED)
 
 
-def _network_changes(known: Binding, seen: Observation) -> tuple[Change, ...]:
-    if seen.network in known.networks or not seen.network:
+def _network_changes(use: Use, seen: Observation) -> tuple[Change, ...]:
+    if seen.network in use.networks or not seen.network:
         return ()
-    place, traits = seen.place, seen.traits
+    known, place, traits = use.binding, seen.place, seen.traits
     changes: tuple[Change, ...] = (_NETWORK,)
     if place.country and known.country and place.country != known.country:
         changes = (_COUNTRY,)
@@ -165,7 +151,7 @@ def _network_changes(known: Binding, seen: Observation) -> tuple[Change, ...]:
     factor = _EGRESS if is_fluid else 1.0
     if (traits.is_tor or traits.is_hosting) and not known.is_anonymous and not traits.is_vpn:
         changes = (*changes, _ANONYMOUS)
-    age_s = seen.at - known.at
+    age_s = seen.at - use.at
     if age_s <= _HIJACK_S and _distance_km(known, seen) > _HIJACK_KM:
         changes = (*changes, _FAR)
     elif age_s <= _AT_ONCE_S:
@@ -179,3 +165,22 @@ def _distance_km(known: Binding, seen: Observation) -> float:
         return 0.0
     straight = great_circle_km(known.latitude, known.longitude, place.latitude, place.longitude)
     return effective_km(straight, known.radius_km, place.radius_km or 0.0)
+
+
+def _binding(given: Any) -> Binding:
+    device, program, browser, system, kind, country, *rest = given
+    asn, latitude, longitude, radius_km, is_fluid, is_anonymous = rest
+    return Binding(
+        device=stored.text(device),
+        program=stored.text(program),
+        browser=stored.text(browser),
+        system=stored.text(system),
+        kind=stored.text(kind),
+        country=stored.text(country),
+        asn=int(stored.number(asn)),
+        latitude=stored.number(latitude),
+        longitude=stored.number(longitude),
+        radius_km=stored.number(radius_km),
+        is_fluid=is_fluid is True,
+        is_anonymous=is_anonymous is True,
+    )

@@ -122,7 +122,7 @@ class Detectors:
         """Return what stands against a request, from the acts before it; the same object until that changes."""
         if not (
             session in self._marked_sessions
-            or self._entrance.is_known(user, network)
+            or self._entrance.is_known(user, network, now)
             or _there(user, network) in self._marked_users
         ):
             return NO_FINDINGS
