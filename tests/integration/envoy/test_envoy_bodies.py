@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import json
 from collections.abc import Callable
@@ -14,7 +15,7 @@ from trailing import ask_over_http2, upstream_with_trailers
 
 from watchword.enforcement.bodies import FILTER_HEADER, filter_header
 from watchword.enforcement.envoy import Upstream
-from watchword.kernel import EXCLUDE, BodyRules, Hash, Mask, body_rules, parse_path
+from watchword.kernel import EXCLUDE, BodyRules, Hash, Mark, Mask, Note, body_rules, parse_path
 
 SECRET = "123-45-6789"
 RULES = body_rules(fields=[(parse_path("customers[*].ssn"), EXCLUDE), (parse_path("**.iban"), Mask(4))])
@@ -123,6 +124,16 @@ ATTACKS: list[tuple[bytes, list[tuple[str, str]], int, str]] = [
     (b'{"customers":{"ssn":"%s"}}' % SECRET.encode(), [JSON_TYPE], 200, "no list"),
     (b"data: " + BODY + b"\n\n", [("content-type", "text/event-stream")], 200, "a stream"),
     (BODY.decode().encode("utf-16"), [JSON_TYPE], 200, "UTF-16"),
+    (BODY.decode().encode("utf-32-le"), [JSON_TYPE], 200, "UTF-32"),
+    (BODY.decode().encode("utf-7"), [("content-type", "application/json; charset=utf-7")], 200, "UTF-7"),
+    (b"\xef\xbb\xbf" + BODY, [JSON_TYPE], 200, "a byte order mark"),
+    (BODY + b"x", [JSON_TYPE], 200, "garbage behind"),
+    (b")]}',\n" + BODY, [JSON_TYPE], 200, "a guard before"),
+    (BODY[:-2], [JSON_TYPE], 200, "cut off"),
+    (BODY, [JSON_TYPE, ("content-encoding", "identity, gzip")], 200, "two encodings"),
+    (BODY, [JSON_TYPE, ("content-encoding", "zstd")], 200, "an encoding nobody asked for"),
+    (BODY, [("content-type", "multipart/mixed; boundary=x")], 200, "several parts"),
+    (b'{"customers":[{"ssn\\ud800":1,"ssn":"%s"' % SECRET.encode(), [JSON_TYPE], 200, "half a pair"),
     (BODY + b" " * 1_100_000, [JSON_TYPE], 200, "too large"),
 ]
 
@@ -138,6 +149,67 @@ async def test_what_cannot_be_reduced_is_withheld(edge: Edge) -> None:
         assert reply.get("x-leak") is None, name
     answers(edge, BODY)
     assert json.loads((await edge.get("/customers")).body) == SHOWN
+
+
+async def test_bodies_that_no_rule_reads_pass_whole_whatever_they_are(edge: Edge) -> None:
+    edge.answer = orders(edge, body_rules(told=["owner"]))
+    large = bytes(range(256)) * 20_000  # beyond what is read at most
+    asked = answers(edge, large, ("content-type", "image/png"), ("etag", '"abc"'), ("watchword-watermark", "forged"))
+    reply = await edge.get("/picture", "range: bytes=0-", method="POST", body=large)
+    assert (reply.status, reply.body == large, reply.get("etag")) == (200, True, '"abc"')
+    assert reply.get("watchword-watermark") is None
+    assert asked[0]["range"] == "bytes=0-"
+    assert [notice.told for notice in edge.witness.notices] == [("owner",)]
+
+
+async def test_an_endless_answer_is_withheld_and_its_sender_is_stopped(edge: Edge) -> None:
+    edge.answer = orders(edge)
+    stopped = asyncio.Event()
+
+    async def app(_scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        gone = asyncio.ensure_future(receive())
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"application/json")]})
+        while not gone.done():
+            await send({"type": "http.response.body", "body": b" " * 65536, "more_body": True})
+            await asyncio.sleep(0)
+        stopped.set()
+
+    edge.application = app
+    assert (await edge.get("/customers")).status == 502
+    await asyncio.wait_for(stopped.wait(), 10)
+
+
+async def test_rows_marks_and_records_through_the_edge(edge: Edge) -> None:
+    notes = [Note("answer", parse_path("**.ssn")), Note("request", parse_path("iban"))]
+    rules = body_rules(
+        rows=[(parse_path("customers"), 1)], watermarks=[Mark("header"), Mark("member", "_for")], notes=notes
+    )
+    edge.answer = orders(edge, rules)
+    asked = answers(edge, json.dumps({"customers": CUSTOMERS["customers"] * 3}).encode())
+    reply = await edge.get("/customers", "content-type: application/json", method="PUT", body=b'{"iban": "NL1"}')
+    shown = json.loads(reply.body)
+    assert shown["customers"] == CUSTOMERS["customers"]
+    assert f"decision={shown['_for']['decision']}" in str(reply.get("watchword-watermark"))
+    change, reading = edge.witness.accesses
+    assert (dict(change.counts), dict(reading.counts)) == ({"iban": 1}, {"**.ssn": 1})
+    for body in (b"iban=NL1", b'{"iban": 1, "iban": 2}', b'{"iban": 1}' + b" " * 1_100_000):
+        refused = await edge.get("/customers", "content-type: application/json", method="PUT", body=body)
+        assert refused.status == 502
+    assert len(asked) == 1
+    edge.witness.is_broken = True
+    refused = await edge.get("/customers", "content-type: application/json", method="GET")
+    assert (refused.status, SECRET.encode() in refused.body) == (502, False)
+
+
+async def test_a_page_is_marked_at_its_end(edge: Edge) -> None:
+    edge.answer = orders(edge, body_rules(watermarks=[Mark("header"), Mark("page")]))
+    page = b"<!doctype html><title>x</title><p>" + b"x" * 100_000
+    answers(edge, page, ("content-type", "text/html"))
+    reply = await edge.get("/page")
+    assert reply.status == 200
+    assert reply.body.startswith(page + b"\n<div data-watchword-watermark")
+    assert (await edge.get("/page", method="HEAD")).body == b""
 
 
 async def test_an_unasked_not_modified_is_withheld(edge: Edge) -> None:

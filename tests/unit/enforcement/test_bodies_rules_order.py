@@ -21,12 +21,17 @@ from watchword.kernel import (
     FieldRule,
     Generalise,
     Hash,
+    Limits,
+    Mark,
     Mask,
+    Note,
     Tokenize,
     body_rules,
     from_wire,
     join,
     merge,
+    merged_limits,
+    parse_list_path,
     parse_path,
     to_wire,
     wire_bytes,
@@ -53,17 +58,27 @@ values = st.one_of(
     st.sampled_from([None, True, False, [], {}, ["a"], {"a": None}]),
 )
 paths = st.sampled_from([parse_path(text) for text in ("a", "b.c", "**.d", "e[*].f", "*.g?")])
-lists = st.sampled_from([parse_path("a"), parse_path("e")])
+lists = st.sampled_from([parse_path("a"), parse_path("e"), parse_list_path(".")])
 names = st.frozensets(st.sampled_from(["x", "y", "z"]), min_size=1, max_size=2)
 anonymise = st.builds(Anonymise, names, st.integers(2, 5))
 measures = st.frozensets(st.sampled_from([("count", ""), ("sum", "n"), ("mean", "n")]), max_size=3)
 aggregate = st.builds(Aggregate, names, measures, st.integers(2, 5))
+marks = st.sampled_from([Mark("header"), Mark("page"), Mark("member", "_mark"), Mark("member", "_other")])
+notes = st.builds(Note, st.sampled_from(["answer", "request"]), paths)
 sets_of_rules = st.builds(
-    lambda includes, fields, groups: body_rules(includes=includes, fields=fields, groups=groups),
+    lambda includes, fields, groups, rows, marks, notes, told: body_rules(
+        includes=includes, fields=fields, groups=groups, rows=rows, watermarks=marks, notes=notes, told=told
+    ),
     st.lists(st.lists(paths, min_size=1, max_size=2), max_size=2),
     st.lists(st.tuples(paths, rules), max_size=4),
     st.lists(st.tuples(lists, anonymise | aggregate), max_size=3),
+    st.lists(st.tuples(lists, st.integers(0, 9)), max_size=3),
+    st.lists(marks, max_size=3),
+    st.lists(notes, max_size=3),
+    st.lists(st.sampled_from(["administrators", "owner"]), max_size=2),
 )
+spans = st.none() | st.integers(0, 100)
+limits = st.builds(Limits, spans, spans)
 
 
 def shown(rule: FieldRule, value: Json) -> bytes:
@@ -124,6 +139,21 @@ def test_a_merged_set_is_as_strict_as_each_part_for_each_path(a: BodyRules, b: B
         assert kept.by >= group.by
         if isinstance(kept, Aggregate) and isinstance(group, Aggregate):
             assert kept.measures <= group.measures
+    for path, most in a.rows:
+        assert dict(merged.rows)[path] <= most
+    assert a.watermarks <= merged.watermarks
+    assert a.notes <= merged.notes
+    assert a.told <= merged.told
+
+
+@settings(max_examples=100, deadline=None)
+@given(limits, limits, limits)
+def test_limits_meet_in_the_least_in_any_order(a: Limits, b: Limits, c: Limits) -> None:
+    assert a.within(b) == b.within(a)
+    assert a.within(b).within(c) == a.within(b.within(c)) == merged_limits([c, None, a, b])
+    assert a.within(a) == a
+    for mine, merged in ((a.lease_s, a.within(b).lease_s), (a.session_s, a.within(b).session_s)):
+        assert mine is None or (merged is not None and merged <= mine)
 
 
 @settings(max_examples=100, deadline=None)
@@ -184,6 +214,24 @@ def test_aggregates_by_different_fields_have_no_common_form_and_go() -> None:
         {"v": 1, "groups": [["a", "anonymise", ["x"], 1]]},
         {"v": 1, "groups": [["a", "aggregate", ["x"], [["median", "n"]], 5]]},
         {"v": 1, "include": "a"},
+        {"v": 1, "include": [["."]]},
+        {"v": 1, "fields": [[".", "mask", 0]]},
+        {"v": 1, "rows": [["**.a", 5]]},
+        {"v": 1, "rows": [["a?", 5]]},
+        {"v": 1, "rows": [["a", -1]]},
+        {"v": 1, "rows": [["a", True]]},
+        {"v": 1, "rows": [["a", "5"]]},
+        {"v": 1, "rows": [["a"]]},
+        {"v": 1, "marks": ["header"]},
+        {"v": 1, "marks": [["footer"]]},
+        {"v": 1, "marks": [["header", "x"]]},
+        {"v": 1, "marks": [["member"]]},
+        {"v": 1, "marks": [["member", "a b"]]},
+        {"v": 1, "notes": [["answer", "."]]},
+        {"v": 1, "notes": [["trailers", "a"]]},
+        {"v": 1, "told": ["Administrators"]},
+        {"v": 1, "told": "administrators"},
+        {"v": 1, "rows": [[f"a{n}", 5] for n in range(1000)]},
         {"v": 1, "fields": [[f"a{n}", "exclude"] for n in range(1000)]},
     ],
 )

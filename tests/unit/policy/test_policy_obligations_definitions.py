@@ -6,7 +6,23 @@ from pathlib import Path
 
 import pytest
 
-from watchword.kernel import EXCLUDE, Aggregate, Anonymise, Generalise, Hash, Mask, Tokenize, merge, parse_path
+from watchword.kernel import (
+    EXCLUDE,
+    HIDDEN,
+    Aggregate,
+    Anonymise,
+    Generalise,
+    Hash,
+    Limits,
+    Mark,
+    Mask,
+    Note,
+    Tokenize,
+    body_rules,
+    merge,
+    parse_list_path,
+    parse_path,
+)
 from watchword.policy import PolicyLoadError, PolicySet, PolicySource
 
 PERMIT = '@id("p") @obligation("{}") permit (principal, action, resource);'
@@ -24,6 +40,17 @@ obligations:
   crowd: {kind: anonymise, fields: ["customers"], by: [zip, born], least: 3}
   figures: {kind: aggregate, fields: ["customers"], by: [city], sum: [spent], mean: [spent]}
   record_it: {kind: application}
+  gone: {kind: drop, fields: [a]}
+  black: {kind: redact, fields: [a]}
+  short: {kind: truncate, fields: [a], keep: 8}
+  few: {kind: row_limit, fields: [customers, .], most: 50}
+  marked: {kind: watermark}
+  marked_all: {kind: watermark, pages: true, member: _shown_to}
+  written: {kind: record, fields: ["**.ssn"], changes: [iban, "**.ssn"]}
+  told: {kind: notify}
+  told_both: {kind: notify, to: [administrators, owner]}
+  brief: {kind: lease_limit, seconds: 0}
+  until_lunch: {kind: session_limit, seconds: 7200}
 """
 
 
@@ -64,7 +91,30 @@ def test_each_kind_becomes_its_rule(tmp_path: Path) -> None:
     assert included is not None
     assert included.includes == {frozenset({parse_path("customers[*].name"), parse_path("customers[*].city")})}
     assert book.named("record_it").is_for_application
-    assert len(book) == 12
+    assert len(book) == 23
+
+
+def test_each_duty_beside_the_reduction_becomes_its_rule(tmp_path: Path) -> None:
+    book = load(tmp_path, GOOD).bundle.obligations
+    rules = {name: found.rules for name in book if (found := book.named(name)).rules is not None}
+    ssn = parse_path("**.ssn")
+    assert rules["gone"] == body_rules(fields=[(parse_path("a"), EXCLUDE)])
+    assert rules["black"] == body_rules(fields=[(parse_path("a"), HIDDEN)])
+    assert rules["short"] == body_rules(fields=[(parse_path("a"), Generalise("prefix", (8,)))])
+    assert rules["few"] == body_rules(rows=[(parse_path("customers"), 50), (parse_list_path("."), 50)])
+    assert rules["marked"] == body_rules(watermarks=[Mark("header")])
+    assert rules["marked_all"].watermarks == {Mark("header"), Mark("page"), Mark("member", "_shown_to")}
+    changed = [Note("request", parse_path("iban")), Note("request", ssn)]
+    assert rules["written"] == body_rules(notes=[Note("answer", ssn), *changed])
+    assert rules["told"] == body_rules(told=["administrators"])
+    assert rules["told_both"] == body_rules(told=["administrators", "owner"])
+    assert book.named("brief").limits == Limits(lease_s=0)
+    assert book.named("until_lunch").limits == Limits(session_s=7200)
+
+
+def test_another_limit_is_another_version(tmp_path: Path) -> None:
+    first = load(tmp_path, GOOD).version
+    assert load(tmp_path, GOOD.replace("seconds: 7200", "seconds: 7100")).version != first
 
 
 def test_what_all_satisfied_permits_attach_applies_each_once(tmp_path: Path) -> None:
@@ -120,6 +170,21 @@ def test_a_changed_obligation_is_another_version(tmp_path: Path) -> None:
         ("x: {kind: aggregate, fields: [a], by: [count]}", "other than `count`"),
         ("x: {kind: hash, fields: [a], context: ''}", "a context has 1 to 64 characters"),
         ("x y: {kind: hash, fields: [a]}", "this cannot be a name"),
+        ("x: {kind: mask, fields: [.]}", "the path breaks at character 1"),
+        ("x: {kind: truncate, fields: [a], keep: 17}", "values are not made coarser in such a way"),
+        ("x: {kind: row_limit, fields: [a]}", "the key `most` is missing"),
+        ("x: {kind: row_limit, fields: ['**.a'], most: 5}", "the path of a list has names and `[*]` only"),
+        ("x: {kind: row_limit, fields: [a], most: -1}", "expected a whole number"),
+        ("x: {kind: watermark, fields: [a]}", "no key `fields` is known here"),
+        ("x: {kind: watermark, member: 'a b'}", "the member that holds a mark is named by letters"),
+        ("x: {kind: watermark, pages: perhaps}", "expected true or false"),
+        ("x: {kind: record}", "name what is recorded in `fields` or `changes`"),
+        ("x: {kind: record, fields: ['a..b']}", "no path: the path breaks at character 2"),
+        ("x: {kind: notify, to: []}", "there is nobody in `to`"),
+        ("x: {kind: notify, to: [The Boss]}", "who is told is named by lower-case letters"),
+        ("x: {kind: lease_limit}", "the key `seconds` is missing"),
+        ("x: {kind: lease_limit, seconds: 90000}", "expected a whole number"),
+        ("x: {kind: session_limit, seconds: 5, fields: [a]}", "no key `fields` is known here"),
         ("x: [kind]", "a list where a mapping belongs"),
     ],
 )

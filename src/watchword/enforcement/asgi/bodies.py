@@ -120,7 +120,9 @@ class _Answer:
             await self._take(message)
         except BodyRefusedError as error:
             _log.error("an answer was withheld: %s", error.message)
-            await self.refuse()
+            if not self._is_passing:
+                await self.refuse()
+            self.is_over = True  # of an answer that is half way out, the rest is missing: the server cuts it off
             raise _WithheldError from error
 
     async def _take(self, message: Message) -> None:

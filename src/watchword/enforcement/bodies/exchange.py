@@ -75,12 +75,12 @@ class Exchange:
                 raise BodyRefusedError("nobody can be told of this access") from error
 
     async def record_request(self, body: bytes) -> None:
-        """Record what a request is about to change.
+        """Record what a request is about to change; one without a body changes no field.
 
         Raises:
             BodyRefusedError: it is no JSON, or cannot be recorded.
         """
-        if self.rules.reads_request:
+        if self.rules.reads_request and body:
             await self._record("request", self.filter.count_request(body), None)
 
     async def record_answer(self, reduced: Reduced, status: int) -> None:

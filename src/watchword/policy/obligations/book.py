@@ -51,8 +51,11 @@ class ObligationBook:
         return tuple(self.named(name) for name in sorted({name for text in written for name in attached_names(text)}))
 
     def fingerprint(self) -> dict[str, Any]:
-        """Return what tells one book from another: names and compact rules, the same for equal books."""
-        return {
-            name: to_wire(found.rules) if found.rules is not None else None
-            for name, found in sorted(self._defined.items())
-        }
+        """Return what tells one book from another: names and what they ask for, the same for equal books."""
+        return {name: _asked(found) for name, found in sorted(self._defined.items())}
+
+
+def _asked(found: Obligation) -> Any:
+    if found.limits is not None:
+        return [found.limits.lease_s, found.limits.session_s]
+    return to_wire(found.rules) if found.rules is not None else None

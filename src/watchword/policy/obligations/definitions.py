@@ -21,6 +21,7 @@ from typing import Final
 
 from watchword.kernel import (
     EXCLUDE,
+    HIDDEN,
     Aggregate,
     Anonymise,
     BodyRules,
@@ -146,6 +147,14 @@ def _exclude(paths: list[FieldPath], _keys: Keys, _name: str) -> BodyRules:
     return _each(paths, EXCLUDE)
 
 
+def _redact(paths: list[FieldPath], _keys: Keys, _name: str) -> BodyRules:
+    return _each(paths, HIDDEN)
+
+
+def _truncate(paths: list[FieldPath], keys: Keys, _name: str) -> BodyRules:
+    return _each(paths, Generalise("prefix", (_integer(keys, "keep", None, least=0),)))
+
+
 def _mask(paths: list[FieldPath], keys: Keys, _name: str) -> BodyRules:
     return _each(paths, Mask(_integer(keys, "keep_last", 0, least=0)))
 
@@ -236,6 +245,9 @@ def _integer(keys: Keys, key: str, default: int | None, *, least: int) -> int:
 _KINDS: Final[Mapping[str, tuple[tuple[str, ...], Callable[[list[FieldPath], Keys, str], BodyRules]]]] = {
     "include": ((), _include),
     "exclude": ((), _exclude),
+    "drop": ((), _exclude),
+    "redact": ((), _redact),
+    "truncate": (("keep",), _truncate),
     "mask": (("keep_last",), _mask),
     "hash": (("context",), _hash),
     "tokenize": (("context",), _tokenize),

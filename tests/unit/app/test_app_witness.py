@@ -1,0 +1,69 @@
+"""What obligations ask to be proved and told is on disk when the node says so."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from watchword.app.services import obligation_keys
+from watchword.app.witness import NodeWitness
+from watchword.audit import Journal, JournalUnwritableError, read
+from watchword.bus import Bus
+from watchword.enforcement.bodies import DataAccess, Notice, Visitor
+from watchword.kernel import FrozenClock, KeyId
+from watchword.keys import Algorithm, MasterKey, Sealer, Signer
+from watchword.settings import load
+from watchword.storage import Database, OutboxRelay
+
+VISITOR = Visitor("dec_1", "crm", "usr_1")
+
+
+@pytest.fixture
+async def database(anyio_backend: str, migrated_sqlite_url: str) -> AsyncIterator[Database]:  # noqa: ARG001  # for anyio
+    found = Database(migrated_sqlite_url)
+    yield found
+    await found.close()
+
+
+@pytest.fixture
+async def journal(tmp_path: Path, clock: FrozenClock, entropy: Any) -> AsyncIterator[Journal]:
+    signer = Signer.generate(KeyId.new(clock.now(), entropy), Algorithm.ED25519)
+    found = Journal.open(tmp_path / "journal", signer=signer, clock=clock)
+    yield found
+    await found.close()
+
+
+async def test_an_access_is_in_the_journal_and_a_notice_in_the_outbox(
+    database: Database, journal: Journal, clock: FrozenClock, entropy: Any, tmp_path: Path
+) -> None:
+    witness = NodeWitness(journal, database, entropy)
+    await witness.record(DataAccess(VISITOR, "answer", clock.now(), {"**.ssn": 3}, 200))
+    await witness.notify(Notice(VISITOR, ("administrators", "owner"), clock.now()))
+    relay = OutboxRelay(database, Bus(), journal, clock)
+    await relay.catch_up()
+    access, notice = (each for each in read(tmp_path / "journal") if not each.type.startswith("journal."))
+    assert access.type == "data_access"
+    assert access.fields["counts"] == {"**.ssn": 3}
+    assert (access.fields["decision"], access.fields["user"]) == ("dec_1", "usr_1")
+    assert notice.type == "enforcement.access.notified"
+    assert "administrators" in str(notice.fields)
+
+
+async def test_what_the_disk_does_not_take_is_not_proved(
+    database: Database, journal: Journal, clock: FrozenClock, entropy: Any
+) -> None:
+    await journal.close()
+    with pytest.raises(JournalUnwritableError):
+        await NodeWitness(journal, database, entropy).record(DataAccess(VISITOR, "answer", clock.now(), {}, 200))
+
+
+def test_a_higher_generation_is_another_key_and_keeps_the_earlier_ones(tmp_path: Path) -> None:
+    sealer = Sealer(MasterKey.create_file(tmp_path / "master.key"))
+    first = obligation_keys(load(data=tmp_path, environment={}), sealer)
+    third = obligation_keys(load(data=tmp_path, environment={"WATCHWORD_OBLIGATIONS__KEY_GENERATION": "3"}), sealer)
+    assert len(first) == 1
+    assert len(set(third)) == 3
+    assert third[-1:] == first
