@@ -37,6 +37,11 @@ _NOBODY = BehaviourProfile()
 _LEAST_RARE, _MOST_RARE = -1.5, 2.5
 
 
+def history(profile: BehaviourProfile, one: int) -> float:
+    """Return how many events a baseline is worth today: two a day at most, fading."""
+    return profile.under.get("x", 0) / one
+
+
 def habits(
     paths: Paths, observation: Observation, profile: BehaviourProfile, population: Population, one: int
 ) -> list[Row]:
@@ -51,8 +56,9 @@ def habits(
     found = travel(observation, paths.network, profile, one)
     rows.append((found.indicator, found.value, found.detail, found.is_known))
     _companies(rows, paths, observation, profile, population)
-    if profile.learned < ENOUGH_EVENTS:
-        _cold(rows, paths, 1.0 - profile.learned / ENOUGH_EVENTS, population, one)
+    events = history(profile, one)
+    if events < ENOUGH_EVENTS:
+        _cold(rows, paths, 1.0 - events / ENOUGH_EVENTS, population, one)
     if paths.is_cut:
         rows.append(_OVERLONG)
     return rows

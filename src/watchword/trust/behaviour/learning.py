@@ -10,12 +10,12 @@ from watchword.trust.behaviour.chains import NO_DEVICE, Paths, paths_of
 from watchword.trust.behaviour.company import member
 from watchword.trust.behaviour.decay import day_of, weight_of
 from watchword.trust.behaviour.population import Population
-from watchword.trust.behaviour.profile import MOST_IDS, BehaviourProfile, LastPlace, Step
+from watchword.trust.behaviour.profile import ID_BITS, MOST_IDS, BehaviourProfile, Step
+from watchword.trust.behaviour.travel import last_place_of
 from watchword.trust.observation import Observation
 
 # Two clocks of one deployment may differ by this much.
 CLOCK_SKEW_S = 60.0
-_ID_BITS = 32
 _LONGEST_ID = 256
 
 
@@ -53,7 +53,9 @@ def _learn(observation: Observation, profile: BehaviourProfile, population: Popu
         return Lesson.FROM_THE_FUTURE
     day = day_of(observation.at)
     paths = paths_of(observation)  # whatever cannot be read is refused before anything is counted
-    place = _place(observation)
+    place = last_place_of(observation)
+    if profile.ids and profile.ids[-1] >> ID_BITS > now + CLOCK_SKEW_S:
+        profile.turn_back(now)
     if not profile.open_day(day):
         return Lesson.TOO_LATE
     # Prevents: one delivered again, or replayed, counting twice; of what is older than the oldest remembered nobody
@@ -76,7 +78,7 @@ def _learn(observation: Observation, profile: BehaviourProfile, population: Popu
 
 def _event(observation: Observation) -> int:
     digest = crc32(observation.id[:_LONGEST_ID].encode("utf-8", "replace"))
-    return (max(0, int(observation.at)) << _ID_BITS) | digest
+    return (max(0, int(observation.at)) << ID_BITS) | digest
 
 
 def _count(observation: Observation, paths: Paths, day: int, profile: BehaviourProfile, population: Population) -> None:
@@ -96,17 +98,3 @@ def _meet(user: str, counted: list[Step], weight: int, population: Population) -
             population.networks.count(key, member(user), weight)
         elif level == "d1" and key != NO_DEVICE:
             population.devices.count(key, member(user), weight)
-
-
-def _place(observation: Observation) -> LastPlace | None:
-    place, traits = observation.place, observation.traits
-    if place.latitude is None or place.longitude is None:
-        return None
-    return LastPlace(
-        observation.at,
-        float(place.latitude),
-        float(place.longitude),
-        float(place.radius_km or 0.0),
-        place.words[:64],
-        traits.is_hosting or traits.is_vpn or traits.is_tor or traits.is_shared,
-    )

@@ -7,12 +7,13 @@ from heapq import nsmallest
 from typing import NamedTuple
 
 from watchword.trust.behaviour.chains import DAY_CIRCLE, HOURS, LEVELS, WEEK_CIRCLE, WEEKDAYS, Path, level_of, parent_of
-from watchword.trust.behaviour.decay import weight_of
+from watchword.trust.behaviour.decay import day_of, weight_of
 
 # Bounds of one profile; what weighs least goes first, and with some room, so that the next key needs no eviction.
 MOST_KEYS = 112
 _ROOM = 8
 MOST_IDS = 24
+ID_BITS = 32  # of an event's number: a digest of its name, below the second it happened in
 # Events may come this many days out of order.
 LATE_DAYS = 2
 # The poisoning guard: one value is learned twice a day, and new values only while the day has this many in all.
@@ -115,6 +116,17 @@ class BehaviourProfile:
             del self.days[old]
         self.days[day] = {}
         return True
+
+    def turn_back(self, now: float) -> None:
+        """Let go of what was learned under a clock that ran ahead, where it would keep the present from being learned.
+
+        # Prevents: an hour of a clock in next year making every event until then come too late.
+        """
+        latest = int(now) + 1 << ID_BITS
+        self.ids = [event for event in self.ids if event < latest]
+        self.days = {day: counts for day, counts in self.days.items() if day <= day_of(now)}
+        if self.last_place is not None and self.last_place.at > now:
+            self.last_place = None
 
     def forget(self) -> None:
         """Drop what is past its bound: the oldest events, the lightest keys."""

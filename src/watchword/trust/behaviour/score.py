@@ -10,8 +10,8 @@ from typing import NamedTuple
 from watchword.trust.behaviour.chains import paths_of
 from watchword.trust.behaviour.decay import day_of, weight_of
 from watchword.trust.behaviour.given import cap_reputation
-from watchword.trust.behaviour.indicators import Row, habits, times
-from watchword.trust.behaviour.likelihood import clipped
+from watchword.trust.behaviour.indicators import Row, habits, history, times
+from watchword.trust.behaviour.likelihood import ENOUGH_EVENTS, clipped
 from watchword.trust.behaviour.model import Model
 from watchword.trust.behaviour.population import Population
 from watchword.trust.behaviour.profile import BehaviourProfile
@@ -19,7 +19,6 @@ from watchword.trust.observation import Finding, Observation
 
 NO_VERSIONS: Mapping[str, str] = MappingProxyType({})
 PRIOR = "prior"
-COLD_BELOW = 5
 # Contributions are multiples of 2^-20 and stay far below 2^32, so that adding them up is exact in any order.
 _GRAIN = 1048576.0
 _UNREADABLE = 20.0
@@ -52,8 +51,8 @@ class Score:
         log_odds: before calibration; exactly the sum of the contributions' values, in any order.
         contributions: the prior first, then every indicator that was asked.
         versions: of the model, the baselines, and whatever data the caller names.
-        history: how many events the user's baseline has learned.
-        is_cold: too few of them to say what is usual; evidence from habits is limited.
+        history: how many events the user's baseline is worth today; two a day count at most, and they fade.
+        is_cold: fewer than five, too few to say what is usual; evidence from habits is limited in proportion.
     """
 
     risk: int
@@ -61,7 +60,7 @@ class Score:
     log_odds: float
     contributions: tuple[Term, ...]
     versions: Mapping[str, str]
-    history: int
+    history: float
     is_cold: bool
 
 
@@ -110,7 +109,7 @@ def _score(
         ]
     support = sum([value for _, value, _, is_known in rows if is_known and value > 0.0])
     rows += times(paths, profile, population, one, support=support)
-    return _combined(rows, profile, population, model, versions)
+    return _combined(rows, profile, population, model, versions, history(profile, one))
 
 
 def _combined(
@@ -119,6 +118,7 @@ def _combined(
     population: Population,
     model: Model,
     versions: Mapping[str, str],
+    history: float,
 ) -> Score:
     weights, usual = model.weights, model.default_weight
     terms = [Term(PRIOR, model.bias, round(model.bias * _GRAIN) / _GRAIN)]
@@ -138,12 +138,12 @@ def _combined(
             "profile": str(profile.version),
             "population": str(population.version),
         },
-        profile.learned,
-        profile.learned < COLD_BELOW,
+        history,
+        history < ENOUGH_EVENTS,
     )
 
 
 def _unreadable(error: Exception, model: Model) -> Score:
     detail = f"the observation could not be read ({type(error).__name__})"
     terms = (Term("unreadable", _UNREADABLE, _UNREADABLE, detail),)
-    return Score(100, 1.0, _UNREADABLE, terms, {"model": model.label}, 0, is_cold=True)
+    return Score(100, 1.0, _UNREADABLE, terms, {"model": model.label}, 0.0, is_cold=True)
