@@ -21,10 +21,11 @@ from watchword.decision import AccessRequest, Application, Decision, DecisionPoi
 from watchword.enforcement.answers import Refusal
 from watchword.enforcement.envoy import EdgeSettings
 from watchword.identity import Client, SessionFacts, UserFacts
-from watchword.kernel import Answer, Clock, DecisionId, DeviceId, NotFoundError, Reason, RiskLevel
+from watchword.kernel import Answer, Clock, DecisionId, DeviceId, NotFoundError, Reason, RiskLevel, UserId
 from watchword.keys import KeyRing
 from watchword.policy.telling import Recollection, recollect
-from watchword.trust import ContextSource
+from watchword.storage import Database
+from watchword.trust import ContextSource, Habits, Usual, usual_for, usual_of
 
 _SLOW_READER = 100
 
@@ -261,6 +262,19 @@ class PlacesAdapter:
     def describe(self, ip: str) -> str:
         """Name the place of an address."""
         return self._source.place_of(ip).words
+
+
+class HabitsAdapter:
+    """What is usual for people: as it is in memory, else as it is stored."""
+
+    def __init__(self, habits: Habits, database: Database) -> None:
+        self._habits = habits
+        self._database = database
+
+    async def usual(self, user_id: UserId) -> Usual:
+        """Return what is usual for a user."""
+        known = self._habits.known(user_id)
+        return usual_of(known.profile) if not known.is_away else await usual_for(self._database, user_id)
 
 
 class KeysAdapter:

@@ -207,6 +207,7 @@ class Deciding:
             keys=adapters.KeysAdapter(services.keys),
             health=adapters.HealthAdapter(self._parts),
             settled=self._relay.catch_up,
+            habits=adapters.HabitsAdapter(self._habits, services.database),
         )
 
     async def status(self) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from watchword.kernel import Answer
 
 _STACK = (Answer.ALLOW, Answer.STEP_UP, Answer.APPROVAL, Answer.DENY)
 WIDTH, HEIGHT = 720.0, 100.0
+_MIDDLE = 50.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,32 @@ def weight_bars(weights: Sequence[Weight]) -> tuple[WeightBar, ...]:
         bars.append(WeightBar(weight, round(start, 2), round(length, 2), "up" if weight.points >= 0 else "down"))
         reached = start + length if weight.points >= 0 else start
     return tuple(bars)
+
+
+def balance_bars(weights: Sequence[Weight]) -> tuple[WeightBar, ...]:
+    """Draw log-odds from the middle: to the right what speaks for somebody else, to the left for the owner."""
+    longest = max((abs(weight.points) for weight in weights), default=1.0)
+    bars = []
+    for weight in sorted(weights, key=lambda weight: -weight.points):
+        length = abs(weight.points) / longest * _MIDDLE
+        start = _MIDDLE if weight.points >= 0 else _MIDDLE - length
+        bars.append(WeightBar(weight, round(start, 2), round(length, 2), "up" if weight.points >= 0 else "down"))
+    return tuple(bars)
+
+
+def columns(shares: Sequence[float]) -> tuple[Bar, ...]:
+    """Draw shares as columns side by side, the highest of which fills the chart."""
+    highest, step = max(shares) or 1.0, WIDTH / len(shares)
+    return tuple(
+        Bar(
+            round(number * step + 1, 2),
+            round(HEIGHT - share / highest * HEIGHT, 2),
+            round(step - 2, 2),
+            round(share / highest * HEIGHT, 2),
+            "allow",
+        )
+        for number, share in enumerate(shares)
+    )
 
 
 def timeline(counts: Sequence[Mapping[Answer, int]], *, now: datetime) -> Timeline:

@@ -13,6 +13,7 @@ from watchword.console.ports import (
     AuditStatus,
     Decisions,
     Feedback,
+    Habits,
     Health,
     Places,
     PolicyStatus,
@@ -36,6 +37,7 @@ class Services:
         settled: returns when every observer of this process has seen what was committed before the call, so that the
             next page, and the next request at any door, already know of it.
         feedback: who learns from what people say of their sign-ins; without it a sign-in that was not theirs only ends.
+        habits: what is usual for people; without it no page tells.
     """
 
     clock: Clock
@@ -54,6 +56,7 @@ class Services:
     health: Health
     settled: Callable[[], Awaitable[None]]
     feedback: Feedback | None = None
+    habits: Habits | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -140,7 +140,12 @@ class FactRead:
 
 @dataclass(frozen=True, slots=True)
 class DecisionView:
-    """A decision as its journal record tells it; whatever is absent there is nothing here, never an error."""
+    """A decision as its journal record tells it; whatever is absent there is nothing here, never an error.
+
+    Attributes:
+        probability: that somebody else acted, where the risk was computed from behaviour; then the contributions are
+            log-odds.
+    """
 
     id: DecisionId
     at: datetime
@@ -170,6 +175,7 @@ class DecisionView:
     ip: str
     user_agent: str
     country: str
+    probability: float | None = None
 
     @property
     def words(self) -> str:
@@ -221,7 +227,13 @@ def decision_view(record: Mapping[str, Any]) -> DecisionView:
         ip=str(personal.get("ip") or ""),
         user_agent=str(personal.get("user_agent") or ""),
         country=str(personal.get("country") or ""),
+        probability=_probability(record),
     )
+
+
+def _probability(record: Mapping[str, Any]) -> float | None:
+    told = (record.get("behaviour") or {}).get("probability")
+    return float(told) if isinstance(told, int | float) else None
 
 
 def _need(record: Mapping[str, Any], name: str) -> str:
@@ -232,7 +244,11 @@ def _need(record: Mapping[str, Any], name: str) -> str:
 
 
 def _weights(pairs: Sequence[Sequence[Any]], details: Mapping[str, Any]) -> tuple[Weight, ...]:
-    return tuple(Weight(str(name), int(points), str(details.get(name) or "")) for name, points in pairs)
+    return tuple(Weight(str(name), _number(points), str(details.get(name) or "")) for name, points in pairs)
+
+
+def _number(points: Any) -> float:
+    return points if isinstance(points, float) else int(points)
 
 
 def _fact(fact: Sequence[Any], personal: Mapping[str, Any]) -> FactRead:

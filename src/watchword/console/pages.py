@@ -84,6 +84,7 @@ class Pages:
             microseconds=words.microseconds,
             indicator_words=words.indicator_words,
             sentence=words.sentence,
+            percent=words.percent,
             anchor=anchor,
             conditions=conditions_of,
         )

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from watchword.identity import Client, SessionFacts, UserFacts
 from watchword.kernel import Answer, DecisionId, DeviceId, Reason, RiskLevel, SessionId, UserId
 from watchword.policy.telling import Recollection
+from watchword.trust import Usual
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,12 +20,12 @@ class Weight:
 
     Attributes:
         indicator: its name, as in the trust algorithm.
-        points: what it adds; negative where it takes away.
+        points: what it adds, negative where it takes away; of a score of behaviour in natural log-odds.
         detail: the observation in plain words.
     """
 
     indicator: str
-    points: int
+    points: float
     detail: str
 
 
@@ -218,6 +219,14 @@ class Places(Protocol):
 
     def describe(self, ip: str) -> str:
         """Return `City, Country` or less, empty if nothing is known; never raises."""
+        ...
+
+
+class Habits(Protocol):
+    """What is usual for people."""
+
+    async def usual(self, user_id: UserId) -> Usual:
+        """Return what is usual for a user; empty for somebody new."""
         ...
 
 

@@ -34,7 +34,25 @@ _SIDES = {
     "impossible_travel": "where",
     "suspicious_ip": "where",
     "session_hijack": "where",
+    "network": "where",
+    "traits": "where",
+    "reputation": "where",
+    "new_country": "where",
+    "new_asn": "where",
+    "new_network": "where",
+    "new_address": "where",
+    "new_traits": "where",
+    "agent": "with",
+    "device": "with",
+    "posture": "with",
+    "new_kind": "with",
+    "new_system": "with",
+    "new_browser": "with",
+    "new_agent": "with",
+    "cold_start": "how",
 }
+# From here on something counts as against a request: a point, or as much log-odds.
+_COUNTS = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +174,7 @@ def ring_of_session(
 ) -> Ring:
     """Read a live session into the four watches: what adds risk wants attention, what could not be told is unknown."""
     weights = verdict.contributions if verdict else ()
-    added = {_side(weight.indicator): weight.detail for weight in weights if weight.points > 0}
+    added = {_side(weight.indicator): weight.detail for weight in weights if weight.points >= _COUNTS}
     untold = {_side(weight.indicator): weight.detail for weight in weights if weight.points == 0}
     mfa = f"shown {ago(session.mfa_at, now)}" if session.mfa_at else "no second factor yet"
     with_words = f"first seen {ago(device.first_seen_at, now)}" if device else "not recognised"
@@ -184,7 +202,7 @@ def ring_of_session(
 
 def ring_of_decision(view: DecisionView, *, place: str) -> Ring:
     """Read a decision into the four watches: the side that refused is refused, one that added risk wants attention."""
-    weighed = {_side(weight.indicator) for weight in view.contributions if weight.points > 0}
+    weighed = {_side(weight.indicator) for weight in view.contributions if weight.points >= _COUNTS}
     refused = _refused_sides(view, weighed)
     known = {
         "who": view.user_id is not None,

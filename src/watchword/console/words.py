@@ -47,6 +47,23 @@ _INDICATORS = {
     "disk_encrypted": "Disk is encrypted",
     "managed_device": "Device is managed",
     "evidence_unreadable": "Evidence could not be read",
+    "prior": "Before anything was seen",
+    "network": "Network and place",
+    "agent": "Browser and system",
+    "device": "Device",
+    "resource": "What was asked for",
+    "action": "What was done",
+    "traits": "Kind of network",
+    "hour": "Hour of the day",
+    "weekday": "Day of the week",
+    "rhythm": "Rhythm of day and week",
+    "new_asn": "New network operator",
+    "new_act": "New kind of act",
+    "new_agent": "New version of the browser",
+    "posture": "State of the device",
+    "reputation": "Reputation of the address",
+    "cold_start": "Too little history",
+    "history_away": "History not at hand",
 }
 
 
@@ -119,6 +136,14 @@ def microseconds(value: int) -> str:
 def indicator_words(name: str) -> str:
     """Turn the name of an indicator into words."""
     return _INDICATORS.get(name) or sentence(name.replace("_", " ").replace(".", ": "))
+
+
+def percent(share: float) -> str:
+    """Write a share; what is all but nothing or all but everything is not rounded to it."""
+    least, most = 0.001, 0.999
+    if share < least:
+        return "under 0.1 %"
+    return "over 99.9 %" if share > most else f"{share * 100:.1f} %"
 
 
 def sentence(words: str) -> str:

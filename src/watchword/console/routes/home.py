@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from starlette.responses import Response
 from starlette.routing import Route
 
-from watchword.console.charts import weight_bars
+from watchword.console.charts import balance_bars, weight_bars
 from watchword.console.desk import Desk
 from watchword.console.model import DecisionView, decision_view
 from watchword.console.pages import Page
@@ -127,7 +127,9 @@ def _explained(visit: Visit, view: DecisionView, *, is_detailed: bool) -> dict[s
         if is_own
         else headline.replace("you were", "it was").replace("it was asked", "a proof was asked"),
         "ring": ring_of_decision(view, place=place),
-        "bars": weight_bars([weight for weight in view.contributions if weight.points]),
+        "bars": (weight_bars if view.probability is None else balance_bars)(
+            [weight for weight in view.contributions if weight.points]
+        ),
         "untold": [weight for weight in view.contributions if not weight.points],
         "trust_bars": weight_bars(view.trust_contributions),
         "application": titles.get(view.application or "", view.application or ""),

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from starlette.responses import Response
 from starlette.routing import Route
 
+from watchword.console.charts import columns
 from watchword.console.desk import Desk
 from watchword.console.pages import Page
 from watchword.console.routes.account import own_form, said
@@ -229,6 +230,7 @@ async def _user(visit: Visit, user: UserFacts, *, problems: Mapping[str, str] | 
         for facts in await services.identity.sessions.list_for(user.id)
     ]
     factors = await services.identity.accounts.authenticators(user.id)
+    usual = await services.habits.usual(user.id) if services.habits is not None else None
     return visit.show(
         "admin_user.html",
         Page(
@@ -243,7 +245,16 @@ async def _user(visit: Visit, user: UserFacts, *, problems: Mapping[str, str] | 
         sessions=sessions,
         factors=[factor_row(one) for one in factors],
         groups=await services.identity.accounts.groups(),
+        usual=usual,
+        hours=columns(usual.hours) if usual is not None else (),
+        busiest=_busiest(usual.hours) if usual is not None else "",
     )
+
+
+def _busiest(hours: Sequence[float]) -> str:
+    """Name the three busiest hours for those who do not see the chart."""
+    most = sorted(range(len(hours)), key=lambda hour: (-hours[hour], hour))[:3]
+    return ", ".join(f"{hour}:00" for hour in sorted(most) if hours[hour]) or "no hour yet"
 
 
 def _invited(visit: Visit, invitation: Invitation) -> Response:
