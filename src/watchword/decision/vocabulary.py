@@ -87,7 +87,7 @@ def entities_of_applications(applications: Sequence[Application]) -> dict[Entity
 def entities_of_user(user: UserFacts) -> dict[EntityUid, Entity]:
     """Describe a user and the groups the user is in."""
     uid = user_uid(user)
-    groups = tuple(EntityUid(_NAMESPACE + "Group", name) for name in sorted(user.groups))
+    groups = [_group(name) for name in sorted(user.groups)]
     attributes: dict[str, str | bool] = {
         "name": user.name,
         "is_administrator": user.is_administrator,
@@ -95,7 +95,15 @@ def entities_of_user(user: UserFacts) -> dict[EntityUid, Entity]:
     }
     if user.email is not None:
         attributes["email"] = user.email
-    return {uid: Entity(uid, attributes, groups)} | {group: Entity(group) for group in groups}
+    found = {group.uid: group for group in groups}
+    found[uid] = Entity(uid, attributes, tuple(found))
+    return found
+
+
+@lru_cache(maxsize=8192)
+def _group(name: str) -> Entity:
+    """Describe a group, once for all who are in it."""
+    return Entity(EntityUid(_NAMESPACE + "Group", name))
 
 
 def user_uid(user: UserFacts) -> EntityUid:
@@ -177,6 +185,8 @@ def context_of(
 
 @lru_cache(maxsize=8192)
 def _cedar_ip(address: str) -> Value:
+    if ":" not in address:
+        return ip(address)
     # Prevents: `::ffff:a.b.c.d` walking around a policy about `a.b.c.0/24`; Cedar takes the two for different ones.
     found = ip_address(address)
     mapped = found.ipv4_mapped if isinstance(found, IPv6Address) else None

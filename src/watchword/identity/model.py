@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from socket import AF_INET, AF_INET6, inet_pton
 from types import MappingProxyType
 
 from watchword.kernel import Acr, AuthenticatorId, DeviceId, GroupId, Secret, SessionId, UserId
@@ -14,6 +15,7 @@ from watchword.kernel import Acr, AuthenticatorId, DeviceId, GroupId, Secret, Se
 ADMINISTRATORS = "administrators"
 _USER_AGENT_LENGTH = 400
 _IP_LENGTH = 45
+_MAPPED = 0xFFFF  # what stands before an IPv4 address inside IPv6
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +44,12 @@ def printable(text: str, length: int) -> str:
 def network_of(ip: str) -> str:
     """Name the network of an address: /24 for IPv4, /48 for IPv6, `unknown` for anything else."""
     try:
-        address = ipaddress.ip_address(ip.partition("%")[0])
-    except ValueError:
+        address = int.from_bytes(inet_pton(AF_INET6 if ":" in ip else AF_INET, ip.partition("%")[0]))
+    except (OSError, ValueError):  # a NUL or a letter outside ASCII is a ValueError
         return "unknown"
-    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
-        address = address.ipv4_mapped
-    prefix = 24 if address.version == 4 else 48  # noqa: PLR2004  # the address family's own number
-    return str(ipaddress.ip_network(f"{address}/{prefix}", strict=False))
+    if ":" in ip and address >> 32 != _MAPPED:
+        return f"{ipaddress.IPv6Address(address >> 80 << 80)}/48"
+    return f"{ipaddress.IPv4Address(address & 0xFFFFFF00)}/24"
 
 
 class AuthenticatorKind(StrEnum):

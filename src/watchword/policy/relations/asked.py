@@ -144,7 +144,11 @@ class RelationSet(LazySet):
 @lru_cache(maxsize=4096)
 def _names_in(groups: frozenset[str]) -> frozenset[str]:
     """Write the names of a user's groups as identifiers, once for all requests of those who are in the same."""
-    return frozenset(map(name_in, groups))
+    return frozenset(map(_name_in, groups))
+
+
+# Those who are in different groups are in many of the same.
+_name_in = lru_cache(maxsize=8192)(name_in)
 
 
 @lru_cache(maxsize=4096)

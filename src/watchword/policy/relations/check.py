@@ -176,8 +176,10 @@ class Walk:
                         return True, None
                 if held is not None and object_id == held[1] and held[0] in node.folded:
                     return True, None
-                if given is not None and self._is_given(node, object_id):
-                    return True, None
+                if given is not None:
+                    for table in node.given.get(kind, ()):
+                        if object_id in given.get(table, ()):
+                            return True, None
                 if node.everybody and self._is_everybody(node, object_id):
                     return True, None
                 for part, target in node.edges:
@@ -224,10 +226,6 @@ class Walk:
             else:
                 del came_from[step]
         return False, left
-
-    def _is_given(self, node: Node, object_id: str) -> bool:
-        assert self._given is not None
-        return any(object_id in self._given.get(table, ()) for table in node.given.get(self._kind, ()))
 
     def _is_everybody(self, node: Node, object_id: str) -> bool:
         return any(object_id in part.subjects for part in node.everybody.get(self._everybody_kind, ()))
