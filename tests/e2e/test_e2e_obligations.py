@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from siege import PERSON, Fortress, until
@@ -13,7 +14,7 @@ pytestmark = pytest.mark.e2e
 SSN = str(PERSON["ssn"])
 POLICY = """
 @id("e2e-reduced")
-@obligation("hide_ssn, hash_name")
+@obligation("hide_ssn, token_name, two_orders, marked, written, told")
 permit (
   principal in Watchword::Group::"members",
   action in Watchword::Action::"access",
@@ -24,7 +25,11 @@ when { context.http.path like "/person*" };
 BOOK = """
 obligations:
   hide_ssn: {kind: exclude, fields: ["**.ssn"]}
-  hash_name: {kind: hash, fields: [name]}
+  token_name: {kind: tokenize, fields: [name]}
+  two_orders: {kind: row_limit, fields: [orders], most: 2}
+  marked: {kind: watermark, member: shown_to}
+  written: {kind: record, fields: ["orders[*]", "**.ssn"]}
+  told: {kind: notify, to: [administrators, owner]}
 """
 
 
@@ -56,12 +61,12 @@ def test_what_a_policy_hides_leaves_no_trace_in_the_answer(reduced: Fortress) ->
     status, body = get()
     shown = json.loads(body)
     assert status == 200
-    assert shown.keys() == {"name", "contact", "decision"}
+    assert shown.keys() == {"name", "contact", "decision", "orders", "shown_to"}
     assert shown["contact"] == {"city": "London"}
-    assert shown["name"].startswith("h_")
+    assert shown["name"].startswith("t_")
     assert json.loads(get()[1])["name"] == shown["name"]
     record = reduced.node.decision(shown["decision"])
-    assert record["obligations"] == ["hash_name", "hide_ssn"]
+    assert record["obligations"] == ["hide_ssn", "marked", "token_name", "told", "two_orders", "written"]
     # What asks for another form of the answer gets the same, or nothing.
     for line in ("Range: bytes=0-60", "Accept-Encoding: gzip", "x-watchword-filter: e30=", "Accept: text/event-stream"):
         status, body = get(line)
@@ -74,3 +79,25 @@ def test_what_a_policy_hides_leaves_no_trace_in_the_answer(reduced: Fortress) ->
     assert get(*upgrade)[0] == 403
     # Elsewhere nothing is changed.
     assert get(target="/other")[0] == 200
+
+
+def test_what_was_read_is_in_the_journal_and_a_mark_and_a_token_are_turned_back(reduced: Fortress) -> None:
+    def get() -> tuple[dict[str, Any], str]:
+        reply = reduced.wire.send("/person.json", host="echo.localhost", browser=reduced.member.browser)
+        return json.loads(reply.body), reply.get("watchword-watermark") or ""
+
+    until(lambda: "shown_to" in get()[0])
+    shown, header = get()
+    assert shown["orders"] == [{"total": 1}, {"total": 2}]
+    mark = shown["shown_to"]
+    assert header == f"subject={mark['subject']}; decision={mark['decision']}"
+    decision = reduced.node.decision(mark["decision"])
+    [access] = [each for each in reduced.node.records("data_access") if each["decision"] == decision["id"]]
+    assert (access["counts"], access["user"]) == ({"orders[*]": 2, "**.ssn": 0}, decision["user"])
+    told = "enforcement.access.notified"
+    until(lambda: any(each["subject"] == decision["id"] for each in reduced.node.records(told)))
+    command = reduced.node.command
+    assert command("obligations", "reveal", shown["name"], "--context", "token_name")["value"] == '"Ada"'
+    traced = command("obligations", "trace", mark["subject"], "--application", "echo")
+    assert traced["user"] == reduced.member.name
+    until(lambda: bool(reduced.node.records("enforcement.token.revealed")))

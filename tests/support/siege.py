@@ -236,7 +236,12 @@ def until(condition: Callable[[], Any], *, within_s: float = WITHIN_S) -> Any:
 # --- an upstream that tells all ---------------------------------------------------------------------------------------
 
 
-PERSON = {"name": "Ada", "ssn": "123-45-6789", "contact": {"ssn": "123-45-6789", "city": "London"}}
+PERSON = {
+    "name": "Ada",
+    "ssn": "123-45-6789",
+    "contact": {"ssn": "123-45-6789", "city": "London"},
+    "orders": [{"total": 1}, {"total": 2}, {"total": 3}],
+}
 
 
 @dataclass

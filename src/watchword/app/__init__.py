@@ -1,7 +1,7 @@
 """Own the composition: which room's service fills which other room's port, for the node and for the command line.
 
-Publishes `open_services`, `authority_of`, `control_socket`, `examine` and the acts of publishing policies. Refuses to
-decide anything itself.
+Publishes `open_services`, `authority_of`, `control_socket`, `examine` the acts of publishing policies and those of
+turning tokens back. Refuses to decide anything itself.
 """
 
 from watchword.app.data import control_socket
@@ -19,6 +19,8 @@ from watchword.app.publishing import (
     roll_back,
 )
 from watchword.app.relating import relations_now
+from watchword.app.revealing import reveal as reveal_token
+from watchword.app.revealing import trace as trace_mark
 from watchword.app.services import PASSPHRASE_VARIABLE, Services, authority_of, open_services
 
 __all__ = [
@@ -39,5 +41,7 @@ __all__ = [
     "open_services",
     "publish",
     "relations_now",
+    "reveal_token",
     "roll_back",
+    "trace_mark",
 ]

@@ -18,6 +18,7 @@ from watchword.cli import (
     keys,
     networks,
     node,
+    obligations,
     policies,
     relations,
     risk,
@@ -40,6 +41,7 @@ app.add_typer(sessions.app, name="sessions")
 app.add_typer(networks.app, name="networks")
 app.add_typer(policies.app, name="policies")
 app.add_typer(relations.app, name="relations")
+app.add_typer(obligations.app, name="obligations")
 app.add_typer(decisions.app, name="decisions")
 app.add_typer(risk.app, name="risk")
 app.add_typer(audit.app, name="audit")

@@ -14,7 +14,7 @@ from watchword.enforcement.bodies.claims import (
     read_filter_header,
 )
 from watchword.enforcement.bodies.errors import BodyRefusedError
-from watchword.enforcement.bodies.events import ACCESS_NOTIFIED
+from watchword.enforcement.bodies.events import ACCESS_NOTIFIED, MARK_TRACED, TOKEN_REVEALED
 from watchword.enforcement.bodies.exchange import Exchange, Means
 from watchword.enforcement.bodies.filtering import BodyFilter, Reduced, filter_for
 from watchword.enforcement.bodies.responses import (
@@ -40,9 +40,11 @@ __all__ = [
     "ACCESS_NOTIFIED",
     "ASKED",
     "FILTER_HEADER",
+    "MARK_TRACED",
     "MOST_BODY_BYTES",
     "NOT_ASKED",
     "NOT_TOLD",
+    "TOKEN_REVEALED",
     "TOLD",
     "WATERMARK_HEADER",
     "BodyFilter",
