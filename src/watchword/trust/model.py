@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, time
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 from watchword.kernel import RiskLevel, Sensitivity
 from watchword.trust.addresses import AddressKind
@@ -108,8 +108,7 @@ class Evidence:
     session_sighting: Sighting | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Contribution:
+class Contribution(NamedTuple):
     """What one indicator adds to a score, and why, in words for the person concerned.
 
     Attributes:
