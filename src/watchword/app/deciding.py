@@ -11,6 +11,7 @@ from watchword import __version__
 from watchword.app import adapters
 from watchword.app.acts import Acts
 from watchword.app.authzen import AuthzenPart
+from watchword.app.behaviour import Abreast, OwnersFeedback
 from watchword.app.candidates import Candidates
 from watchword.app.feeds import feed_status, open_feeds
 from watchword.app.policies import PURPOSE, bundle_status, plant_default_policies, policy_source
@@ -29,6 +30,7 @@ from watchword.policy.relations.keeping import Relations
 from watchword.settings import NODE_KEY
 from watchword.storage import OutboxRelay
 from watchword.trust import ContextSource, Habits, NetworkLists, TrustState, profiles
+from watchword.trust.learning import Feedback, KeptModels
 
 _LOOK_AT_POLICIES_S: Final = 0.05
 
@@ -71,6 +73,9 @@ class Deciding:
             group_of=self._peers_of,
             habits=self._habits,
         )
+        self._kept = KeptModels.of(settings.data)
+        self._feedback = Feedback(services.database, clock, services.entropy)
+        self._abreast = Abreast(self._kept, self._feedback, self._habits)
         acts = Acts(self._trust, self._places)
         self._habits.fed_by(acts.drain)
         self.relations = Relations(
@@ -119,6 +124,7 @@ class Deciding:
         await self._networks.load(settings.trust.networks)
         await self._feeds.load()
         await self._trust.load()
+        await self._abreast.look()
         await self._facts.load()
         await self.relations.load()
         await self.policies.start()
@@ -172,6 +178,7 @@ class Deciding:
             self._relay.run(),
             self._trust.run(),
             self._habits.run(),
+            self._abreast.run(),
             self._feeds.run(),
             self.streams.run(),
             self._follow_policies(),
@@ -208,6 +215,7 @@ class Deciding:
             health=adapters.HealthAdapter(self._parts),
             settled=self._relay.catch_up,
             habits=adapters.HabitsAdapter(self._habits, services.database),
+            feedback=OwnersFeedback(self._feedback, self._kept, self.point, settings.journal_directory),
         )
 
     async def status(self) -> dict[str, Any]:
@@ -230,6 +238,8 @@ class Deciding:
             "place_problems": list(self._places.problems),
             "feeds": feed_status(self._feeds),
             "habits": dataclasses.asdict(self._habits.figures),
+            "score": self._habits.model.label,
+            "score_problem": self._abreast.problem,
             "decisions": _counted(self.point.counts),
             **self._facts.counts(),
         }

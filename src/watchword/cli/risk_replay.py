@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -12,6 +13,7 @@ from watchword.cli.shell import EXIT_FOUND_WRONG, Shell, one_line, shell_of
 
 if TYPE_CHECKING:
     from watchword.trust import Replayed
+    from watchword.trust.behaviour import Model
 
 _MOST_SHOWN = 12
 
@@ -67,12 +69,26 @@ def _replayed(shell: Shell, records: Sequence[Any]) -> list[Replayed]:
     return [replay(record, places, model_of) for record in shown]
 
 
-def _models(_shell: Shell) -> Any:
-    """Return what finds the weights that have a label; those that are shipped are always there."""
-    from watchword.trust.behaviour import Model  # noqa: PLC0415  # as above
+def _models(shell: Shell) -> Callable[[str], Model | None]:
+    """Return what finds the weights that have a label, among those that are kept."""
+    from watchword.trust.learning import KeptModels, ModelKeptError  # noqa: PLC0415  # as above
 
-    shipped = Model()
-    return {shipped.label: shipped}.get
+    kept = KeptModels.of(shell.settings().data)
+    versions = kept.versions()
+
+    @cache
+    def find(label: str) -> Model | None:
+        digest = label.rpartition("/")[2]
+        for version, name in versions.items():
+            if digest and name.startswith(digest):
+                try:
+                    model = kept.read(version)
+                except ModelKeptError:
+                    return None
+                return model if model.label == label else None
+        return None
+
+    return find
 
 
 def _print(found: Sequence[Replayed], others: Sequence[Replayed], same: int) -> None:

@@ -28,6 +28,7 @@ from watchword.trust.behaviour import (
     parse_population,
 )
 from watchword.trust.detectors import Detectors
+from watchword.trust.learning import SILENCES, Suppression, silenced
 from watchword.trust.observation import NO_TRAITS, Act, Finding, NetworkTraits, Observation
 from watchword.trust.shared import SharedNetworks
 from watchword.trust.statistical import Known, Situation
@@ -41,6 +42,7 @@ _EVERY_S: Final = 5.0
 # Everybody together is a large text; after a crash the last half minute of it is missing, and of nobody's own habits.
 _POPULATION_EVERY_S: Final = 30.0
 _LONGEST_QUEUE: Final = 1_000
+_NOTHING: Final[frozenset[str]] = frozenset()
 
 
 class Verdict(Protocol):
@@ -114,6 +116,7 @@ class Habits:
         self._known: dict[str, Known] = {}
         self._waiting: deque[Observation] = deque()
         self._dirty: set[str] = set()
+        self._suppressions: dict[str, list[Suppression]] = {}
         self._deleted: set[str] = set()
         self._population_dirty_since: float | None = None
         self._wake = asyncio.Event()
@@ -152,6 +155,7 @@ class Habits:
             tuple(self.detectors.judge(observation)),
             self._said(observation.ip, now),
             self._versions(),
+            self._quiet(observation, now),
         )
 
     def traits_of(self, ip: str, network: str, now: datetime) -> NetworkTraits:
@@ -166,7 +170,15 @@ class Habits:
             self.known(seen.user) is situation.known
             and not self.detectors.findings_for(seen.user, seen.session, seen.network, now.timestamp())
             and self._said(seen.ip, now) == situation.reputation
+            and self._quiet(seen, now) == situation.quiet
         )
+
+    def _quiet(self, observation: Observation, now: datetime) -> frozenset[str]:
+        active = self._suppressions.get(observation.user)
+        if not active:
+            return _NOTHING
+        asked = [Finding(name, 1.0, "") for name in sorted(frozenset().union(*SILENCES.values()))]
+        return frozenset(each.indicator for each in silenced(asked, observation, active, now=now) if not each.value)
 
     def _said(self, ip: str, now: datetime) -> Finding | None:
         return self._reputation.of(ip, now).finding if self._reputation is not None else None
@@ -200,6 +212,11 @@ class Habits:
         return profile
 
     # --- learning ---------------------------------------------------------------------------------------------------
+
+    @property
+    def model(self) -> Model:
+        """Return the weights in force."""
+        return self._model
 
     @property
     def waiting(self) -> int:
@@ -268,6 +285,12 @@ class Habits:
         self._away.discard(user)
         self._dirty.discard(user)
         self._deleted.add(user)
+
+    def use_suppressions(self, active: Iterable[Suppression]) -> None:
+        """Put the suppressions in force that there are now."""
+        self._suppressions = {}
+        for each in active:
+            self._suppressions.setdefault(each.user, []).append(each)
 
     def use_model(self, model: Model) -> None:
         """Put other weights in force."""

@@ -13,7 +13,7 @@ from watchword.trust.agents import agent_of
 from watchword.trust.behaviour import BehaviourProfile, Model, Population, Score, score
 from watchword.trust.context import ContextSource
 from watchword.trust.observation import Act, Finding, NetworkTraits, Observation
-from watchword.trust.statistical import TRAITS
+from watchword.trust.statistical import TRAITS, hushed
 from watchword.trust.tape import FORMAT, ReplayError, Tape, playing
 
 
@@ -73,6 +73,7 @@ def _replay(
     findings = [Finding(indicator, value, "", is_known) for indicator, value, is_known in inputs["findings"]]
     observation = _observation(record, inputs, context)
     found = score(observation, profile, population, model, findings, now=observation.at)
+    found = hushed(found, inputs["quiet"], model) if inputs["quiet"] else found
     # Whatever goes wrong while scoring is the worst score there is; here it means that the tape does not fit.
     if any(term.indicator == "unreadable" for term in found.contributions) or tape.values:
         return Replayed(name, Outcome.CANNOT, _elsewhere(told, context), told["log_odds"])

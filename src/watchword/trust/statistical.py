@@ -5,7 +5,7 @@ With too little history, or none at hand, it says so by name and is as cautious 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from types import MappingProxyType
@@ -72,6 +72,7 @@ class Situation:
         findings: of whoever watches for what only shows over time.
         reputation: of the address; nothing without feeds.
         versions: of the data that both come from.
+        quiet: indicators that say nothing against this user here, because an administrator said so for a while.
     """
 
     observation: Observation
@@ -79,6 +80,7 @@ class Situation:
     findings: tuple[Finding, ...] = ()
     reputation: Finding | None = None
     versions: Mapping[str, str] = field(default_factory=lambda: NO_VERSIONS)
+    quiet: frozenset[str] = frozenset()
 
 
 def probability_level(
@@ -111,6 +113,8 @@ def with_behaviour(added: Assessment, evidence: Evidence, situation: Situation, 
         now=situation.observation.at,
         versions=situation.versions,
     )
+    if situation.quiet:
+        found = hushed(found, situation.quiet, known.model)
     if found.is_cold:
         return _cautious(added, situation, _COLD)
     return replace(
@@ -128,6 +132,21 @@ def _is_habit_alone(found: Score, findings: Sequence[Finding]) -> bool:
     """Tell whether nothing but habits speaks against a request; what others can bring about for somebody is nothing."""
     causes = {each.indicator for each in findings if each.indicator not in INFLICTED} | _FACTS
     return not any(term.indicator in causes and term.value >= _CAUSE for term in found.contributions)
+
+
+def hushed(found: Score, quiet: Collection[str], model: Model) -> Score:
+    """Return a score to which some indicators add nothing; what they say for the owner stays."""
+    terms = tuple(
+        term._replace(value=0.0, is_known=False, detail=f"{term.detail} (said to be all right for a while)")
+        if term.indicator in quiet and term.value > 0
+        else term
+        for term in found.contributions
+    )
+    log_odds = sum([term.value for term in terms])
+    probability = model.calibration.probability(log_odds)
+    return replace(
+        found, risk=round(probability * 100), probability=probability, log_odds=log_odds, contributions=terms
+    )
 
 
 def _contributions(found: Score) -> Iterator[Contribution]:
@@ -193,4 +212,5 @@ def _inputs(situation: Situation, findings: Sequence[Finding], tape: Tape) -> Ma
         "traits": [name for name in TRAITS if getattr(seen.traits, name)],
         "group": seen.group,
         "is_verified": seen.is_verified,
+        "quiet": sorted(situation.quiet),
     }

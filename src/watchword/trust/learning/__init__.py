@@ -47,7 +47,7 @@ from watchword.trust.learning.recorded import judged_of
 from watchword.trust.learning.refit import LEAST_LABELS, Recipe, margin_of, refit
 from watchword.trust.learning.regression import Bounds, Example, Fitted, fit
 from watchword.trust.learning.replaying import Replay, Rival, Scored
-from watchword.trust.learning.suppressions import Scope, Suppression, silenced
+from watchword.trust.learning.suppressions import SILENCES, Scope, Suppression, silenced
 from watchword.trust.learning.training import Trained, Training
 from watchword.trust.learning.trial import Outcome, Rules, Trial, train
 
@@ -55,6 +55,7 @@ __all__ = [
     "FEATURES",
     "ISOTONIC_FROM",
     "LEAST_LABELS",
+    "SILENCES",
     "Admitted",
     "Bounds",
     "CalibrationBin",
