@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -95,8 +96,8 @@ def test_both_hands_are_asked_until_a_second_factor_shows_whose_it_is() -> None:
     assert _weight(detectors.judge(owner)) >= 3.0
     assert _weight(detectors.judge(thief)) >= 3.0
     detectors.observe(prompt(START + 3 * MINUTE, is_verified=True))
-    assert detectors.judge(owner) == ()
-    assert _weight(detectors.judge(thief)) >= 3.0
+    assert detectors.judge(replace(owner, at=START + 4 * MINUTE)) == ()
+    assert _weight(detectors.judge(replace(thief, at=START + 4 * MINUTE))) >= 3.0
 
 
 def test_a_thief_cannot_make_the_session_his_by_asking() -> None:
@@ -110,6 +111,15 @@ def test_a_denied_request_binds_no_session() -> None:
     detectors = Detectors()
     detectors.observe(act(START, network=THERE, place=SYDNEY, agent=CURL, is_success=False))
     assert detectors.observe(act(START + 1)) == ()
+
+
+def test_what_was_done_before_a_step_up_elsewhere_and_is_told_late_is_no_change() -> None:
+    detectors = _begun()
+    detectors.observe(prompt(START + 20 * HOUR, network=THERE, place=SYDNEY, agent=SAFARI, is_verified=True))
+    assert detectors.observe(act(START + HOUR)) == ()
+    assert detectors.observe(prompt(START + HOUR, is_verified=True)) == ()
+    assert detectors.observe(act(START + 20 * HOUR + 1, network=THERE, place=SYDNEY, agent=SAFARI)) == ()
+    assert _weight(detectors.observe(act(START + 20 * HOUR + 2))) >= 3.0
 
 
 def test_what_is_found_stays_the_same_object_while_nothing_changes() -> None:

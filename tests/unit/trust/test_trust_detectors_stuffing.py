@@ -73,3 +73,30 @@ def test_somebody_who_uses_the_same_program_as_the_attacker_is_not_denied_for_it
     own = detectors.judge(sign_in(START + 300, network="hotel", agent=FIREFOX))
     assert _found(own) <= 0.5
     assert _found(own, "password_spray") <= 0.5
+
+
+def test_where_nobody_has_a_second_factor_a_spray_with_everybody_s_program_denies_nobody() -> None:
+    detectors = Detectors()
+    for day in range(5):
+        for n in range(4):
+            detectors.observe(sign_in(START - (5 - day) * DAY + n, user=f"member-{n}", network=f"home-{n}"))
+    for n in range(200):
+        detectors.observe(sign_in(START + n, user=f"u{n}", network=f"net-{n}", is_success=False))
+    for network in ("home-1", "hotel"):
+        found = detectors.judge(sign_in(START + 300, user="member-1", network=network))
+        assert sum(finding.value for finding in found) <= 0.5
+    newcomer = detectors.judge(sign_in(START + 300, user="newcomer", network="hotel"))
+    assert _found(newcomer, "password_spray") <= 2.0
+
+
+def test_whoever_guessed_a_password_does_not_make_himself_at_home_with_it() -> None:
+    detectors = Detectors()
+    for n in range(60):
+        detectors.observe(sign_in(START + n, user=f"u{n}", network="bad", agent=CURL, is_success=False))
+    found = [
+        _found(
+            detectors.observe(sign_in(START + n * 8 * 3600, user="victim", network="bad", agent=CURL)), "password_spray"
+        )
+        for n in range(1, 8)
+    ]
+    assert min(found) >= 4.0

@@ -5,12 +5,13 @@ anybody's floods deny somebody else, and to learn from what was denied, save tha
 """
 
 from watchword.trust.detectors.limits import Limits
-from watchword.trust.detectors.stream import INFLICTED, NO_FINDINGS, Detectors, Row
+from watchword.trust.detectors.stream import INFLICTED, NO_FINDINGS, VERSION, Detectors, Row
 from watchword.trust.detectors.strength import authentication_strength
 
 __all__ = [
     "INFLICTED",
     "NO_FINDINGS",
+    "VERSION",
     "Detectors",
     "Limits",
     "Row",

@@ -72,8 +72,9 @@ class Conduct:
         return after.found
 
     def bind(self, seen: Observation) -> None:
-        """Bind a session to what its owner shows while they prove themselves."""
-        self.sessions.put(seen.session, sessions.bound(seen, program_of(seen.agent.full)))
+        """Bind a session to what its owner shows while they prove themselves; what is told late binds nothing."""
+        if self.sessions.get(seen.session).since <= seen.at:
+            self.sessions.put(seen.session, sessions.bound(seen, program_of(seen.agent.full)))
 
     def forget_user(self, user: str) -> None:
         """Forget an account; what is left of it in its peer group is one bit that names nobody."""
@@ -143,10 +144,12 @@ class Conduct:
     # --- remembering ------------------------------------------------------------------------------------------------
 
     def _note_use(self, seen: Observation) -> None:
-        if seen.session in self.sessions:
-            self.sessions.put(seen.session, sessions.used(self.sessions.get(seen.session), seen))
-        else:
+        if seen.session not in self.sessions:
             self.bind(seen)
+            return
+        known = self.sessions.get(seen.session)
+        if known.since <= seen.at:
+            self.sessions.put(seen.session, sessions.used(known, seen))
 
     def _learn_habit(self, seen: Observation, doing: str) -> None:
         self.rhythms.put(seen.user, hours.fold(self.rhythms.get(seen.user), seen.at, seen.utc_offset_s))

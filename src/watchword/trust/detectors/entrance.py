@@ -47,7 +47,7 @@ class Entrance:
     # --- judging ----------------------------------------------------------------------------------------------------
 
     def judge(self, seen: Observation) -> list[Finding]:
-        """Judge a sign-in or a prompt by what came before it; a failed one counts itself if it was learned first."""
+        """Judge a sign-in or a prompt by what came before it."""
         found = [self._prompt(seen)] if seen.act is Act.PROMPT else [self._spray(seen), self._stuffing(seen)]
         return [finding for finding in found if finding is not None]
 
@@ -81,6 +81,7 @@ class Entrance:
         if seen.is_success:
             of_network, of_program = self._most_of_success(seen)
             one = spray.succeeded(network, seen.at, whence="this network", most=of_network)
+            of_program = min(of_program, spray.most_of_program(program, seen.at))
             other = spray.succeeded(program, seen.at, whence="this program", most=of_program)
         else:
             one = spray.tried(network, seen.at, whence="this network")
@@ -97,6 +98,7 @@ class Entrance:
         if not seen.is_success:
             return stuffing.tried(max(one, other, key=lambda weighed: weighed[1]))
         of_network, of_program = self._most_of_success(seen)
+        of_program = min(of_program, spray.most_of_program(self.programs.get(program), seen.at))
         found = stuffing.succeeded(one, most=of_network), stuffing.succeeded(other, most=of_program)
         return max(found, key=lambda item: item.value if item else 0.0)
 
@@ -110,14 +112,17 @@ class Entrance:
 
     # --- remembering ------------------------------------------------------------------------------------------------
 
-    def learn(self, seen: Observation) -> None:
-        """Remember a sign-in or a prompt."""
+    def observe(self, seen: Observation) -> list[Finding]:
+        """Judge a sign-in or a prompt, and remember it; one that failed counts itself."""
         if seen.is_success:
-            self._succeeded(seen)
-        elif seen.act is Act.PROMPT:
+            found = self.judge(seen)
+            self._succeeded(seen, is_doubted=bool(found))
+            return found
+        if seen.act is Act.PROMPT:
             self._refused(seen)
         else:
             self._failed(seen)
+        return self.judge(seen)
 
     def restored(self) -> None:
         """Find again against whom something stands, after the states were taken back."""
@@ -140,15 +145,17 @@ class Entrance:
             memory.drop(user)
         self._beset.pop(user, None)
 
-    def _succeeded(self, seen: Observation) -> None:
+    def _succeeded(self, seen: Observation, *, is_doubted: bool) -> None:
         if seen.act is Act.SIGN_IN and seen.user:
             for memory, key in ((self.networks, seen.network), (self.programs, program_of(seen.agent.full))):
                 if key:
                     memory.put(key, spray.fold_success(memory.get(key), seen.user, seen.at))
-        if seen.is_verified and seen.user:
+        # Prevents: whoever guessed a password making himself at home with it.
+        if seen.user and (seen.is_verified or not is_doubted):
             for own, name in ((self.homes, seen.network), (self.own_programs, _family_of(seen))):
                 if name:
-                    own.put(seen.user, homes.fold(own.get(seen.user), name, seen.at))
+                    learned = homes.fold(own.get(seen.user), name, seen.at, is_verified=seen.is_verified)
+                    own.put(seen.user, learned)
 
     def _refused(self, seen: Observation) -> None:
         if seen.user:

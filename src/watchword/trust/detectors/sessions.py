@@ -64,19 +64,23 @@ class Use(NamedTuple):
     """One session.
 
     Attributes:
+        since: when it was bound; what was done before that, and is told late, is no change.
         at: when it was used last with nothing that matters changed.
         networks: from which it was used like that.
     """
 
     binding: Binding = Binding()
+    since: float = 0.0
     at: float = 0.0
     networks: Newest = NONE
 
     @classmethod
     def parse(cls, given: Any) -> Use:
         """Read what was stored."""
-        binding, at, networks = given
-        return cls(_binding(binding), stored.number(at), stored.newest(networks, most=_MOST_NETWORKS))
+        binding, since, at, networks = given
+        return cls(
+            _binding(binding), stored.number(since), stored.number(at), stored.newest(networks, most=_MOST_NETWORKS)
+        )
 
 
 def bound(seen: Observation, program: str) -> Use:
@@ -97,18 +101,20 @@ def bound(seen: Observation, program: str) -> Use:
         is_fluid=traits.is_mobile or traits.is_vpn or traits.is_shared,
         is_anonymous=traits.is_tor or traits.is_hosting,
     )
-    return Use(binding, seen.at, {seen.network: seen.at})
+    return Use(binding, seen.at, seen.at, {seen.network: seen.at})
 
 
 def used(known: Use, seen: Observation) -> Use:
     """Note an allowed act within the session; only the networks of what did not change otherwise are kept."""
     networks = noted(known.networks, seen.network, seen.at, most=_MOST_NETWORKS)
-    return Use(known.binding, max(known.at, seen.at), networks)
+    return Use(known.binding, known.since, max(known.at, seen.at), networks)
 
 
 def find(known: Use, seen: Observation, program: str) -> Finding | None:
     """Weigh what changed within a session since its owner proved themselves in it."""
     before = known.binding
+    if seen.at < known.since:
+        return None
     if before.program == program and before.device == seen.device and seen.network in known.networks:
         return None
     client, network = _client_changes(before, seen, program), _network_changes(known, seen)

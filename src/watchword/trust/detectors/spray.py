@@ -31,6 +31,7 @@ AT_HOME = 0.5
 MOST_PROVED = 1.0
 MOST_SHARED = 2.0
 MOST_NEARBY = 1.2
+_POPULAR = 5.0
 
 
 class Source(NamedTuple):
@@ -92,6 +93,11 @@ def succeeded(known: Source, now: float, *, whence: str, most: float) -> Finding
     if not odds:
         return None
     return Finding(INDICATOR, min(most, odds + _SUCCESS), f"{_words(number, whence)}, and then this one succeeded")
+
+
+def most_of_program(known: Source, now: float) -> float:
+    """Return how much a program may count against whom it signs in: one that others sign in with is no attacker's."""
+    return MOST_SHARED if worth(known.succeeded, now, over_s=WINDOW_S) >= _POPULAR else MOST_SUCCEEDED
 
 
 def nearby(known: Source, now: float, *, is_home: bool) -> Finding | None:

@@ -48,6 +48,9 @@ _KEPT: Mapping[str, tuple[float, float]] = MappingProxyType(
 # A second factor shows whose session it is; it says nothing where it was wrung out of somebody, or of what they do.
 _SETTLED = frozenset({sessions.REPLAY, sessions.HIJACK, sessions.CHANGE, spray.INDICATOR, stuffing.INDICATOR})
 
+# Goes into what says of which data a score was made; changes with every constant.
+VERSION = "1"
+
 Findings = tuple[Finding, ...]
 NO_FINDINGS: Findings = ()
 
@@ -95,14 +98,8 @@ class Detectors:
         seen = readable(observation)
         if seen is None or not self._is_new(seen):
             return NO_FINDINGS
-        if seen.act is Act.REQUEST:
-            found = self._conduct.observe(seen)
-        elif seen.is_success:
-            found = self._entrance.judge(seen)
-            self._entrance.learn(seen)
-        else:
-            self._entrance.learn(seen)
-            found = self._entrance.judge(seen)
+        part = self._conduct if seen.act is Act.REQUEST else self._entrance
+        found = part.observe(seen)
         if seen.is_success and seen.session and seen.act is not Act.REQUEST:
             self._prove(seen)
         # Prevents: failed attempts leaving a mark on whom they were made for. To ask in a session one must have it.
