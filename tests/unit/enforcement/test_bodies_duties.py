@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from watchword.enforcement.authzen.duties import duties
 from watchword.enforcement.bodies import (
     BodyFilter,
     BodyRefusedError,
@@ -37,6 +38,8 @@ from watchword.kernel import (
     parse_list_path,
     parse_path,
 )
+from watchword.policy import Effect, PolicyAnswer, PolicyRef
+from watchword.policy.obligations import ObligationBook
 
 KEYS = ValueKeys(b"k" * 32)
 MARK = Watermark("p_abc", "dec_1", datetime(2026, 11, 22, 8, 0, tzinfo=UTC))
@@ -247,6 +250,19 @@ def test_limits_travel_in_the_claim_and_need_nothing_of_the_application() -> Non
     for broken in ({}, {"lease_s": 9}, {"lease_s": "9", "session_s": None}, {"lease_s": True, "session_s": None}, [9]):
         with pytest.raises(ValueError, match=r"."):
             read_claim(claim | {"limits": broken})
+
+
+def test_limits_are_told_to_enforcement_points_that_are_not_ours() -> None:
+    book = ObligationBook(
+        {
+            "brief": Obligation("brief", limits=Limits(lease_s=9)),
+            "lunch": Obligation("lunch", limits=Limits(lease_s=20, session_s=60)),
+        }
+    )
+    permit = PolicyRef("p", {"obligation": "brief, lunch"})
+    [found] = duties(PolicyAnswer(Effect.PERMIT, (permit,), (), "v"), book) or ()
+    told = {"vendor": "watchword", "action": "limit", "names": ["brief", "lunch"], "lease_s": 9, "session_s": 60}
+    assert found == {"type": "custom", "properties": told}
 
 
 @pytest.mark.parametrize(

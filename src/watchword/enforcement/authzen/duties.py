@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from watchword.kernel import Acr, merge, to_wire
+from watchword.kernel import Acr, Limits, merge, merged_limits, to_wire
 from watchword.policy import PolicyAnswer
 from watchword.policy.obligations import ObligationBook
 
@@ -21,6 +21,8 @@ SUPPORTED: Final = "supported_obligations"
 ISSUED: Final = (STEP_UP, CUSTOM)
 # The one action of ours that carries rules for a JSON answer, in the compact form that doors exchange.
 FILTER_ACTION: Final = "filter_response"
+# The one that says for how many seconds a permit may be used again, and a stream that it let in may stay open.
+LIMIT_ACTION: Final = "limit"
 
 _AMR: Final = {Acr.MULTI_FACTOR: ("mfa",), Acr.PHISHING_RESISTANT: ("mfa", "hwk")}
 
@@ -29,16 +31,21 @@ def duties(answer: PolicyAnswer, book: ObligationBook) -> Sequence[Mapping[str, 
     """Return what all satisfied permits together oblige the caller to; nothing when one of them is not defined here.
 
     What an application does by itself goes by its name. Rules for answers are joined to the most restrictive and go as
-    one obligation, so that a caller cannot apply one and forget the other.
+    one obligation, so that a caller cannot apply one and forget the other; limits likewise.
     """
     attached = book.attached(ref.annotations for ref in answer.determining)
     rules = frozenset(each.rules for each in attached if each.rules is not None)
-    if any(each.rules is None and not each.is_for_application for each in attached):
+    if any(each.rules is None and each.limits is None and not each.is_for_application for each in attached):
         return None
     found = [_custom({"action": each.name}) for each in attached if each.is_for_application]
     if rules:
         names = [each.name for each in attached if each.rules is not None]
         found.append(_custom({"action": FILTER_ACTION, "names": names, "rules": to_wire(merge(rules))}))
+    limits = merged_limits(each.limits for each in attached)
+    if limits != Limits():
+        names = [each.name for each in attached if each.limits is not None]
+        spans = {"lease_s": limits.lease_s, "session_s": limits.session_s}
+        found.append(_custom({"action": LIMIT_ACTION, "names": names, **spans}))
     return found
 
 

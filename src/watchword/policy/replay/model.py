@@ -143,7 +143,8 @@ def _differ(was: Outcome, now: Outcome) -> bool:
 
 
 def _rules(obligation: Obligation) -> str:
-    return f"{obligation.name} {to_wire(obligation.rules) if obligation.rules is not None else ''}"
+    asked = to_wire(obligation.rules) if obligation.rules is not None else obligation.limits or ""
+    return f"{obligation.name} {asked}"
 
 
 def responsible(was: Outcome, now: Outcome) -> tuple[str, ...]:
