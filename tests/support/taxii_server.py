@@ -24,20 +24,23 @@ class Taxii:
         objects: when each was added, and the object.
         page: how many go into one envelope.
         authorization: the header that is asked for, if any.
-        has_next: whether it marks pages itself.
+        marks: how it marks the next page: by a `number`, by the `same` mark each time (as medallion 3.0.0 does), or
+            not at all (``""``).
         twist: changes an answer before it is sent.
     """
 
     objects: list[tuple[str, Mapping[str, Any]]] = field(default_factory=list)
     page: int = 2
     authorization: str = ""
-    has_next: bool = True
+    marks: str = "number"
     twist: Callable[[str, dict[str, Any]], dict[str, Any]] = lambda _path, body: body
     media: str = MEDIA
     collections: Sequence[Mapping[str, Any]] = (
         {"id": COLLECTION, "title": "Indicators", "can_read": True, "can_write": False},
         {"id": "00000000-0000-0000-0000-000000000000", "title": "Secret", "can_read": False, "can_write": False},
     )
+
+    _position: int = 0
 
     def add(self, at: str, *objects: Mapping[str, Any]) -> None:
         self.objects += [(at, each) for each in objects]
@@ -77,13 +80,15 @@ class Taxii:
     def _envelope(self, query: Mapping[str, list[str]], headers: dict[str, str]) -> dict[str, Any]:
         after = query.get("added_after", [""])[0]
         found = sorted((each for each in self.objects if each[0] > after), key=lambda each: each[0])
-        begin = int(query.get("next", ["0"])[0])
+        mark = query.get("next", ["0"])[0]
+        begin = self._position if mark == "session" else int(mark)
         shown = found[begin : begin + self.page]
         if not shown:
             return {}
         headers["X-TAXII-Date-Added-First"], headers["X-TAXII-Date-Added-Last"] = shown[0][0], shown[-1][0]
         more = begin + self.page < len(found)
         envelope: dict[str, Any] = {"more": more, "objects": [each for _, each in shown]}
-        if more and self.has_next:
-            envelope["next"] = str(begin + self.page)
+        self._position = begin + self.page
+        if more and self.marks:
+            envelope["next"] = "session" if self.marks == "same" else str(self._position)
         return envelope

@@ -12,15 +12,22 @@ from typing import Any, Final
 
 _LONGEST_OUTCOME: Final = 64 * 1024
 WHOLE_S: Final = 300.0
+MOST_MEMORY: Final = 2 << 30
 # What the TLS library may need to find the system's certificates; nothing else of the node's environment goes along.
 _PASSED_ON: Final = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 _LIMIT: Final = 2 * _LONGEST_OUTCOME
 
 
-async def run_beside(job: Mapping[str, Any], *, whole_s: float = WHOLE_S) -> dict[str, Any]:
+async def run_beside(
+    job: Mapping[str, Any], *, whole_s: float = WHOLE_S, most_memory: int = MOST_MEMORY
+) -> dict[str, Any]:
     """Let a process of its own do a job and return its outcome; a failure is an outcome too.
 
     The credential travels on standard input: arguments and environments are seen by others.
+
+    Args:
+        whole_s: seconds for everything; the process is ended then, as it is when the caller is cancelled.
+        most_memory: bytes of address space.
     """
     try:
         process = await asyncio.create_subprocess_exec(
@@ -38,7 +45,9 @@ async def run_beside(job: Mapping[str, Any], *, whole_s: float = WHOLE_S) -> dic
         return _lost(f"the process for the feed cannot be started ({error.strerror})")
     try:
         async with asyncio.timeout(whole_s):
-            said = await _asked(process, json.dumps({**job, "whole_s": whole_s}).encode())
+            said = await _asked(
+                process, json.dumps(dict(job) | {"whole_s": whole_s, "most_memory": most_memory}).encode()
+            )
     except TimeoutError:
         return _lost(f"the feed took longer than {whole_s:.0f} s")
     finally:

@@ -226,8 +226,9 @@ class Reputation:
                     hits.append(_hit(feed, *found, minute))
         traits = self._traits_of(keys, hits)
         if not hits:
-            finding = _stale(stale) if stale else _CLEAN
-            return ReputationVerdict(traits=traits, finding=finding) if stale or traits != NO_TRAITS else _NOT_LISTED
+            finding = _stale(stale) if stale else _CLEAN if self._feeds else _NO_FEEDS
+            is_plain = finding is _CLEAN and traits == NO_TRAITS
+            return _NOT_LISTED if is_plain else ReputationVerdict(traits=traits, finding=finding)
         hits.sort(key=_surest_first)
         against = [hit for hit in hits if hit.meaning in _AGAINST]
         confidence = against[0].confidence if against else 0.0

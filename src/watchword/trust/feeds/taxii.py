@@ -17,6 +17,7 @@ from watchword.trust.feeds.stix import Statement, merge, statements
 from watchword.trust.feeds.web import Answer, Web
 
 MEDIA_TYPE: Final = "application/taxii+json;version=2.1"
+_ADDED_FIRST: Final = "X-TAXII-Date-Added-First"
 _ADDED_LAST: Final = "X-TAXII-Date-Added-Last"
 _PAGE: Final = 1_000
 _MOST_PAGES: Final = 2_000
@@ -51,33 +52,38 @@ def harvest(web: Web, url: str, collection: str, *, known: Harvest, most: int) -
         FeedTooLargeError: the collection holds too much.
     """
     objects = _objects_url(web, url, collection)
-    since, mark = known.cursor, ""
+    since, mark, former = known.cursor, "", b""
     for _ in range(_MOST_PAGES):
         query = {"limit": str(_PAGE), "match[type]": "indicator"}
         query |= {"added_after": since} if since else {}
         query |= {"next": mark} if mark else {}
-        answer = web.get(f"{objects}?{urlencode(query)}", accept=MEDIA_TYPE, wanted=(_ADDED_LAST, "Content-Type"))
+        answer = web.get(
+            f"{objects}?{urlencode(query)}", accept=MEDIA_TYPE, wanted=(_ADDED_FIRST, _ADDED_LAST, "Content-Type")
+        )
         envelope = _document(answer)
         for statement in statements(entries(envelope.get("objects"))):
             merge(known.found, statement)
         # Prevents: a server that makes up objects without end.
         if len(known.found) > most:
             raise FeedTooLargeError(f"the collection has more than {most} entries", hint="raise `max_entries`")
-        last = answer.headers[_ADDED_LAST]
+        last = answer.headers[_ADDED_LAST] or answer.headers[_ADDED_FIRST]
         known.cursor = max(known.cursor, last)
         if envelope.get("more") is not True:
             return known
-        since, mark = _onward(envelope, since, mark, last)
+        # Prevents: a server that gives the same page for ever. Its mark alone may well stay the same.
+        if answer.body == former:
+            raise FeedMalformedError("the server gives the same page again and again")
+        former = answer.body or b""
+        since, mark = _onward(envelope, since, last)
     raise FeedTooLargeError(f"the collection has more than {_MOST_PAGES} pages")
 
 
-def _onward(envelope: Mapping[str, Any], since: str, mark: str, last: str) -> tuple[str, str]:
+def _onward(envelope: Mapping[str, Any], since: str, last: str) -> tuple[str, str]:
     """Return what to ask for next: by the server's mark, or where it gives none by what was added last."""
-    given = text(envelope.get("next"))[:_LONGEST_MARK]
-    # Prevents: a server that gives the same page for ever.
-    if given and given != mark:
-        return since, given
-    if not given and last > since:
+    mark = text(envelope.get("next"))[:_LONGEST_MARK]
+    if mark:
+        return since, mark
+    if last > since:
         return last, ""
     raise FeedMalformedError("the server says that there is more, and not where")
 

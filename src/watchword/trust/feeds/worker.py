@@ -6,6 +6,7 @@ environment. What leaves is a table that the node maps and checks.
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import json
 import os
@@ -33,10 +34,10 @@ from watchword.trust.feeds.taxii import Harvest, harvest
 from watchword.trust.feeds.web import Credential, SlowDownError, Web
 
 _MEGABYTE: Final = 1 << 20
-_MOST_MEMORY: Final = 2 << 30
 _NICE: Final = 10
 _WHOLE_EVERY_MIN: Final = 1440
 _MOST_EXAMPLES: Final = 12
+_OUT_OF_MEMORY: Final = FeedTooLargeError("the feed needs more memory than it may have", hint="lower `max_mb`")
 
 
 def perform(job: Mapping[str, Any]) -> dict[str, Any]:
@@ -49,7 +50,7 @@ def perform(job: Mapping[str, Any]) -> dict[str, Any]:
     except FeedError as error:
         return _failed(error)
     except MemoryError:
-        return _failed(FeedTooLargeError("the feed needs more memory than it may have", hint="lower `max_entries`"))
+        return _failed(_OUT_OF_MEMORY)
 
 
 def _performed(settings: FeedSettings, job: Mapping[str, Any]) -> dict[str, Any]:
@@ -204,7 +205,7 @@ def main() -> None:
     bounds = (
         (resource.RLIMIT_CORE, 0),
         # Prevents: a document that unfolds into more than the machine has.
-        (resource.RLIMIT_AS, _MOST_MEMORY),
+        (resource.RLIMIT_AS, int(job["most_memory"])),
         # Prevents: a run that outlives the node which would have ended it.
         (resource.RLIMIT_CPU, int(job["whole_s"]) + 1),
     )
@@ -214,8 +215,11 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal's interrupt is for the node, which ends us
     signal.alarm(int(job["whole_s"]) + 5)
     os.nice(_NICE)  # requests go first
+    gc.disable()  # what a document unfolds into is not garbage, and looking for some takes most of the time
     try:
         outcome = perform(job)
+    except SystemError:  # how the parser says that there is no memory left
+        outcome = _failed(_OUT_OF_MEMORY)
     except Exception as error:  # noqa: BLE001  # whatever a feed does to its reader, the node is told
         outcome = _failed(FeedMalformedError(f"the feed cannot be read ({type(error).__name__})"))
     sys.stdout.buffer.write(orjson.dumps(outcome))
