@@ -137,6 +137,7 @@ def test_one_event_larger_than_what_is_looked_at_at_once_is_read() -> None:
         (json.dumps(SIGN_IN) + "\n17\n" + json.dumps(CALL), 2, "it is no JSON object"),
         (json.dumps({**SIGN_IN, "eventTime": "noon"}) + "\n" + json.dumps(CALL), 1, "`eventTime` is no time"),
         (json.dumps({**SIGN_IN, "eventID": []}) + "\n" + json.dumps(CALL), 1, "`eventID` is no text"),
+        (json.dumps({**SIGN_IN, "eventID": "\ud800"}) + "\n" + json.dumps(CALL), 1, "`eventID` is no text"),
         (json.dumps({**SIGN_IN, "userIdentity": {}}) + "\n" + json.dumps(CALL), 1, "`userIdentity` names nobody"),
         (json.dumps({**SIGN_IN, "sourceIPAddress": "1.2.3"}) + "\n" + json.dumps(CALL), 1, "the address cannot"),
         (json.dumps({"CloudTrailEvent": "{"}) + "\n" + json.dumps(CALL), 1, "`CloudTrailEvent` is no JSON"),

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import tracemalloc
 from collections import Counter
 from itertools import islice
@@ -98,3 +101,20 @@ def test_memory_holds_no_more_than_each_persons_next_day() -> None:
     tracemalloc.stop()
 
     assert after - before < 2_000_000
+
+
+def test_another_process_with_other_hashes_makes_the_same_traffic() -> None:
+    program = (
+        "import hashlib;"
+        "from watchword.trust.synthesis import OrganisationSpec, encode, generate;"
+        "found = generate(OrganisationSpec(users=20, days=10), seed=1012);"
+        "print(hashlib.sha256(b''.join(map(encode, found))).hexdigest())"
+    )
+
+    def digest(hashes: str) -> str:
+        environment = {**os.environ, "PYTHONHASHSEED": hashes, "PYTHONPATH": os.pathsep.join(sys.path)}
+        return subprocess.run(  # this Python, on the program above
+            [sys.executable, "-c", program], check=True, capture_output=True, text=True, env=environment
+        ).stdout
+
+    assert digest("1") == digest("2")

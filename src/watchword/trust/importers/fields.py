@@ -34,7 +34,11 @@ def text(record: Any, *path: str, longest: int = LONGEST) -> str:
         return ""
     if isinstance(value, bool | dict | list):
         raise RecordMalformedError(f"`{'.'.join(path)}` is no text")
-    return str(value)[:longest]
+    found = str(value)[:longest]
+    if not found.isascii() and any("\ud800" <= letter <= "\udfff" for letter in found):
+        # Prevents: half a letter, which JSON can spell, failing where the observation is written.
+        raise RecordMalformedError(f"`{'.'.join(path)}` is no text")
+    return found
 
 
 def needed(value: str, name: str) -> str:

@@ -121,3 +121,9 @@ def draw_machine(chance: Random, *, is_phone: bool = False, like: tuple[str, str
     lag = chance.expovariate(1 / (_LATE_S if late else _PUNCTUAL_S))
     age = chance.expovariate(1 / _YEAR_S) if is_phone and system == "Android" else 0.0
     return Machine(browser, system, lag, age)
+
+
+# What people's own scripts and the tools of attackers are written with.
+PROGRAMS = tuple(
+    map(agent_of, ("python-requests/2.32.3", "Go-http-client/2.0", "curl/8.9.1", "okhttp/4.12.0", "axios/1.7.9"))
+)

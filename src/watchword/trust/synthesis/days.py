@@ -8,19 +8,21 @@ from itertools import pairwise
 from operator import itemgetter
 
 from watchword.trust.observation import Observation
+from watchword.trust.synthesis.agents import PROGRAMS
 from watchword.trust.synthesis.draws import mixed, poisson, stream_of
-from watchword.trust.synthesis.geography import is_rest_day, offset_s
+from watchword.trust.synthesis.geography import City, is_rest_day, offset_s
 from watchword.trust.synthesis.model import DAY_S, OrganisationSpec
 from watchword.trust.synthesis.networks import Access
 from watchword.trust.synthesis.people import Person
 from watchword.trust.synthesis.sessions import Session, acts
-from watchword.trust.synthesis.trips import Trip, trips
+from watchword.trust.synthesis.trips import Trip, travel_h, trips
 
 _HOUR_S = 3_600.0
 _PHONE_SESSION_DAYS = 14
 _PHONE_SHARE = 0.4
 _EVENING_SHARE = 0.12
 _CARRIED_SHARE = 0.06
+_STILL_WORKS_S = 3 * _HOUR_S  # later than that after the end of the day nobody begins
 _SICK_SHARE = 0.02
 _HOLIDAY_GAP_DAYS = 70
 _GAP_S = 600.0  # longer than any sign-in takes
@@ -46,10 +48,9 @@ class Life:
         self._first = int(spec.start // DAY_S)
         self._trips = trips(person, self._first, self.chance)
         self._trip = next(self._trips)
-        self._free_from = self._first + int(self.chance.expovariate(1 / _HOLIDAY_GAP_DAYS))
-        self._free_days = 0
-        self._free_until = self._free_from
+        self._free_from = self._free_until = self._first - int(self.chance.uniform(0.0, _HOLIDAY_GAP_DAYS))
         self._busy_until = spec.start
+        self._here = person.home
         self._count = 0
         self._phone: tuple[str, int] = ("", -1)
 
@@ -99,21 +100,30 @@ class Life:
 
     def _working_day(self, day: int, trip: Trip | None) -> list[Session]:
         chance, habits = self.chance, self.person.habits
-        zone = (trip.city if trip else self.person.home).zone
-        begin = day * DAY_S - offset_s(zone, day) + chance.gauss(habits.start_h, habits.spread_h) * _HOUR_S
+        here = trip.city if trip else self.person.home
+        begin = day * DAY_S - offset_s(here.zone, day) + chance.gauss(habits.start_h, habits.spread_h) * _HOUR_S
         end = begin + chance.gauss(8.4, 0.9) * _HOUR_S
         if trip and day == trip.first_day:  # the journey out, in the morning; what is left of the day is worked
             begin += trip.travel_h * _HOUR_S
         if trip and day == trip.last_day:  # the journey back begins in the afternoon at the latest
             end = min(end, begin + 5 * _HOUR_S)
-        begin = max(begin, self._busy_until + _GAP_S)
+        begin = self._arrive(here, begin)
+        if begin > end + _STILL_WORKS_S:
+            return []
         end = max(end, begin + _HOUR_S / 2)
         sessions = self._at_computer(day, begin, end, trip)
         if chance.random() < _PHONE_SHARE:
             sessions += self._on_phone(day, begin, end, trip)
-        if trip and day == trip.last_day:
-            self._busy_until = end + trip.travel_h * _HOUR_S
+        if chance.random() < self.person.role.programs and self.person.office:
+            sessions.append(self._by_program(begin, end))
         return sessions
+
+    def _arrive(self, here: City, at: float) -> float:
+        """Return when somebody can begin there: as planned, or when the journey from the last place is over."""
+        if here is not self._here:
+            self._busy_until += travel_h(self._here, here) * _HOUR_S
+            self._here = here
+        return max(at, self._busy_until + _GAP_S)
 
     def _at_computer(self, day: int, begin: float, end: float, trip: Trip | None) -> list[Session]:
         chance, habits = self.chance, self.person.habits
@@ -178,6 +188,22 @@ class Life:
             )
         ]
 
+    def _by_program(self, begin: float, end: float) -> Session:
+        """Let a script of theirs work from a machine in the office, with a token that it keeps."""
+        start, name = self.chance.uniform(begin, end), self._name()
+        return Session(
+            id=f"tok_{mixed(self._seed, self.person.number):016x}",
+            stem=name,
+            person=self.person,
+            start=start,
+            span_s=self.chance.uniform(5.0, 300.0),
+            requests=1 + poisson(self.chance, self.person.habits.requests * 0.5),
+            agent=PROGRAMS[self.person.number % len(PROGRAMS)],
+            device="",
+            legs=((start, self.person.office or self.person.at_home(start)),),
+            signs_in=False,
+        )
+
     # Customers of a public service
 
     def _customers_days(self) -> Iterator[list[Session]]:
@@ -196,8 +222,8 @@ class Life:
         if trip and day in {trip.first_day, trip.last_day}:
             trip = None  # nobody signs in while travelling; the visit is made before or after, from home
         hour = min(max(chance.gauss(person.habits.start_h, person.habits.spread_h), 0.2), 23.5)
-        zone = (trip.city if trip else person.home).zone
-        start = max(day * DAY_S - offset_s(zone, day) + hour * _HOUR_S, self._busy_until + _GAP_S)
+        here = trip.city if trip else person.home
+        start = self._arrive(here, day * DAY_S - offset_s(here.zone, day) + hour * _HOUR_S)
         is_on_phone = mixed_share(person.number) > chance.random()
         line = self._line(day, start, trip)
         if is_on_phone and chance.random() < 0.5:  # noqa: PLR2004  # an assumption

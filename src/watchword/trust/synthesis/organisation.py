@@ -85,7 +85,7 @@ class Organisation:
             computers=self._devices(chance, is_phone=False),
             phones=self._devices(chance, is_phone=True),
             habits=habits,
-            tastes=Tastes(role, chance.getrandbits(48), chance.uniform(0.08, 0.3), chance.uniform(0.0, 0.03)),
+            tastes=Tastes(role, chance.getrandbits(48), chance.uniform(0.04, 0.2), chance.uniform(0.0, 0.03)),
             log_ins=_log_ins(chance) if self._is_public else 0,
         )
 

@@ -16,6 +16,9 @@ _PROMPTED = 0.35  # share of sign-ins with a prompt on the phone; the others use
 _IGNORED = 0.05
 _AGAIN = 0.3
 _MOST_RETRIES = 4
+_MISSPELT = 0.06
+_REFUSED = 0.004
+_REFUSED_ASTRAY = 0.2  # of what is asked of another team's space
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +61,10 @@ def acts(session: Session, chance: Random) -> Iterator[Observation]:
     at, count = session.start, 0
     if session.signs_in:
         for act, is_success, pause_s in _sign_in(session.person, chance):
-            yield _seen(session, at, count, act, is_success=is_success)
+            user = session.person.user
+            if act is Act.SIGN_IN and not is_success and chance.random() < _MISSPELT:
+                user = ""  # it is the name that was mistyped
+            yield _seen(session, at, count, act, user=user, is_success=is_success)
             at, count = at + pause_s, count + 1
     left = max(session.end - at, 1.0)
     for moment in sorted(chance.random() for _ in range(session.requests)):
@@ -80,12 +86,12 @@ def _sign_in(person: Person, chance: Random) -> Iterator[tuple[Act, bool, float]
     yield Act.SIGN_IN, True, chance.uniform(1.0, 8.0)
 
 
-def _seen(session: Session, at: float, count: int, act: Act, *, is_success: bool) -> Observation:
+def _seen(session: Session, at: float, count: int, act: Act, *, user: str, is_success: bool) -> Observation:
     person, where = session.person, session.line(at).at(at)
     return Observation(
         id=f"{session.stem}.{count}",
         at=round(at, 3),
-        user=person.user,
+        user=user,
         act=act,
         is_success=is_success,
         is_verified=is_success and person.habits.has_second_factor,
@@ -94,23 +100,24 @@ def _seen(session: Session, at: float, count: int, act: Act, *, is_success: bool
         place=where.network.place,
         traits=where.network.traits,
         agent=session.agent,
-        utc_offset_s=offset_s(person.home.zone, int(at // DAY_S)),
+        utc_offset_s=offset_s(person.home.zone, int(at // DAY_S)) if user else 0,
         device=session.device,
         session=session.id if act is Act.SIGN_IN and is_success else "",
-        group=person.role.name,
+        group=person.role.name if user else "",
     )
 
 
 def _request(session: Session, at: float, count: int, chance: Random) -> Observation:
     person, where = session.person, session.line(at).at(at)
     wish = person.tastes.wish(chance, at)
+    is_success = chance.random() >= (_REFUSED_ASTRAY if wish.is_stray else _REFUSED)
     return Observation(
         id=f"{session.stem}.{count}",
         at=round(at, 3),
         user=person.user,
         act=Act.REQUEST,
-        is_success=True,
-        is_verified=person.habits.has_second_factor,
+        is_success=is_success,
+        is_verified=is_success and person.habits.has_second_factor,
         ip=where.ip,
         network=where.network.text,
         place=where.network.place,
@@ -123,5 +130,5 @@ def _request(session: Session, at: float, count: int, chance: Random) -> Observa
         application=wish.application,
         resource=wish.resource,
         action=wish.action,
-        size_bytes=wish.size_bytes,
+        size_bytes=wish.size_bytes if is_success else 0,
     )

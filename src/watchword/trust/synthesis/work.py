@@ -9,7 +9,7 @@ from random import Random
 from watchword.trust.synthesis.draws import Choice, choice_of, mixed, zipf
 
 _FAVOURITES = 12  # resources of one application that somebody returns to
-_KEPT_DAYS = 45  # how long a favourite stays one, on average
+_KEPT_DAYS = 75  # how long a favourite stays one, on average
 _POOL = 80  # resources in one team's space of one application
 SERVERS = 40
 _PARETO = 1.3  # tail of the sizes; below 2, so that the variance is that of the largest few
@@ -40,6 +40,7 @@ class Role:
         applications: how often each is used.
         start_h: local time at which most of them begin.
         trip_gap_days: between two business trips, on average.
+        programs: chance of a session by a program of theirs on a working day.
         is_on_shift: some of them work nights.
     """
 
@@ -49,16 +50,22 @@ class Role:
     start_h: float
     trip_gap_days: float
     is_on_shift: bool = False
+    programs: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """One request, before it is made."""
+    """One request, before it is made.
+
+    Attributes:
+        is_stray: it goes to another team's space.
+    """
 
     application: str
     resource: str
     action: str
     size_bytes: int
+    is_stray: bool = False
 
 
 APPLICATIONS = {
@@ -90,14 +97,14 @@ def _used(**weights: float) -> Choice[str]:
 _ENGINEERING = _used(code=30, mail=16, tickets=14, ci=12, wiki=12, dashboards=10, files=6, servers=5)
 _OPERATIONS = _used(admin=25, dashboards=22, tickets=18, ci=15, servers=14, code=10, mail=10)
 ROLES = (
-    Role("engineering", 32, _ENGINEERING, 9.5, 180),
+    Role("engineering", 32, _ENGINEERING, 9.5, 180, programs=0.15),
     Role("sales", 18, _used(crm=40, mail=28, files=14, dashboards=8, wiki=5, tickets=5), 8.7, 28),
     Role("support", 16, _used(tickets=50, crm=20, wiki=15, mail=15), 8.2, 400, is_on_shift=True),
     Role("finance", 8, _used(billing=38, mail=24, files=20, dashboards=10, payroll=8), 8.3, 150),
     Role("people", 5, _used(people=40, mail=28, payroll=15, files=12, wiki=5), 8.6, 150),
     Role("marketing", 8, _used(mail=30, files=25, dashboards=18, wiki=15, crm=12), 9.2, 60),
     Role("management", 7, _used(mail=45, dashboards=22, files=18, crm=6, billing=5, people=4), 8.4, 24),
-    Role("operations", 6, _OPERATIONS, 9.0, 200, is_on_shift=True),
+    Role("operations", 6, _OPERATIONS, 9.0, 200, is_on_shift=True, programs=0.25),
 )
 CUSTOMER = Role("", 100, _used(account=60, storage=40), 12.0, 300)
 ROLE: Choice[Role] = choice_of(ROLES, [role.share for role in ROLES])
@@ -125,7 +132,8 @@ class Tastes:
         application = self.role.applications.draw(chance)
         kind = chance.random()
         team = self.role.name or "own"
-        if kind < self.strays and self.role.name:
+        is_stray = kind < self.strays and bool(self.role.name)
+        if is_stray:
             application = chance.choice(_COMMON)
             team = ROLES[chance.randrange(len(ROLES))].name
             item = skewed(chance)
@@ -137,9 +145,9 @@ class Tastes:
             item = mixed(phase, int(at / (_KEPT_DAYS * 86_400) + (phase & 1023) / 1024)) % _POOL
         action = _ACTION.draw(chance)
         size = size_of(chance, application, action)
-        if application == "servers":
+        if application == "servers" and not is_stray:
             return Wish(server(item), "/shell", "open", size)
-        return Wish(application, resource(team, item), action, size)
+        return Wish(application, resource(team, item), action, size, is_stray)
 
 
 @cache

@@ -23,7 +23,7 @@ _OWN_APPLICATION = 0.4
 def ride(scene: Scene, session: Session) -> Iterator[Labelled]:
     """Look into other teams' resources in one of the own sessions."""
     chance, own = scene.chance, session.person.role
-    if chance.random() >= _BUSY:
+    if scene.has_begun and chance.random() >= _BUSY:
         return
     team = chance.choice([role for role in ROLES if role is not own])
     sources = [name for name in team.applications.things if name != "servers"]

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from random import Random
 
-from watchword.trust.agents import agent_of
 from watchword.trust.labelled import Labelled
 from watchword.trust.observation import Act, Agent, Observation
 from watchword.trust.synthesis.draws import choice_of
@@ -26,9 +25,6 @@ from watchword.trust.synthesis.work import ROLES, resource, size_of, skewed
 COUNTRIES = choice_of(
     ["US", "CN", "RU", "BR", "IN", "VN", "ID", "NG", "UA", "TR", "DE", "NL", "SG", "FR", "GB", "ZA", "MX", "PL", "JP"],
     [18, 13, 11, 8, 8, 7, 5, 5, 4, 4, 3, 4, 3, 2, 2, 2, 2, 1, 1],
-)
-PROGRAMS = tuple(
-    map(agent_of, ("python-requests/2.32.3", "Go-http-client/2.0", "curl/8.9.1", "okhttp/4.12.0", "axios/1.7.9"))
 )
 _INTERESTING = choice_of(["mail", "files", "people", "billing", "wiki", "crm"], [35, 30, 8, 10, 10, 7])
 
@@ -64,6 +60,11 @@ class Scene:
     incident: str
     is_listed: bool = False
     _count: int = field(default=0)
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether anything was done yet."""
+        return self._count > 0
 
     def victim(self) -> Person:
         """Draw somebody whose password is known to the attacker."""

@@ -25,7 +25,7 @@ _PIECE_BYTES = (4_000_000.0, 40_000_000.0)
 def ride(scene: Scene, session: Session) -> Iterator[Labelled]:
     """Take some more pieces in one session of the account's owner."""
     chance, role = scene.chance, session.person.role
-    if chance.random() >= _BUSY:
+    if scene.has_begun and chance.random() >= _BUSY:
         return
     sources = [name for name in role.applications.things if name not in {"servers", "dashboards"}]
     piece = chance.uniform(*_PIECE_BYTES)
