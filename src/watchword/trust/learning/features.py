@@ -31,6 +31,7 @@ FEATURES: tuple[str, ...] = (
     "distance_km",
     "speed_kmh",
     "hours_since",
+    "hour",
     "hour_sin",
     "hour_cos",
     "hour_off",
@@ -46,6 +47,9 @@ FEATURES: tuple[str, ...] = (
     "network_failures",
     "resources",
 )
+
+# The four of a log-in anomaly, as they are usually told.
+FOUR: tuple[str, ...] = ("hour", "distinct_addresses", "failures", "resources")
 
 
 @dataclass(slots=True)
@@ -80,6 +84,7 @@ class Features:
             *(-log((count + 0.5) / (user.learned + 1.0)) for count in own),
             *(-log((count + 0.5) / (self._learned + 1.0)) for count in everybody),
             *_travel(user, seen),
+            hour / (2 * pi) * 24.0,
             sin(hour),
             cos(hour),
             _hour_off(user, hour),

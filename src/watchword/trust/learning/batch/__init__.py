@@ -1,0 +1,24 @@
+"""Own the batch plane: peer groups, the isolation forest as flat arrays, drift of indicators.
+
+Publishes `Forest`, `PeerGroups`, `drift` and what makes them. Refuses to let scikit-learn or Polars into anything that
+scores: they fit at night, and what they found is read without them.
+"""
+
+from watchword.trust.learning.batch.drift import Drift, Stability, drift, psi
+from watchword.trust.learning.batch.fitting import export_forest, fit_forest
+from watchword.trust.learning.batch.forest import Forest
+from watchword.trust.learning.batch.peers import PeerGroups, peer_groups
+from watchword.trust.learning.batch.tables import resources_used
+
+__all__ = [
+    "Drift",
+    "Forest",
+    "PeerGroups",
+    "Stability",
+    "drift",
+    "export_forest",
+    "fit_forest",
+    "peer_groups",
+    "psi",
+    "resources_used",
+]

@@ -1,0 +1,156 @@
+"""Peer groups from what people use: clusters of resource sets, made at night, and told from then on by arithmetic."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from math import log, sqrt
+from typing import Any, Final
+
+from watchword.trust.learning.batch.fitting import load
+from watchword.trust.learning.errors import TooFewLabelsError
+
+FORMAT: Final = 1
+_LEAST_PEOPLE: Final = 12
+_MOST_GROUPS: Final = 20
+_MOST_PEOPLE_COMPARED: Final = 2_000
+_LEAST_GROUP: Final = 3
+# Below this likeness to every group somebody belongs to none.
+_LEAST_LIKENESS: Final = 0.15
+_KEPT_PER_GROUP: Final = 200
+_NAME: Final = "peers-{:02}"
+
+Use = Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class PeerGroups:
+    """Groups, and how somebody is assigned to one.
+
+    Attributes:
+        rarity: weight of each resource: the fewer use it, the more it tells.
+        centres: of each group, resources with their weights; of length 1.
+        members: by user, of those whom the groups were made from.
+    """
+
+    rarity: Mapping[str, float]
+    centres: Mapping[str, Use]
+    members: Mapping[str, str]
+
+    def group_of(self, used: Use) -> str:
+        """Return the group whose members use most nearly the same; the empty text if none does."""
+        own = _weighted(used, self.rarity)
+        likeness = {
+            name: sum(weight * centre.get(resource, 0.0) for resource, weight in own.items())
+            for name, centre in self.centres.items()
+        }
+        best = max(sorted(likeness), key=lambda name: likeness[name], default="")
+        return best if best and likeness[best] >= _LEAST_LIKENESS else ""
+
+    def to_json(self) -> str:
+        """Write them, canonically."""
+        return json.dumps(
+            {
+                "format": FORMAT,
+                "rarity": dict(self.rarity),
+                "centres": {name: dict(centre) for name, centre in self.centres.items()},
+                "members": dict(self.members),
+            },
+            sort_keys=True,
+            separators=(",", ":"),
+        )
+
+    @classmethod
+    def from_json(cls, text: str) -> PeerGroups:
+        """Read what `to_json` wrote.
+
+        Raises:
+            ValueError: the text is something else.
+        """
+        try:
+            found = json.loads(text)
+            if found["format"] != FORMAT:
+                raise ValueError("peer groups of another release")
+            return cls(
+                {str(name): float(weight) for name, weight in found["rarity"].items()},
+                {str(n): {str(r): float(w) for r, w in centre.items()} for n, centre in found["centres"].items()},
+                {str(user): str(name) for user, name in found["members"].items()},
+            )
+        except (KeyError, TypeError, AttributeError, RecursionError) as error:
+            raise ValueError("not stored peer groups") from error
+
+
+def peer_groups(used: Mapping[str, Use], *, seed: int = 0) -> PeerGroups:
+    """Cluster people by what they use; the number of groups is the one that separates them best.
+
+    Args:
+        used: by user, how often each resource.
+
+    Raises:
+        ExtraMissingError: scikit-learn is not installed.
+        TooFewLabelsError: fewer than a dozen people.
+
+    Source: spherical k-means on inverse document frequencies; the number by Rousseeuw's silhouette, J. Comput. Appl.
+    Math. 20 (1987).
+    """
+    people = sorted(user for user, resources in used.items() if resources)
+    if len(people) < _LEAST_PEOPLE:
+        raise TooFewLabelsError(f"{len(people)} people are too few for peer groups", hint=f"{_LEAST_PEOPLE} are needed")
+    rarity = _rarity([used[user] for user in people])
+    rows = [_weighted(used[user], rarity) for user in people]
+    resources = sorted(rarity)
+    labels = _cluster([[row.get(name, 0.0) for name in resources] for row in rows], seed)
+    centres: dict[str, Use] = {}
+    members: dict[str, str] = {}
+    for label in sorted(set(labels)):
+        inside = [place for place, found in enumerate(labels) if found == label]
+        if len(inside) < _LEAST_GROUP:
+            continue
+        name = _NAME.format(len(centres) + 1)
+        centres[name] = _centre([rows[place] for place in inside])
+        members |= {people[place]: name for place in inside}
+    return PeerGroups(rarity, centres, members)
+
+
+def _cluster(matrix: Sequence[Sequence[float]], seed: int) -> list[int]:
+    cluster, score = load("sklearn.cluster").KMeans, load("sklearn.metrics").silhouette_score
+    compared = min(len(matrix), _MOST_PEOPLE_COMPARED)
+    best: tuple[float, list[int]] = (-1.0, [0] * len(matrix))
+    for count in range(2, min(_MOST_GROUPS, len(matrix) // _LEAST_GROUP) + 1):
+        labels: Any = cluster(n_clusters=count, n_init=4, random_state=seed).fit_predict(matrix)
+        if len(set(labels.tolist())) < 2:  # noqa: PLR2004  # one cluster separates nobody
+            continue
+        found = float(score(matrix, labels, sample_size=compared, random_state=seed))
+        if found > best[0]:
+            best = (found, [int(label) for label in labels])
+    return best[1]
+
+
+def _rarity(everybody: Sequence[Use]) -> dict[str, float]:
+    users: dict[str, int] = {}
+    for used in everybody:
+        for resource in used:
+            users[resource] = users.get(resource, 0) + 1
+    return {resource: log((1.0 + len(everybody)) / (1.0 + count)) + 1.0 for resource, count in users.items()}
+
+
+def _weighted(used: Use, rarity: Mapping[str, float]) -> dict[str, float]:
+    """Weigh by rarity, and by whether rather than by how often; of length 1."""
+    return _unit(
+        {name: rarity[name] * (1.0 + log(count)) for name, count in used.items() if name in rarity and count >= 1}
+    )
+
+
+def _centre(rows: Iterable[Mapping[str, float]]) -> dict[str, float]:
+    total: dict[str, float] = {}
+    for row in rows:
+        for name, weight in row.items():
+            total[name] = total.get(name, 0.0) + weight
+    kept = sorted(total, key=lambda name: (-total[name], name))[:_KEPT_PER_GROUP]
+    return _unit({name: total[name] for name in kept})
+
+
+def _unit(vector: dict[str, float]) -> dict[str, float]:
+    length = sqrt(sum(weight * weight for weight in vector.values()))
+    return {name: weight / length for name, weight in vector.items()} if length else {}
