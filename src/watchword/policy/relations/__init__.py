@@ -4,9 +4,9 @@ Publishes the model, the view that answers and the lazy set that Cedar policies 
 Refuses to answer what it could not look at: a spent budget, a failed condition and a circle of exclusions are errors.
 """
 
-from watchword.policy.relations.asked import ATTRIBUTE, RelationSet, objects_of, refuse_unknown, supposed
+from watchword.policy.relations.asked import ATTRIBUTE, GROUP, RelationSet, objects_of, refuse_unknown, supposed
 from watchword.policy.relations.check import DEFAULT_BUDGET, Budget
-from watchword.policy.relations.dsl import rendered
+from watchword.policy.relations.dsl import rendered, written
 from watchword.policy.relations.errors import (
     RelationBudgetError,
     RelationConditionError,
@@ -34,12 +34,14 @@ from watchword.policy.relations.model import (
     Union,
 )
 from watchword.policy.relations.parse import MODEL_FILE, MODEL_FILES, compiled_conditions, parse_model
-from watchword.policy.relations.tuples import RelationTuple, name_in, permitted, read_tuple
+from watchword.policy.relations.reasons import Step, reason_of
+from watchword.policy.relations.tuples import Object, RelationTuple, name_in, permitted, read_tuple
 from watchword.policy.relations.view import Question, RelationView
 
 __all__ = [
     "ATTRIBUTE",
     "DEFAULT_BUDGET",
+    "GROUP",
     "MODEL_FILE",
     "MODEL_FILES",
     "Budget",
@@ -51,6 +53,7 @@ __all__ = [
     "Graph",
     "Intersection",
     "Listing",
+    "Object",
     "Question",
     "RelationBudgetError",
     "RelationConditionError",
@@ -66,6 +69,7 @@ __all__ = [
     "RelationView",
     "Restriction",
     "Rewrite",
+    "Step",
     "Tree",
     "Union",
     "as_json",
@@ -79,7 +83,9 @@ __all__ = [
     "permitted",
     "read_lines",
     "read_tuple",
+    "reason_of",
     "refuse_unknown",
     "rendered",
     "supposed",
+    "written",
 ]

@@ -334,14 +334,16 @@ def rendered(types: Mapping[str, TypeDefinition], conditions: Mapping[str, Condi
         lines.append(f"\ntype {type_.name}")
         if type_.relations:
             lines.append("  relations")
-        lines += [
-            f"    define {relation.name}: {_text(relation.rewrite, is_outermost=True)}"
-            for relation in type_.relations.values()
-        ]
+        lines += [f"    define {relation.name}: {written(relation.rewrite)}" for relation in type_.relations.values()]
     for condition in conditions.values():
         parameters = ", ".join(f"{name}: {type_}" for name, type_ in condition.parameters.items())
         lines.append(f"\ncondition {condition.name}({parameters}) {{\n  {condition.expression}\n}}")
     return "\n".join(lines) + "\n"
+
+
+def written(rewrite: Rewrite) -> str:
+    """Write what a relation is made of, in the language."""
+    return _text(rewrite, is_outermost=True)
 
 
 def _text(rewrite: Rewrite, *, is_outermost: bool = False) -> str:

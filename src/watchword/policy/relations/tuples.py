@@ -157,7 +157,7 @@ def permitted(model: RelationModel, found: RelationTuple, conditions: Mapping[st
     where = f"`{found.relation}` of `{found.object.type}`"
     if direct is None:
         _malformed(f"{where} is computed, nobody is given it directly", "write one of the relations it is made of")
-    alike = [each for each in direct.restrictions if _is_alike(each, found.subject)]
+    alike = [each for each in direct.restrictions if is_alike(each, found.subject)]
     allowed = ", ".join(f"`{each}`" for each in direct.restrictions)
     if not alike:
         _malformed(f"{where} is not for users like `{_kind(found.subject)}`", f"it is for {allowed}")
@@ -195,7 +195,8 @@ def unknown(model: RelationModel, type_: str, relation: str = "") -> RelationUnk
     return RelationUnknownError(message, hint=f"did you mean `{near}`?" if near else None)
 
 
-def _is_alike(restriction: Restriction, subject: Subject) -> bool:
+def is_alike(restriction: Restriction, subject: Subject) -> bool:
+    """Tell whether a restriction speaks of users of this kind."""
     return (restriction.type, restriction.relation, restriction.is_wildcard) == (
         subject.type,
         subject.relation,
