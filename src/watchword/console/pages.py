@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
@@ -17,6 +18,7 @@ from watchword.policy.telling import conditions_of
 from watchword.trust import attributions
 
 _NONCE_BYTES = 18
+_MESSAGES = 256
 _NO_PROBLEMS: Mapping[str, str] = MappingProxyType({})
 
 # What every answer carries, whatever it is; pages add the content security policy.
@@ -59,7 +61,11 @@ class Page:
 
 
 class Pages:
-    """The templates, loaded once."""
+    """The templates, loaded once.
+
+    Attributes:
+        message: renders a page that says one thing; the newest 256 are remembered.
+    """
 
     def __init__(self, assets: Assets, entropy: Entropy) -> None:
         self._entropy = entropy
@@ -73,6 +79,9 @@ class Pages:
             auto_reload=False,
         )
         self._environment.globals.update(asset=assets.url, integrity=assets.integrity, network_data=attributions())
+        # A page that says one thing and asks nothing holds no token, no nonce and no time: same words, same page.
+        # Prevents: a flood of guesses, each told to wait, costing us more than it costs whoever sends them.
+        self.message = lru_cache(maxsize=_MESSAGES)(self._render_message)
         self._environment.filters.update(
             iso=words.iso,
             moment=words.moment,
@@ -96,6 +105,9 @@ class Pages:
     def render(self, template: str, page: Page, **values: Any) -> str:
         """Render one template."""
         return self._environment.get_template(template).render(page=page, **values)
+
+    def _render_message(self, **values: Any) -> bytes:
+        return self.render("message.html", Page(), form_action="", form_label="", **values).encode()
 
 
 def content_security_policy(page: Page, *, form_targets: tuple[str, ...] = ()) -> str:

@@ -67,6 +67,23 @@ async def test_too_many_wrong_passwords_are_told_to_wait(world: ConsoleWorld) ->
     assert "Wait " in shown.text
 
 
+async def test_a_page_that_is_remembered_holds_nothing_of_whoever_saw_it_first(world: ConsoleWorld) -> None:
+    seen = []
+    for name in ("first", "second"):
+        browser = world.browser()
+        token = (await browser.get("/sign-in")).csrf
+        for _ in range(12):
+            shown = await browser.post("/sign-in", {"username": f"nobody-{name}", "password": f"wrong-{name}"})
+            if shown.status == 429:
+                break
+        assert shown.status == 429
+        assert token
+        assert token not in shown.text
+        assert name not in shown.text
+        seen.append(re.sub(r"Wait \d+ seconds?", "Wait", shown.text))
+    assert seen[0] == seen[1]
+
+
 async def test_the_second_factor_is_asked_and_taken(world: ConsoleWorld) -> None:
     user = await world.person()
     signed_in = await world.signed_in()

@@ -128,11 +128,7 @@ class Visit:
         page = self.completed(page or Page())
         values.setdefault("ring", NOTHING_ASKED)
         body = self.desk.pages.render(template, page, visitor=self.visitor, now=self.now, **values)
-        headers = {
-            "cache-control": "no-store",
-            "content-security-policy": content_security_policy(page, form_targets=form_targets),
-        }
-        return HTMLResponse(body, status, headers)
+        return _sent(body, page, status=status, form_targets=form_targets)
 
     def completed(self, page: Page) -> Page:
         """Fill in what every page has: token, nonce, zone."""
@@ -162,6 +158,11 @@ class Visit:
         form_targets: tuple[str, ...] = (),
     ) -> HTMLResponse:
         """Render a page that says one thing."""
+        if not form[0]:
+            body = self.desk.pages.message(
+                title=title, words=words, hint=hint, links=links, code=code, aside="", ring=NOTHING_ASKED
+            )
+            return _sent(body, Page(), status=status, form_targets=form_targets)
         return self.show(
             "message.html",
             status=status,
@@ -256,3 +257,11 @@ def read_credential(text: str) -> Mapping[str, Any]:
     if not isinstance(credential, dict):
         raise MalformedRequestError("the answer of the passkey cannot be read", hint="try again")
     return credential
+
+
+def _sent(body: str | bytes, page: Page, *, status: int, form_targets: tuple[str, ...]) -> HTMLResponse:
+    headers = {
+        "cache-control": "no-store",
+        "content-security-policy": content_security_policy(page, form_targets=form_targets),
+    }
+    return HTMLResponse(body, status, headers)
