@@ -8,6 +8,7 @@ import json
 import os
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -107,7 +108,7 @@ class Node:
         configured = self._settings.applications
         if not self._with_sample or any(app.name == "notes" for app in configured):
             return configured
-        return (*configured, sample_application(self._run))
+        return (*configured, replace(sample_application(self._run), profile=self._settings.trust.profile))
 
     async def _open_keys(self, services: Services, applications: Sequence[Application]) -> EdgeFiles:
         for purpose in _PURPOSES:
