@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from watchword.app.data import prepare
+from watchword.app.feeds import feeds_at_rest
 from watchword.app.policies import last_in_force
 from watchword.app.services import authority_of, open_services
 from watchword.audit import verify
@@ -42,6 +43,7 @@ async def examine(settings: Settings, status: Mapping[str, Any] | None) -> list[
     findings.append(_attempt("envoy", find_envoy, "found"))
     findings += await _state(settings)
     findings.append(_places(settings, status or {}))
+    findings += _feeds(settings, status)
     findings.append(_certificates(settings))
     if status is None:
         findings.append(Finding("node", is_well=True, detail="not running"))
@@ -145,6 +147,22 @@ def _places(settings: Settings, status: Mapping[str, Any]) -> Finding:
         remedy = "rename a fresh copy over the file and start the node again; until then such places are unknown"
         return Finding("places", is_well=False, detail="; ".join(problems), remedy=remedy)
     return Finding("places", is_well=True, detail=", ".join(source.sources))
+
+
+def _feeds(settings: Settings, status: Mapping[str, Any] | None) -> list[Finding]:
+    """Tell of every feed: as the running node has it, else as it was left on this machine."""
+    rows = status.get("feeds", ()) if status is not None else feeds_at_rest(settings)
+    return [
+        Finding(
+            f"feed {row['feed']}",
+            is_well=not row["problem"],
+            detail=row["problem"] or f"{row['state']}, {row['entries']} entries",
+            remedy=(row["hint"] or "look at it: watchword risk feeds show NAME").replace("NAME", row["feed"])
+            if row["problem"]
+            else "",
+        )
+        for row in rows
+    ]
 
 
 def _certificates(settings: Settings) -> Finding:

@@ -6,7 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from watchword.app.services import Services
-from watchword.trust.feeds import Feeds, FeedStatus, open_traits
+from watchword.kernel import SystemClock
+from watchword.settings import Settings
+from watchword.trust.feeds import Feeds, FeedStatus, open_traits, status_at
+
+_FOLDER = "feeds"
 
 
 def open_feeds(services: Services) -> Feeds:
@@ -18,7 +22,7 @@ def open_feeds(services: Services) -> Feeds:
     settings = services.settings
     return Feeds(
         settings.trust.feeds,
-        settings.data / "feeds",
+        settings.data / _FOLDER,
         services.database,
         services.clock,
         services.entropy,
@@ -29,6 +33,12 @@ def open_feeds(services: Services) -> Feeds:
 def feed_status(feeds: Feeds) -> list[dict[str, Any]]:
     """Tell this machine's own tools how every feed is."""
     return [as_row(each) for each in feeds.statuses()]
+
+
+def feeds_at_rest(settings: Settings) -> list[dict[str, Any]]:
+    """Tell how every feed was left on this machine, while no node runs."""
+    now = int(SystemClock().now().timestamp()) // 60
+    return [as_row(status_at(settings.data / _FOLDER, each, now)) for each in settings.trust.feeds]
 
 
 def as_row(status: FeedStatus) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from watchword.trust.feeds.model import Indicator, IndicatorKind, Meaning
 from watchword.trust.feeds.reputation import MOST_LOG_ODDS, REPUTATION, Hit, Reputation, ReputationVerdict
 from watchword.trust.feeds.service import Feeds
 from watchword.trust.feeds.settings import FeedAuth, FeedFormat, FeedSettings
-from watchword.trust.feeds.status import FeedStatus
+from watchword.trust.feeds.status import FeedStatus, status_at
 from watchword.trust.feeds.traits import TraitsDatabase, open_traits
 
 __all__ = [
@@ -45,4 +45,5 @@ __all__ = [
     "TraitsDatabase",
     "listed",
     "open_traits",
+    "status_at",
 ]

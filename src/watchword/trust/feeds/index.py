@@ -19,6 +19,7 @@ from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network
 from itertools import islice
 from pathlib import Path
@@ -305,6 +306,7 @@ def listed(index: FeedIndex, most: int) -> list[dict[str, Any]]:
     ]
 
 
+@lru_cache(maxsize=1024)
 def words_of(family: Family, start: int, length: int) -> str:
     """Write a network as people do, and a name as its digest."""
     if family is Family.NAMED:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import Any, Final
 
 from watchword.trust.feeds.index import time_of
-from watchword.trust.feeds.kept import State, Version
+from watchword.trust.feeds.job import source_of
+from watchword.trust.feeds.kept import KeptFeed, State, Version
 from watchword.trust.feeds.settings import FeedSettings
 
 _AHEAD_MIN: Final = 5
@@ -81,6 +83,12 @@ def status_of(settings: FeedSettings, state: State, now: int) -> FeedStatus:
         hint=state.hint,
         review=_waiting(state.review),
     )
+
+
+def status_at(root: Path, settings: FeedSettings, now: int) -> FeedStatus:
+    """Tell how a feed was left on this machine; what came from another source does not count."""
+    state = KeptFeed(root, settings.name).state()
+    return status_of(settings, state if state.source == source_of(settings) else State(), now)
 
 
 def _waiting(version: Version | None) -> Mapping[str, Any] | None:
