@@ -69,7 +69,7 @@ async def test_too_many_wrong_passwords_are_told_to_wait(world: ConsoleWorld) ->
 
 async def test_a_page_that_is_remembered_holds_nothing_of_whoever_saw_it_first(world: ConsoleWorld) -> None:
     seen = []
-    for name in ("first", "second"):
+    for name in ("blue", "green"):
         browser = world.browser()
         token = (await browser.get("/sign-in")).csrf
         for _ in range(12):
