@@ -5,13 +5,12 @@ from __future__ import annotations
 import random
 from dataclasses import replace
 
-from behaviour_cases import AT_WORK, BERLIN, DAY_S, RENTED, START, SYDNEY, taught
+from behaviour_cases import AT_WORK, BERLIN, DAY_S, RENTED, START, SYDNEY, event, taught
 
 from watchword.trust.behaviour import BehaviourProfile, Population, learn
 from watchword.trust.behaviour.chains import paths_of
 from watchword.trust.behaviour.decay import day_of, weight_of
-from watchword.trust.behaviour.profile import LastPlace
-from watchword.trust.behaviour.travel import ALARM, travel
+from watchword.trust.behaviour.travel import ALARM, last_place_of, travel
 from watchword.trust.geometry import great_circle_km
 from watchword.trust.model import Place
 from watchword.trust.observation import Finding, NetworkTraits, Observation
@@ -36,14 +35,8 @@ def at(city: tuple[float, float], chance: random.Random, *, radius_km: float = 5
 
 
 def way(start: Observation, end: Observation, profile: BehaviourProfile | None = None) -> Finding:
-    seen = replace(profile, last_place=None) if profile else BehaviourProfile()
-    lat, lon = start.place.latitude, start.place.longitude
-    assert lat is not None
-    assert lon is not None
-    traits = start.traits
-    radius = (start.place.radius_km or 0.0) + (500.0 if traits.is_mobile else 0.0)
-    is_exit = traits.is_hosting or traits.is_vpn or traits.is_tor or traits.is_shared
-    seen.last_place = LastPlace(start.at, lat, lon, radius, "there", is_exit)
+    seen = replace(profile) if profile else BehaviourProfile()
+    seen.last_place = last_place_of(start)
     return travel(end, paths_of(end).network, seen, ONE)
 
 
@@ -98,7 +91,15 @@ def test_fourteen_hours_are_enough_for_sydney_and_an_hour_is_not() -> None:
 def test_a_rented_server_far_away_is_the_end_of_a_tunnel_and_no_journey() -> None:
     jump = replace(AT_WORK, at=START + 3600, place=SYDNEY)
     assert 0 < way(AT_WORK, replace(jump, traits=RENTED)).value < ALARM
-    assert 0 < way(replace(AT_WORK, traits=RENTED), jump).value < ALARM
+    assert not way(replace(AT_WORK, traits=RENTED), jump).is_known
+
+
+def test_a_thief_is_compared_with_home_while_the_owner_is_on_the_telephone() -> None:
+    profile, population = taught(5), Population()
+    phone = replace(event(5), place=replace(SYDNEY, city="Gateway"), traits=NetworkTraits(is_mobile=True))
+    learn(phone, profile, population, now=START + 6 * DAY_S)
+    assert profile.last_place is not None
+    assert profile.last_place.words == "Berlin, DE"
 
 
 def test_a_network_the_user_was_verified_in_three_times_is_no_alarm() -> None:

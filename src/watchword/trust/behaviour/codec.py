@@ -52,14 +52,14 @@ def _parse(stored: Any) -> BehaviourProfile:
         days={int(day): _counts(counts) for day, counts in stored["d"].items()},
         ids=sorted([int(event, 16) for event in stored["i"]])[-MOST_IDS:],
         learned=int(stored["n"]),
-        last_place=LastPlace(
-            float(place[0]), float(place[1]), float(place[2]), float(place[3]), str(place[4]), bool(place[5])
-        )
-        if place
-        else None,
+        last_place=_place(*place) if place else None,
     )
     profile.derive()
     return profile
+
+
+def _place(at: float, latitude: float, longitude: float, radius_km: float, words: str) -> LastPlace:
+    return LastPlace(float(at), float(latitude), float(longitude), float(radius_km), str(words))
 
 
 def dump_population(population: Population) -> str:

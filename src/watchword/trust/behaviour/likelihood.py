@@ -20,9 +20,8 @@ from watchword.trust.behaviour.profile import BehaviourProfile
 LEAST_EVIDENCE, MOST_EVIDENCE = -4.0, 6.0
 # Below this much history evidence is limited in proportion.
 ENOUGH_EVENTS = 5
-# How many events' worth everybody else counts in one user's probabilities, and the unknown in everybody's.
+# How many events' worth everybody else counts in one user's probabilities; the unknown counts one in everybody's.
 _M = 1.5
-_M_POPULATION = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,26 +85,18 @@ def evidence(chain: Chain, path: Path, profile: BehaviourProfile, population: Po
     Args:
         one: the weight of one event today.
     """
-    totals, under = profile.totals, profile.under
-    all_totals, all_under = population.totals, population.under
-    own_m, all_m = _M * one, _M_POPULATION * one
+    totals, under = profile.totals.get, profile.under.get
+    all_totals, all_under = population.totals.get, population.under.get
+    mine = _M * one
     ratio = 1.0
-    parent = ""
-    step = -1
-    for key in path:
-        if step >= 0:
-            own, own_parent = totals.get(key, 0), under.get(parent, 0)
-            # Everybody else: one's own habits must not make an attacker with the same ones likely.
-            others = all_totals.get(key, 0) - own
-            others_parent = all_under.get(parent, 0) - own_parent
-            prior, spread = chain.priors[step], chain.spread[step]
-            if others > 0:
-                usual = (others + all_m * prior) / (max(others, others_parent) + all_m)
-            else:
-                usual = all_m * prior / (max(0, others_parent) + all_m)
-            ratio *= (usual + spread * (prior - usual)) * (own_parent + own_m) / (own + own_m * usual)
-        parent = key
-        step += 1
+    for prior, spread, parent, key in zip(chain.priors, chain.spread, path, path[1:], strict=False):
+        own, own_parent = totals(key, 0), under(parent, 0)
+        # Everybody else: one's own habits must not make an attacker with the same ones likely.
+        others, rest = all_totals(key, 0) - own, all_under(parent, 0) - own_parent
+        others = max(0, others)
+        rest = max(rest, others)
+        usual = (others + one * prior) / (rest + one)
+        ratio *= (usual + spread * (prior - usual)) * (own_parent + mine) / (own + mine * usual)
     return log(ratio)
 
 

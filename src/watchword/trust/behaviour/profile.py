@@ -22,18 +22,13 @@ VALUES_A_DAY = 48
 
 
 class LastPlace(NamedTuple):
-    """The newest verified place with a position; compares by time first.
-
-    Attributes:
-        is_exit: many people come from there, so it says where a network ends, not where somebody is.
-    """
+    """The newest verified place where the user certainly was; compares by time first."""
 
     at: float
     latitude: float
     longitude: float
     radius_km: float
     words: str
-    is_exit: bool = False
 
 
 Step = tuple[str, str, str, bool]  # level, parent, key, whether the key is new
@@ -50,7 +45,7 @@ class BehaviourProfile:
         days: how often each key was learned on each of the newest days.
         ids: the newest events that were learned, oldest first.
         learned: how many events were learned, undecayed.
-        last_place: where the newest of them came from.
+        last_place: where the newest of them certainly came from.
         circles: sums of cosine and sine over the day and over the week, in units of `UNIT`.
     """
 

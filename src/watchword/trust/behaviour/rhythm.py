@@ -13,6 +13,7 @@ _M = 4.0
 _SPREAD = 0.7
 _DOUBT = 6.0  # events' worth of an even spread
 _MOST_CONCENTRATION = 4.0
+_STEPS = 32
 
 
 def hour_evidence(hour: int, profile: BehaviourProfile, population: Population, one: int) -> float:
@@ -59,10 +60,21 @@ def _circle(cosines: int, sines: int, point: tuple[int, int], events: float, one
     mean = length / (UNIT * one) / (events + _DOUBT)
     concentration = min(_MOST_CONCENTRATION, mean * (2 - mean * mean) / (1 - mean * mean))
     towards = (cosines * point[0] + sines * point[1]) / (length * UNIT)
-    return _log_bessel(concentration) - concentration * towards
+    return log_bessel(concentration) - concentration * towards
 
 
-def _log_bessel(x: float) -> float:
-    """Return the logarithm of the modified Bessel function I0; its series, exact to 1e-4 up to 4."""
+def _bessel(x: float) -> float:
+    """Return the modified Bessel function I0 by its series, exact to 1e-4 up to 4."""
     q = x * x / 4
-    return log(1 + q * (1 + q / 4 * (1 + q / 9 * (1 + q / 16 * (1 + q / 25 * (1 + q / 36 * (1 + q / 49)))))))
+    return 1 + q * (1 + q / 4 * (1 + q / 9 * (1 + q / 16 * (1 + q / 25 * (1 + q / 36 * (1 + q / 49))))))
+
+
+_TABLE = tuple(log(_bessel(step / _STEPS)) for step in range(int(_MOST_CONCENTRATION * _STEPS) + 2))
+
+
+def log_bessel(x: float) -> float:
+    """Return the logarithm of I0 between 0 and 4, from a table, exact to 1e-3."""
+    at = x * _STEPS
+    step = int(at)
+    low = _TABLE[step]
+    return low + (at - step) * (_TABLE[step + 1] - low)

@@ -123,8 +123,8 @@ def _combined(
     weights, usual = model.weights, model.default_weight
     terms = [Term(PRIOR, model.bias, round(model.bias * _GRAIN) / _GRAIN)]
     for indicator, value, detail, is_known in rows:
-        weighed = round(weights.get(indicator, usual) * value * _GRAIN) / _GRAIN
-        terms.append(_new(Term, (indicator, value, weighed, detail, is_known)))
+        weight = weights.get(indicator, usual) if weights else usual
+        terms.append(_new(Term, (indicator, value, round(weight * value * _GRAIN) / _GRAIN, detail, is_known)))
     log_odds = sum([term.value for term in terms])
     probability = model.calibration.probability(log_odds)
     return Score(

@@ -21,7 +21,6 @@ _LEAST_S = 60.0
 _FAMILIAR = 3
 _EXIT_DISCOUNT, _FAMILIAR_DISCOUNT = 0.25, 0.25
 _NETWORK_STEP = 3
-_GATEWAY_KM = 500.0
 _LONGEST_WORDS = 64
 
 _UNKNOWN = Finding(NAME, 0.0, "unknown: no two places to compare", is_known=False)
@@ -29,11 +28,11 @@ _POSSIBLE = Finding(NAME, 0.0, "the way from the last verified place is possible
 
 
 def travel(observation: Observation, path: Path, profile: BehaviourProfile, one: int) -> Finding:
-    """Judge the way from the last verified place to this one.
+    """Judge the way from the last place where this user certainly was to this one.
 
-    Both accuracy radii and 50 km are given away, and 500 km more for a mobile network. What is over 1000 km/h counts,
-    the more the faster; little of it where the address says where a network ends and not where somebody is (hosting,
-    VPN, Tor, the organisation's own exit), and where this user was verified in this network three times before.
+    Both accuracy radii and 50 km are given away. What is over 1000 km/h counts, the more the faster; little of it
+    where the address says where a network ends and not where somebody is, and where this user was verified in this
+    network three times before.
 
     Args:
         path: of the network, as `paths_of` gives it.
@@ -45,43 +44,41 @@ def travel(observation: Observation, path: Path, profile: BehaviourProfile, one:
     if place.latitude == last.latitude and place.longitude == last.longitude:
         return _POSSIBLE
     straight = great_circle_km(last.latitude, last.longitude, place.latitude, place.longitude)
-    certain = effective_km(straight, last.radius_km, radius_of(observation))
+    certain = effective_km(straight, last.radius_km, place.radius_km or 0.0)
     speed = certain * 3600 / max(_LEAST_S, abs(observation.at - last.at))
     if not speed > FASTEST_KMH:
         return _POSSIBLE
     value = min(_MOST, _AT_LIMIT + log(speed / FASTEST_KMH))
-    value *= _discount(observation, last, path, profile, one)
+    value *= _discount(observation, path, profile, one)
     words = f"at least {certain:,.0f} km from {last.words} to {place.words}, {min(speed, 99_999):,.0f} km/h"
     return Finding(NAME, value, f"impossible travel: {words}" if value >= ALARM else f"a network's end moved: {words}")
 
 
-def radius_of(observation: Observation) -> float:
-    """Return how far from its place an observation may be: of a mobile network one sees the gateway, not the phone."""
-    return (observation.place.radius_km or 0.0) + (_GATEWAY_KM if observation.traits.is_mobile else 0.0)
-
-
 def last_place_of(observation: Observation) -> LastPlace | None:
-    """Return where an observation was, to judge the next way by; nothing if its address has no position."""
+    """Return where an observation certainly was, to judge the next way by; nothing if its address does not tell."""
     place = observation.place
-    if place.latitude is None or place.longitude is None:
+    if place.latitude is None or place.longitude is None or _is_exit(observation):
         return None
     return LastPlace(
         observation.at,
         float(place.latitude),
         float(place.longitude),
-        radius_of(observation),
+        float(place.radius_km or 0.0),
         place.words[:_LONGEST_WORDS],
-        _is_exit(observation),
     )
 
 
 def _is_exit(observation: Observation) -> bool:
+    """Tell whether a network ends where its address is said to be, and its users are anywhere.
+
+    A telephone shows its operator's gateway: across the country, or at home while its owner is abroad.
+    """
     traits = observation.traits
-    return traits.is_hosting or traits.is_vpn or traits.is_tor or traits.is_shared
+    return traits.is_hosting or traits.is_vpn or traits.is_tor or traits.is_shared or traits.is_mobile
 
 
-def _discount(observation: Observation, last: LastPlace, path: Path, profile: BehaviourProfile, one: int) -> float:
-    if last.is_exit or _is_exit(observation):
+def _discount(observation: Observation, path: Path, profile: BehaviourProfile, one: int) -> float:
+    if _is_exit(observation):
         return _EXIT_DISCOUNT
     times = profile.totals.get(path[_NETWORK_STEP], 0) / one if len(path) > _NETWORK_STEP else 0.0
     return _FAMILIAR_DISCOUNT if times > _FAMILIAR - 0.5 else 1.0

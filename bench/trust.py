@@ -1,0 +1,179 @@
+"""Measure the score of behaviour: how fast, how large, and how well it tells attackers from owners.
+
+Traffic is made by `watchword.trust.synthesis` from seeds that nothing was ever tuned on (1000 and up; the shipped
+constants were chosen on seeds below 100). Attackers are written from the literature, in modules that whoever wrote the
+score has not read. Each seed is one organisation of 150 people at work for 90 days; figures are means over the seeds,
+`worst_` is the worst of them. The `public_` figures are of customers of a public service, who sign in twice a year:
+most attacks there meet an account of which nothing is known yet.
+
+Freeman et al. sees every act as the score does. Isolation forest, HBOS and ECOD learn from the log-ins of people with
+a history before the measured ones, with every feature that the score reads made into numbers for them, and once more
+(`_plain`) with what needs no history of the user's own.
+
+Times are processor time of the thread (other programs run on the machine that measures), the median of rounds.
+"""
+
+from __future__ import annotations
+
+import gc
+import random
+import statistics
+import time
+import tracemalloc
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from bench.figures import show
+from watchword.trust import Place
+from watchword.trust.behaviour import BehaviourProfile, Freeman, Model, Population, dump, learn, parse, score
+from watchword.trust.learning import Plan, evaluate, figures, generic_detectors
+from watchword.trust.observation import NO_TRAITS, Act, Observation
+from watchword.trust.synthesis import Labelled, OrganisationSpec, Profile, generate
+
+SEEDS = (1000, 1001, 1002)
+WORKFORCE = OrganisationSpec(users=150, days=90, requests_a_session=3.0)
+PUBLIC = OrganisationSpec(users=800, days=365, requests_a_session=3.0, profile=Profile.PUBLIC)
+SPEED = OrganisationSpec(users=100, days=60, requests_a_session=10.0)
+LABELS = 50
+ROUNDS, A_ROUND = 9, 4000
+FULL = 104  # keys; from here on a profile is at its bound
+ALARM = 2.0
+TRIP_DEGREES = 1.0
+FAR = ((40.7, -74.0), (-33.9, 151.2), (35.7, 139.7), (-23.6, -46.6), (52.5, 13.4), (28.6, 77.2))
+JUMPS = 2000
+
+
+def main(json: bool) -> None:  # noqa: FBT001 (the contract of `python -m bench NAME --json`)
+    found: dict[str, Any] = _speed_and_size()
+    found |= _travel()
+    found |= _quality()
+    show(found, as_json=json)
+
+
+def _speed_and_size() -> dict[str, Any]:
+    acts = [each.observation for each in generate(SPEED, seed=SEEDS[0]) if not each.attacker]
+    warm = len(acts) - ROUNDS * A_ROUND
+    if warm < A_ROUND:
+        raise SystemExit("too few acts to measure with")
+    population, profiles = Population(), defaultdict[str, BehaviourProfile](BehaviourProfile)
+    for act in acts[:warm]:
+        learn(act, profiles[act.user], population, now=act.at)
+    gc.collect()
+    gc.freeze()  # as in a node that has been up for a while
+    rounds = [_round(acts[start : start + A_ROUND], profiles, population) for start in range(warm, len(acts), A_ROUND)]
+    gc.unfreeze()
+    p50, p99, a_second = zip(*rounds, strict=True)
+    return {
+        "score_p50_us": round(statistics.median(p50), 1),
+        "score_p99_us": round(statistics.median(p99), 1),
+        "events_per_s": round(statistics.median(a_second)),
+        **_sizes(list(profiles.values())),
+    }
+
+
+def _round(
+    acts: Sequence[Observation], profiles: defaultdict[str, BehaviourProfile], population: Population
+) -> tuple[float, float, float]:
+    """Time single scores over the first half of the acts, and score and learn together over the second."""
+    model, clock, took = Model(), time.thread_time_ns, list[int]()
+    half = len(acts) // 2
+    for act in acts[:half]:
+        profile = profiles[act.user]
+        start = clock()
+        score(act, profile, population, model, now=act.at)
+        took.append(clock() - start)
+        learn(act, profile, population, now=act.at)
+    before = clock()
+    for act in acts[half:]:
+        profile = profiles[act.user]
+        score(act, profile, population, model, now=act.at)
+        learn(act, profile, population, now=act.at)
+    spent = clock() - before
+    cuts = statistics.quantiles(took, n=100)
+    return cuts[49] / 1000, cuts[98] / 1000, (len(acts) - half) / spent * 1e9
+
+
+def _sizes(profiles: list[BehaviourProfile]) -> dict[str, Any]:
+    full = [profile for profile in profiles if len(profile.totals) >= FULL]
+    return {
+        "bytes_per_user": _size(profiles),
+        "bytes_per_user_full": _size(full) if full else 0,
+        "json_bytes_per_user": round(statistics.mean([len(dump(profile)) for profile in profiles])),
+    }
+
+
+def _size(profiles: list[BehaviourProfile]) -> int:
+    texts = [dump(profile) for profile in profiles]
+    gc.collect()
+    tracemalloc.start()
+    kept = [parse(text) for text in texts]
+    size = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    return round(size / len(kept))
+
+
+def _travel() -> dict[str, Any]:
+    """Count alarms over owners' own trips, and over jumps injected into their work."""
+    chance, model, population = random.Random(SEEDS[0]), Model(), Population()
+    profiles = defaultdict[str, BehaviourProfile](BehaviourProfile)
+    trips = alarms = jumps = seen = 0
+    for seed in SEEDS:
+        for each in generate(replace(WORKFORCE, attackers=()), seed=seed):
+            act, profile = each.observation, profiles[f"{seed}{each.observation.user}"]
+            if _has_moved(act, profile):
+                trips += 1
+                alarms += _alarm(act, profile, population, model)
+            if jumps < JUMPS and profile.last_place and act.act is Act.SIGN_IN:
+                jump = _jump(act, profile, chance)
+                if jump is not None:
+                    jumps += 1
+                    seen += _alarm(jump, profile, population, model)
+            learn(act, profile, population, now=act.at)
+    return {
+        "travel_trips": trips,
+        "travel_false_alarms": alarms,
+        "travel_jumps": jumps,
+        "travel_detected": round(seen / jumps, 4),
+    }
+
+
+def _has_moved(act: Observation, profile: BehaviourProfile) -> bool:
+    last, place = profile.last_place, act.place
+    if last is None or place.latitude is None or place.longitude is None:
+        return False
+    return abs(place.latitude - last.latitude) + abs(place.longitude - last.longitude) > TRIP_DEGREES
+
+
+def _jump(act: Observation, profile: BehaviourProfile, chance: random.Random) -> Observation | None:
+    assert profile.last_place is not None
+    latitude, longitude = chance.choice(FAR)
+    if abs(latitude - profile.last_place.latitude) + abs(longitude - profile.last_place.longitude) < 30:  # noqa: PLR2004
+        return None
+    place = Place(country="ZZ", asn=1, latitude=latitude, longitude=longitude, radius_km=50.0)
+    at = profile.last_place.at + chance.uniform(60, 3600)
+    return replace(act, at=at, place=place, ip="192.0.2.1", network="192.0.2.0/24", traits=NO_TRAITS)
+
+
+def _alarm(act: Observation, profile: BehaviourProfile, population: Population, model: Model) -> bool:
+    found = score(act, profile, population, model, now=act.at)
+    return any(term.indicator == "impossible_travel" and term.evidence >= ALARM for term in found.contributions)
+
+
+def _quality() -> dict[str, Any]:
+    each = [_evaluated(WORKFORCE, seed) for seed in SEEDS]
+    names = sorted({name for found in each for name in found})
+    found: dict[str, Any] = {
+        name: round(statistics.mean([values[name] for values in each if name in values]), 4) for name in names
+    }
+    found |= {f"worst_{name}": min(values[name] for values in each) for name in ("auc_all", "auc_all_50_labels")}
+    public = _evaluated(PUBLIC, SEEDS[0])
+    found |= {f"public_{name}": value for name, value in public.items() if not name.startswith(("log_ins", "acts"))}
+    return {**found, "seeds": list(SEEDS)}
+
+
+def _evaluated(spec: OrganisationSpec, seed: int) -> dict[str, float]:
+    traffic: Iterable[Labelled] = generate(spec, seed=seed)
+    plan = Plan(labels=LABELS, seed=seed)
+    return figures(evaluate(traffic, Model(), plan, rivals={"freeman": Freeman()}, generic=generic_detectors()))
