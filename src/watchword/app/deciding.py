@@ -30,6 +30,7 @@ from watchword.policy.relations.keeping import Relations
 from watchword.settings import NODE_KEY
 from watchword.storage import OutboxRelay
 from watchword.trust import ContextSource, Habits, NetworkLists, TrustState, profiles
+from watchword.trust.feeds import FeedStatus
 from watchword.trust.learning import Feedback, KeptModels
 
 _LOOK_AT_POLICIES_S: Final = 0.05
@@ -149,6 +150,11 @@ class Deciding:
     def witness(self) -> NodeWitness:
         """Make what proves and tells what obligations ask for."""
         return NodeWitness(self._journal, self._services.database, self._services.entropy)
+
+    @property
+    def feeds(self) -> Sequence[FeedStatus]:
+        """How every feed is."""
+        return self._feeds.statuses()
 
     def supposing(self) -> Supposing:
         """Make what tells this machine's own tools how a request would be decided."""

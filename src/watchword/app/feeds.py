@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from watchword.app.services import Services
@@ -33,6 +33,13 @@ def open_feeds(services: Services) -> Feeds:
 def feed_status(feeds: Feeds) -> list[dict[str, Any]]:
     """Tell this machine's own tools how every feed is."""
     return [as_row(each) for each in feeds.statuses()]
+
+
+def in_short(statuses: Sequence[FeedStatus]) -> str:
+    """Say in a few words how the feeds are."""
+    waiting = sum(not status.is_well for status in statuses)
+    words = f"{sum(status.entries for status in statuses)} entries of {len(statuses)} feeds"
+    return f"{words}; {waiting} not in force or with a problem: watchword risk feeds list" if waiting else words
 
 
 def feeds_at_rest(settings: Settings) -> list[dict[str, Any]]:

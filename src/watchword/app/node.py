@@ -19,6 +19,7 @@ from watchword.app.authzen import origin, published_apis
 from watchword.app.control import ControlApp
 from watchword.app.data import hold, prepare, run_directory
 from watchword.app.deciding import Deciding
+from watchword.app.feeds import in_short
 from watchword.app.sample import HOST as SAMPLE_HOST
 from watchword.app.sample import sample_application, sample_command, wait_for_sample
 from watchword.app.services import Services, authority_of, obligation_keys, open_services
@@ -165,6 +166,8 @@ class Node:
             self._keep(work)
         policies = (f"{len(decides.policies.current)} in force", decides.policies.problem)
         _ready("policies", "; ".join(filter(None, policies)))
+        if decides.feeds:
+            _ready("feeds", in_short(decides.feeds))
         return decides
 
     async def _open_doors(

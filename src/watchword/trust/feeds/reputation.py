@@ -137,16 +137,22 @@ class Reputation:
         self._feeds: tuple[FeedInForce, ...] = ()
         self._minute = -1
         self._known: dict[str, ReputationVerdict] = {}
+        self._versions: Mapping[str, str] = MappingProxyType({})
 
     def put(self, feed: FeedInForce) -> None:
         """Put a feed in force in place of its former table."""
-        others = [each for each in self._feeds if each.settings.name != feed.settings.name]
-        self._feeds = tuple(sorted((*others, feed), key=lambda each: each.settings.name))
-        self._known = {}
+        self._replace((*self._without(feed.settings.name), feed))
 
     def drop(self, name: str) -> None:
         """Take a feed out of force."""
-        self._feeds = tuple(each for each in self._feeds if each.settings.name != name)
+        self._replace(self._without(name))
+
+    def _without(self, name: str) -> tuple[FeedInForce, ...]:
+        return tuple(each for each in self._feeds if each.settings.name != name)
+
+    def _replace(self, feeds: Sequence[FeedInForce]) -> None:
+        self._feeds = tuple(sorted(feeds, key=lambda each: each.settings.name))
+        self._versions = MappingProxyType({each.settings.name: each.index.digest[:12] for each in self._feeds})
         self._known = {}
 
     @property
@@ -156,7 +162,7 @@ class Reputation:
 
     def versions(self) -> Mapping[str, str]:
         """Return the version of each feed's data, for whoever records what was read."""
-        return MappingProxyType({each.settings.name: each.index.digest[:12] for each in self._feeds})
+        return self._versions
 
     def of(self, address: str, now: datetime) -> ReputationVerdict:
         """Say what the feeds hold of an address; never raises.
