@@ -16,14 +16,14 @@ class Limits:
     """
 
     users: int = 50_000
-    sessions: int = 100_000
-    networks: int = 50_000
+    sessions: int = 50_000
+    networks: int = 20_000
     programs: int = 10_000
-    devices: int = 50_000
+    devices: int = 20_000
     groups: int = 256
-    marked: int = 20_000
-    acts: int = 65_536
-    answers: int = 65_536
+    marked: int = 10_000
+    acts: int = 20_000
+    answers: int = 20_000
 
 
 LIMITS = Limits()
