@@ -1,10 +1,11 @@
 """Measure requests through the real edge: without authorization, with an empty authorizer, with ours; interleaved.
 
-Three whole edges stand at once and are loaded in turn by wrk over TLS: the same Envoy binary with the same
-configuration and the same application behind it (an Envoy that answers at once, on a Unix socket). `envoy` has no
-authorization filter. `null` asks an ASGI application that says yes, on the same server with the same settings as ours.
-`ours` is `watchword up` as users start it, with a signed-in session: identity, device, context, risk, policy, the
-journal's group commit and a signed assertion for every request.
+Four whole edges stand at once and are loaded in turn by wrk over TLS with the very same request: the same Envoy binary
+with the same configuration and the same application behind it (an Envoy that answers at once, on a Unix socket).
+`envoy` has no authorization filter. `null` asks a door that says yes at once, on the same server as ours. `asgi` asks
+an empty ASGI application on uvicorn, as an authorizer in Python is usually written. `ours` is `watchword up` as users
+start it, with a signed-in session: identity, device, context, risk, policy, the journal's group commit and a signed
+assertion for every request.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,9 @@ from watchword.app.serving import Listener, on_unix_socket
 from watchword.demo.client import Browser
 from watchword.demo.node import DemoNode, free_port
 from watchword.demo.person import Person
+from watchword.enforcement.answers import HttpAnswer
 from watchword.enforcement.envoy import EdgeFiles, EdgeSettings, PublishedApplication, Upstream, find_envoy, prepare
+from watchword.enforcement.ext_authz import ExtAuthz
 from watchword.kernel import SystemClock, SystemEntropy
 from watchword.keys import LocalAuthority
 
@@ -55,10 +58,13 @@ def main(json: bool) -> None:  # noqa: FBT001 (the contract of `python -m bench 
         origin = root / "origin.sock"
         stack.enter_context(_origin(root, origin))
         edges = {
-            "envoy": stack.enter_context(_edge(root / "e", origin, authorizes=False)),
-            "null": stack.enter_context(_edge(root / "n", origin, authorizes=True)),
+            "envoy": stack.enter_context(_edge(root / "e", origin, None)),
+            "null": stack.enter_context(_edge(root / "n", origin, _null_authorizer)),
+            "asgi": stack.enter_context(_edge(root / "a", origin, _asgi_authorizer)),
             "ours": stack.enter_context(_ours(origin)),
         }
+        for load in edges.values():
+            load["headers"]["Cookie"] = edges["ours"]["headers"]["Cookie"]
         for name, load in edges.items():
             _check(name, load)
         runs: dict[str, list[dict[str, float]]] = {name: [] for name in edges}
@@ -113,8 +119,8 @@ def _origin(root: Path, socket: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _edge(root: Path, origin: Path, *, authorizes: bool) -> Iterator[dict[str, Any]]:
-    """Our edge's configuration, with an authorizer that says yes or with none."""
+def _edge(root: Path, origin: Path, serve: Callable[[Path], None] | None) -> Iterator[dict[str, Any]]:
+    """Our edge's configuration, with an authorizer in a process of its own or with none."""
     run = root / "run"
     run.mkdir(parents=True, mode=0o700)
     port = free_port()
@@ -124,12 +130,12 @@ def _edge(root: Path, origin: Path, *, authorizes: bool) -> Iterator[dict[str, A
     command = prepare(EdgeSettings(listen=f"127.0.0.1:{port}"), [app], files)
     authorizer = None
     with ExitStack() as stack:
-        if authorizes:
-            null = multiprocessing.get_context("spawn").Process(target=_null_authorizer, args=(files.authz_socket,))
-            null.start()
-            stack.callback(null.join)
-            stack.callback(null.terminate)
-            authorizer = null.pid
+        if serve is not None:
+            process = multiprocessing.get_context("spawn").Process(target=serve, args=(files.authz_socket,))
+            process.start()
+            stack.callback(process.join)
+            stack.callback(process.terminate)
+            authorizer = process.pid
             _wait(files.authz_socket.exists)
         else:
             _without_authorization(files.bootstrap_file)
@@ -160,12 +166,30 @@ def _without_authorization(bootstrap: Path) -> None:
 
 
 def _null_authorizer(socket: Path) -> None:
+    """The same server as ours, with a door that says yes to everything."""
+    _serve(ExtAuthz(_OpenDoor(), on_unix_socket(socket)))  # type: ignore[arg-type]
+
+
+def _asgi_authorizer(socket: Path) -> None:
+    """An empty ASGI application."""
+    _serve(Listener(_yes, on_unix_socket(socket)))
+
+
+def _serve(server: ExtAuthz | Listener) -> None:
     async def serve() -> None:
-        await Listener(_yes, on_unix_socket(socket)).start()
+        await server.start()
         await asyncio.Event().wait()
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(serve())
+
+
+class _OpenDoor:
+    def ask(self, *, reply: Callable[[HttpAnswer], None], **_asked: Any) -> None:
+        reply(_YES)
+
+
+_YES = HttpAnswer(200, ())
 
 
 async def _yes(_scope: Any, _receive: Any, send: Any) -> None:
