@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Final
 
 from watchword.decision.case import Case
 from watchword.decision.sources import Sources
 from watchword.identity import UserFacts
-from watchword.trust import Act, Evidence, Observation, Situation, agent_of, utc_offset_s
+from watchword.kernel import Acr
+from watchword.trust import Act, Evidence, Finding, Observation, Situation, agent_of, utc_offset_s
+from watchword.trust.behaviour import authentication, posture
 
 # Everybody is a member, so it says nothing of whom somebody works with.
 _EVERYBODY: Final = frozenset({"members"})
@@ -41,7 +44,23 @@ def situation_of(case: Case, sources: Sources, evidence: Evidence, act: Act) -> 
         resource=case.rule.name if case.rule is not None else "",
         action=case.action or "",
     )
-    return sources.trust.situation(observation, now)
+    return sources.trust.situation(observation, now, given=tuple(_given(case, evidence, now)))
+
+
+def _given(case: Case, evidence: Evidence, now: datetime) -> Iterator[Finding]:
+    """Yield what is known beside habits, by the age that it has in this minute."""
+    device, session = case.device, case.session
+    if device is not None and device.posture_at is not None:
+        yield posture(
+            is_managed=device.is_managed,
+            is_encrypted=device.disk_encrypted,
+            is_patched=device.os_patched,
+            age_s=(now - device.posture_at).total_seconds(),
+        )
+    # Prevents: the owner's second factor speaking for a thief elsewhere: `mfa_at` is of this very network.
+    if evidence.mfa_at is not None:
+        acr = session.acr if session is not None else Acr.MULTI_FACTOR
+        yield authentication(acr, age_s=(now - evidence.mfa_at).total_seconds())
 
 
 def peers_of(user: UserFacts) -> str:

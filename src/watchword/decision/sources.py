@@ -16,6 +16,7 @@ from watchword.policy.relations import RelationModel, RelationView
 from watchword.trust import (
     ADDITIVE,
     Baseline,
+    Finding,
     NetworkTraits,
     Observation,
     Place,
@@ -49,7 +50,7 @@ class TrustFacts(Protocol):
         """Return what is known of an address's network."""
         ...
 
-    def situation(self, observation: Observation, now: datetime) -> Situation:
+    def situation(self, observation: Observation, now: datetime, *, given: Sequence[Finding] = ()) -> Situation:
         """Gather what behaviour is judged by."""
         ...
 

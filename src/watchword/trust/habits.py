@@ -147,8 +147,12 @@ class Habits:
                 self._known = {user: found}
         return found
 
-    def situation(self, observation: Observation, now: datetime) -> Situation:
-        """Gather what behaviour is judged by."""
+    def situation(self, observation: Observation, now: datetime, *, given: Sequence[Finding] = ()) -> Situation:
+        """Gather what behaviour is judged by.
+
+        Args:
+            given: what is known beside habits: the state of the device, the proof that was shown.
+        """
         return Situation(
             observation,
             self.known(observation.user),
@@ -156,6 +160,7 @@ class Habits:
             self._said(observation.ip, now),
             self._versions(),
             self._quiet(observation, now),
+            tuple(given),
         )
 
     def traits_of(self, ip: str, network: str, now: datetime) -> NetworkTraits:

@@ -126,7 +126,7 @@ def assess(
     """
     try:
         added = _assess(evidence, baseline, profile, now)
-        return added if situation is None else with_behaviour(added, evidence, situation, now)
+        return added if situation is None else with_behaviour(added, evidence, situation)
     except Exception as error:  # noqa: BLE001  # fail closed: a decision must not fail on what a client sent
         return _unreadable(error)
 

@@ -18,7 +18,7 @@ from watchword.trust.context import ContextSource
 from watchword.trust.habits import Habits
 from watchword.trust.indicators import CLOCK_SKEW_S, HIJACK_KM, HIJACK_S
 from watchword.trust.model import Place, Sighting
-from watchword.trust.observation import Act, NetworkTraits, Observation
+from watchword.trust.observation import Act, Finding, NetworkTraits, Observation
 from watchword.trust.statistical import Situation
 from watchword.trust.worktime import utc_offset_s
 
@@ -124,9 +124,9 @@ class TrustState:
         elif known is None or _is_reachable(known, place, now):
             self._remember_session(session_id, Sighting(place, now))
 
-    def situation(self, observation: Observation, now: datetime) -> Situation:
+    def situation(self, observation: Observation, now: datetime, *, given: Sequence[Finding] = ()) -> Situation:
         """Gather what behaviour is judged by, for the profile `statistical`."""
-        return self.habits.situation(observation, now)
+        return self.habits.situation(observation, now, given=given)
 
     def still_holds(self, situation: Situation, now: datetime) -> bool:
         """Tell whether behaviour would be judged by the very same again."""

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Final
 
 from watchword.kernel import RiskLevel, Sensitivity
-from watchword.trust.behaviour import BehaviourProfile, Model, Population, Score, score
+from watchword.trust.behaviour import BehaviourProfile, Model, Population, Score, score, thresholds_by_sensitivity
 from watchword.trust.detectors import INFLICTED
-from watchword.trust.indicators import mfa_recent, mfa_verified, suspicious_ip
+from watchword.trust.indicators import suspicious_ip
 from watchword.trust.model import Assessment, Contribution, Evidence, Thresholds, Weighed, level
 from watchword.trust.observation import Finding, Observation
 from watchword.trust.settings import STATISTICAL
@@ -27,8 +26,8 @@ HIGHEST: Final = 100
 # What evidence from elsewhere is worth where habits cannot be judged: a tenth of log-odds is a point, within a bound,
 # so that no single one of them denies.
 _POINTS, _MOST_POINTS = 10, 35
-# Log-odds of what is not habit. Source: set by hand, to be refitted from labels; bounded as every weight is.
-_LISTED, _FACTOR_FRESH, _FACTOR_SHOWN, _POSTURE_GOOD, _POSTURE_BAD = 2.5, -2.0, -1.0, -0.5, 1.0
+# What an operator's own list is worth, in log-odds. Source: set by hand below what feeds together may say, 3.
+_LISTED = 2.5
 
 NO_VERSIONS: Mapping[str, str] = MappingProxyType({})
 
@@ -36,17 +35,8 @@ NO_VERSIONS: Mapping[str, str] = MappingProxyType({})
 _FACTS: Final = frozenset({"impossible_travel", "unreadable"})
 _CAUSE: Final = 1.0
 
-# Where the expected cost of going on exceeds that of asking, or of refusing. Asking costs 1, refusing an owner 10, a
-# takeover 5, 20, 50 or 100 by what is at stake, and one in ten thieves has the second factor, too.
-# Asking pays from 1 / (1 + takeover), refusing from 10 / (10 + takeover / 10).
-DEFAULT_PROBABILITIES: Mapping[Sensitivity, Thresholds] = MappingProxyType(
-    {
-        Sensitivity.PUBLIC: Thresholds(step_up=17, deny=95),
-        Sensitivity.INTERNAL: Thresholds(step_up=5, deny=83),
-        Sensitivity.CONFIDENTIAL: Thresholds(step_up=2, deny=67),
-        Sensitivity.RESTRICTED: Thresholds(step_up=1, deny=50),
-    }
-)
+# Where asking costs less than a takeover is to be feared for, and refusing less than asking.
+DEFAULT_PROBABILITIES: Mapping[Sensitivity, Thresholds] = thresholds_by_sensitivity()
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +62,7 @@ class Situation:
         findings: of whoever watches for what only shows over time.
         reputation: of the address; nothing without feeds.
         versions: of the data that both come from.
+        given: what is known beside habits.
         quiet: indicators that say nothing against this user here, because an administrator said so for a while.
     """
 
@@ -81,6 +72,7 @@ class Situation:
     reputation: Finding | None = None
     versions: Mapping[str, str] = field(default_factory=lambda: NO_VERSIONS)
     quiet: frozenset[str] = frozenset()
+    given: tuple[Finding, ...] = ()
 
 
 def probability_level(
@@ -97,13 +89,14 @@ def probability_level(
     return found
 
 
-def with_behaviour(added: Assessment, evidence: Evidence, situation: Situation, now: datetime) -> Assessment:
+def with_behaviour(added: Assessment, evidence: Evidence, situation: Situation) -> Assessment:
     """Put the risk of behaviour in place of the points that were added up; the trust score stays as it is."""
     known = situation.known
     if known.is_away:
         return _cautious(added, situation, _AWAY)
     tape = Tape([], [])
-    findings = (*situation.findings, *_beside(evidence, situation.reputation, now))
+    causes = (*situation.findings, *_listed(evidence, situation.reputation))
+    findings = (*causes, *situation.given)
     found = score(
         situation.observation,
         recording(known.profile, tape),
@@ -123,15 +116,15 @@ def with_behaviour(added: Assessment, evidence: Evidence, situation: Situation, 
         contributions=tuple(_contributions(found)),
         versions={**added.versions, **found.versions, "profile": f"{STATISTICAL}/{VERSION}"},
         weighed=Weighed(
-            found.probability, found.log_odds, _is_habit_alone(found, findings), _inputs(situation, findings, tape)
+            found.probability, found.log_odds, _is_habit_alone(found, causes), _inputs(situation, findings, tape)
         ),
     )
 
 
-def _is_habit_alone(found: Score, findings: Sequence[Finding]) -> bool:
+def _is_habit_alone(found: Score, causes: Sequence[Finding]) -> bool:
     """Tell whether nothing but habits speaks against a request; what others can bring about for somebody is nothing."""
-    causes = {each.indicator for each in findings if each.indicator not in INFLICTED} | _FACTS
-    return not any(term.indicator in causes and term.value >= _CAUSE for term in found.contributions)
+    named = {each.indicator for each in causes if each.indicator not in INFLICTED} | _FACTS
+    return not any(term.indicator in named and term.value >= _CAUSE for term in found.contributions)
 
 
 def hushed(found: Score, quiet: Collection[str], model: Model) -> Score:
@@ -176,27 +169,14 @@ def _cautious(added: Assessment, situation: Situation, why: Contribution) -> Ass
     )
 
 
-def _beside(evidence: Evidence, reputation: Finding | None, now: datetime) -> Iterator[Finding]:
-    """Judge what is not habit: lists, the second factor, the state of the device."""
+def _listed(evidence: Evidence, reputation: Finding | None) -> Iterator[Finding]:
+    """Say what lists hold against the address."""
     if reputation is not None and (reputation.value or not reputation.is_known):
         yield reputation
     listed = suspicious_ip(evidence)
     # What feeds say stands in the lists, too, and counts once.
     if listed.is_present and not (reputation is not None and reputation.value):
         yield Finding("suspicious_ip", _LISTED, listed.detail)
-    recent, shown = mfa_recent(evidence, now), mfa_verified(evidence)
-    if recent.is_present:
-        yield Finding("mfa_recent", _FACTOR_FRESH, recent.detail)
-    elif shown.is_present:
-        yield Finding("mfa_verified", _FACTOR_SHOWN, shown.detail)
-    states = (evidence.is_managed, evidence.disk_encrypted, evidence.os_patched)
-    if None not in states:
-        good = all(states)
-        yield Finding(
-            "posture",
-            _POSTURE_GOOD if good else _POSTURE_BAD,
-            "the device is in a good state" if good else "the device is not in a good state",
-        )
 
 
 def _inputs(situation: Situation, findings: Sequence[Finding], tape: Tape) -> Mapping[str, Any]:
