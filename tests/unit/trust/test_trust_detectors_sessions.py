@@ -122,6 +122,12 @@ def test_what_was_done_before_a_step_up_elsewhere_and_is_told_late_is_no_change(
     assert _weight(detectors.observe(act(START + 20 * HOUR + 2))) >= 3.0
 
 
+def test_a_replay_that_is_told_by_the_whole_minute_is_found_all_the_same() -> None:
+    detectors = Detectors()
+    detectors.observe(prompt(START + 50, is_verified=True))
+    assert _weight(detectors.judge(act(START, network=THERE, place=SYDNEY, agent=CURL))) >= 3.0
+
+
 def test_what_is_found_stays_the_same_object_while_nothing_changes() -> None:
     detectors = _begun()
     detectors.observe(act(START + MINUTE, network=THERE, place=SYDNEY, agent=CURL))

@@ -73,7 +73,7 @@ class Conduct:
 
     def bind(self, seen: Observation) -> None:
         """Bind a session to what its owner shows while they prove themselves; what is told late binds nothing."""
-        if self.sessions.get(seen.session).since <= seen.at:
+        if not sessions.is_late(self.sessions.get(seen.session), seen):
             self.sessions.put(seen.session, sessions.bound(seen, program_of(seen.agent.full)))
 
     def forget_user(self, user: str) -> None:
@@ -148,7 +148,7 @@ class Conduct:
             self.bind(seen)
             return
         known = self.sessions.get(seen.session)
-        if known.since <= seen.at:
+        if not sessions.is_late(known, seen):
             self.sessions.put(seen.session, sessions.used(known, seen))
 
     def _learn_habit(self, seen: Observation, doing: str) -> None:

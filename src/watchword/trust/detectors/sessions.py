@@ -32,6 +32,8 @@ _SHOWN = 0.5
 MOST = 6.0
 _HIJACK_KM, _HIJACK_S = 500.0, 300.0
 _AT_ONCE_S = 20.0
+# Acts may be told by the whole minute.
+_LATE_S = 90.0
 _MOST_NETWORKS = 6
 
 Change = tuple[float, str]
@@ -110,10 +112,15 @@ def used(known: Use, seen: Observation) -> Use:
     return Use(known.binding, known.since, max(known.at, seen.at), networks)
 
 
+def is_late(known: Use, seen: Observation) -> bool:
+    """Tell whether an act was done before the session was bound as it is."""
+    return seen.at < known.since - _LATE_S
+
+
 def find(known: Use, seen: Observation, program: str) -> Finding | None:
     """Weigh what changed within a session since its owner proved themselves in it."""
     before = known.binding
-    if seen.at < known.since:
+    if is_late(known, seen):
         return None
     if before.program == program and before.device == seen.device and seen.network in known.networks:
         return None
