@@ -8,7 +8,7 @@ import typer
 
 from watchword.cli.shell import shell_of
 
-app = typer.Typer(help="Turn tokens back into values, and find whom a mark means; the journal says who did.")
+app = typer.Typer(help="Turn tokens back into values, and trace marks.", no_args_is_help=True)
 
 
 @app.command("reveal")
