@@ -17,8 +17,10 @@ from urllib.parse import urlencode, urljoin, urlsplit
 import httpx2
 from identity_world import CHEAP, HOME, PASSWORD, World
 
+from watchword.app.policy_adapters import RelationAdapter
 from watchword.bus import Bus
 from watchword.console import (
+    AuthzenOverview,
     ConsoleSettings,
     JournalOverview,
     PolicyFile,
@@ -37,6 +39,8 @@ from watchword.identity import Client, Identity, IdentitySettings, SessionFacts,
 from watchword.kernel import Answer, Clock, DecisionId, DeviceId, Event, Reason, RiskLevel
 from watchword.keys import MasterKey, Sealer
 from watchword.policy import DEFAULT_DIRECTORY, PolicySet
+from watchword.policy.relations import RelationModel, read_tuple
+from watchword.policy.relations.keeping import Relations, RelationTuples
 from watchword.policy.telling import Recollection, recollect
 from watchword.storage import Database, OutboxRelay
 
@@ -188,6 +192,16 @@ class Keys:
         return {"keys": []}
 
 
+class Authzen:
+    """The API as it was told to be."""
+
+    def __init__(self) -> None:
+        self.shown = AuthzenOverview(is_on=False, address="")
+
+    def overview(self) -> AuthzenOverview:
+        return self.shown
+
+
 class Health:
     """Well, until told otherwise."""
 
@@ -226,6 +240,17 @@ class ConsoleWorld(World):
     journal: MemoryJournal = field(default_factory=MemoryJournal)
     settings: Any = None
     settled: Any = None
+    authzen: Authzen = field(default_factory=Authzen)
+    relations: Any = None
+    tuples: Any = None
+    model: RelationModel | None = None
+
+    async def relate(self, *words: str) -> None:
+        """Write tuples, each as `user relation object`, and let the facts follow."""
+        assert self.model is not None
+        found = [read_tuple(object_, relation, user) for user, relation, object_ in map(str.split, words)]
+        await self.tuples.write(found, model=self.model, actor="tests")
+        await self.settled()
 
     @property
     def portal(self) -> str:
@@ -281,6 +306,8 @@ async def open_world(
         settings=ConsoleSettings(portal_origin=origin),
         settled=relay.catch_up,
     )
+    world.relations, world.tuples = Relations(database), RelationTuples(database, clock, entropy)
+    bus.subscribe(world.relations.observe)
     world.services = Services(
         clock=clock,
         csrf_key=sealer.derive("console.csrf"),
@@ -297,6 +324,8 @@ async def open_world(
         keys=Keys(),
         health=world.health,
         settled=relay.catch_up,
+        authzen=world.authzen,
+        relations=RelationAdapter(lambda: world.relations.view(world.model), world.tuples, facts),
     )
     world.app = create_console(world.services, world.settings, entropy=entropy)
     return world

@@ -207,7 +207,13 @@ def _watching(title: str, found: Mapping[str, Any]) -> ports.WatchingPolicies:
         by_policy=tuple(map(_watched, report["by_policy"])),
         by_subject=tuple(map(_watched, report["by_subject"])),
         problem=found["problem"],
+        flips=tuple(map(_flip, report["examples"])),
     )
+
+
+def _flip(example: Mapping[str, Any]) -> ports.WatchedFlip:
+    names = ("id", "at", "subject", "target", "action", "was", "now")
+    return ports.WatchedFlip(**{name: example[name] for name in names}, policies=tuple(example["policies"]))
 
 
 def _watched(group: Mapping[str, Any]) -> tuple[str, int, int, int]:

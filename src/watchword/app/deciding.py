@@ -15,6 +15,7 @@ from watchword.app.behaviour import Abreast, OwnersFeedback
 from watchword.app.candidates import Candidates
 from watchword.app.feeds import feed_status, open_feeds
 from watchword.app.policies import PURPOSE, bundle_status, plant_default_policies, policy_source
+from watchword.app.policy_adapters import AuthzenAdapter, RelationAdapter
 from watchword.app.services import Services, device_key
 from watchword.app.supposing import Supposing
 from watchword.app.witness import NodeWitness
@@ -221,6 +222,10 @@ class Deciding:
             health=adapters.HealthAdapter(self._parts),
             settled=self._relay.catch_up,
             habits=adapters.HabitsAdapter(self._habits, services.database),
+            relations=RelationAdapter(
+                lambda: self.relations.view(self.policies.current.relations), services.relations, self._facts
+            ),
+            authzen=AuthzenAdapter(settings, lambda: self._authzen),
             feedback=OwnersFeedback(self._feedback, self._kept, self.point, settings.journal_directory),
         )
 

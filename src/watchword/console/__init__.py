@@ -7,6 +7,15 @@ for hosts that are not its own, forms that it did not make, and administration w
 from watchword.console.desk import Services
 from watchword.console.errors import ConsoleError
 from watchword.console.model import Refusal
+from watchword.console.policy_ports import (
+    AuthzenAnswer,
+    AuthzenCaller,
+    AuthzenOverview,
+    AuthzenStatus,
+    RelatedPerson,
+    RelationDesk,
+    TuplePage,
+)
 from watchword.console.ports import (
     Applications,
     AuditStatus,
@@ -25,6 +34,7 @@ from watchword.console.ports import (
     Verdict,
     Verification,
     Visitors,
+    WatchedFlip,
     WatchingPolicies,
     Weight,
 )
@@ -37,6 +47,10 @@ __all__ = [
     "REFUSAL_HEADERS",
     "Applications",
     "AuditStatus",
+    "AuthzenAnswer",
+    "AuthzenCaller",
+    "AuthzenOverview",
+    "AuthzenStatus",
     "ConsoleError",
     "ConsoleSettings",
     "Decisions",
@@ -51,12 +65,16 @@ __all__ = [
     "PublishedApplication",
     "PublishedKeys",
     "Refusal",
+    "RelatedPerson",
+    "RelationDesk",
     "Risk",
     "Services",
     "Tally",
+    "TuplePage",
     "Verdict",
     "Verification",
     "Visitors",
+    "WatchedFlip",
     "WatchingPolicies",
     "Weight",
     "create_console",

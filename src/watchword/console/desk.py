@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from watchword.console.assets import Assets
 from watchword.console.pages import Pages
+from watchword.console.policy_ports import AuthzenStatus, RelationDesk
 from watchword.console.ports import (
     Applications,
     AuditStatus,
@@ -38,6 +39,8 @@ class Services:
             next page, and the next request at any door, already know of it.
         feedback: who learns from what people say of their sign-ins; without it a sign-in that was not theirs only ends.
         habits: what is usual for people; without it no page tells.
+        relations: who is related to what; without it there is nobody to ask.
+        authzen: the API for enforcement points that are not ours; without it, it is off.
     """
 
     clock: Clock
@@ -57,6 +60,8 @@ class Services:
     settled: Callable[[], Awaitable[None]]
     feedback: Feedback | None = None
     habits: Habits | None = None
+    relations: RelationDesk | None = None
+    authzen: AuthzenStatus | None = None
 
 
 @dataclass(frozen=True, slots=True)

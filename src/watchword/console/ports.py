@@ -121,6 +121,24 @@ class PolicyFile:
 
 
 @dataclass(frozen=True, slots=True)
+class WatchedFlip:
+    """One decision that would have come out differently, by identifiers.
+
+    Attributes:
+        was: what was answered; `now` is what would have been.
+    """
+
+    id: str
+    at: str
+    subject: str
+    target: str
+    action: str
+    was: str
+    now: str
+    policies: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class WatchingPolicies:
     """Policies that watch and never decide, and what they would have changed since they were loaded.
 
@@ -130,6 +148,7 @@ class WatchingPolicies:
         by_policy: `(policy, gains, loses, others)`, the most affected first.
         by_subject: the same for people, by identifier.
         problem: why they cannot be tried; nothing while they can.
+        flips: the newest.
     """
 
     title: str
@@ -143,6 +162,7 @@ class WatchingPolicies:
     by_policy: tuple[tuple[str, int, int, int], ...] = ()
     by_subject: tuple[tuple[str, int, int, int], ...] = ()
     problem: str | None = None
+    flips: tuple[WatchedFlip, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

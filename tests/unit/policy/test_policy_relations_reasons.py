@@ -118,7 +118,7 @@ def test_a_userset_is_inside_itself_and_nonsense_is_refused() -> None:
         reason_of(found, "group:a#mem", "viewer", "doc:1")
 
 
-@pytest.mark.parametrize("seed", range(24))
+@pytest.mark.parametrize("seed", range(8))
 def test_every_step_of_drawn_cases_says_what_the_check_says(seed: int) -> None:
     case = draw(seed)
     asked = ours(case)

@@ -17,7 +17,9 @@ from watchword.console.routes import (
     home,
     invitation,
     people,
+    policing,
     proof,
+    relating,
     sign_in,
     system,
 )
@@ -27,7 +29,7 @@ from watchword.console.routes.visit import Visit
 
 def build(desk: Desk) -> ASGIApp:
     """Make the application that is served on the web socket."""
-    rooms = (sign_in, invitation, home, account, decisions, people, proof, system)
+    rooms = (sign_in, invitation, home, account, decisions, people, proof, policing, relating, system)
     portal = _application(desk, [route for room in rooms for route in room.routes(desk)])
     on_hosts = _application(desk, crossing.routes(desk))
     return Gate(desk, portal=portal, crossing=on_hosts)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any, Final
 
 from watchword.enforcement.authzen.callers import Caller
 from watchword.enforcement.authzen.errors import UnprovableError
@@ -29,6 +29,7 @@ from watchword.policy.relations import RelationModel, RelationView
 _LONGEST_BATCH_S: Final = 10.0
 # So many records wait for the disk at once.
 _GROUP: Final = 100
+_MOST_RECENT: Final = 50
 _NO_SCHEMA: Final = Schema({}, {})
 
 
@@ -55,7 +56,8 @@ class Authzen:
     """The Authorization API without its transport.
 
     Attributes:
-        counts: decisions since the start, by answer and reason.
+        counts: decisions since the start, by answer and reason; `by_caller` by caller and answer.
+        recent: the records of the last answers to questions, the newest last, without what is personal in them.
     """
 
     def __init__(
@@ -77,6 +79,8 @@ class Authzen:
         self._clock = clock
         self._entropy = entropy
         self.counts: Counter[tuple[Answer, Reason]] = Counter()
+        self.by_caller: Counter[tuple[str, Answer]] = Counter()
+        self.recent: deque[dict[str, Any]] = deque(maxlen=_MOST_RECENT)
         self._names: tuple[str, Names] = ("", Names(_NO_SCHEMA))
 
     async def evaluate(self, question: Question, caller: Caller, request_id: str = "") -> Verdict:
@@ -199,6 +203,9 @@ class Authzen:
                 verdict.id, Answer.DENY, reason, words=reason.words, policy_version=verdict.policy_version
             )
         self.counts[verdict.answer, verdict.reason] += 1
+        self.by_caller[caller.name, verdict.answer] += 1
+        told = {"answer": verdict.answer.value, "reasons": [verdict.reason.code], "personal": {}}
+        self.recent.append(record | told)
         return verdict
 
     def _new_id(self) -> DecisionId:

@@ -35,7 +35,7 @@ from watchword.policy.relations.model import (
 )
 from watchword.policy.relations.parse import MODEL_FILE, MODEL_FILES, compiled_conditions, parse_model
 from watchword.policy.relations.reasons import Step, reason_of
-from watchword.policy.relations.tuples import Object, RelationTuple, name_in, permitted, read_tuple
+from watchword.policy.relations.tuples import Object, RelationTuple, Subject, name_in, permitted, read_tuple
 from watchword.policy.relations.view import Question, RelationView
 
 __all__ = [
@@ -70,6 +70,7 @@ __all__ = [
     "Restriction",
     "Rewrite",
     "Step",
+    "Subject",
     "Tree",
     "Union",
     "as_json",

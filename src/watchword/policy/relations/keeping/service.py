@@ -89,6 +89,15 @@ class RelationTuples:
         async with self._database.read() as connection:
             return await store.listed(connection, object_=object_, relation=relation, subject=user, most=most)
 
+    async def searched(self, text: str, *, after: str = "", most: int = MOST_AT_ONCE) -> Sequence[RelationTuple]:
+        """Return tuples in which a text stands, in the order of objects.
+
+        Args:
+            after: `RelationTuple.key` of the last one that was seen.
+        """
+        async with self._database.read() as connection:
+            return await store.searched(connection, text=text, after=after, most=most)
+
     async def token(self) -> str:
         """Return a token that covers everything committed so far."""
         return str(await newest_position(self._database))

@@ -6,7 +6,7 @@ import json
 from collections.abc import AsyncIterator, Collection, Sequence
 from datetime import datetime
 
-from sqlalchemy import Column, Row, String, Table, Text, delete, insert, select
+from sqlalchemy import Column, Row, String, Table, Text, delete, insert, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from watchword.policy.relations.tuples import RelationTuple, read_tuple
@@ -71,6 +71,22 @@ async def listed(
     for column, wanted in ((tuples.c.object, object_), (tuples.c.relation, relation), (tuples.c.subject, subject)):
         if wanted is not None:
             query = query.where(column == wanted)
+    return [_tuple(row) for row in await connection.execute(query)]
+
+
+async def searched(connection: AsyncConnection, *, text: str, after: str, most: int) -> Sequence[RelationTuple]:
+    """Return tuples in whose object, relation or user a text stands, in the order of objects.
+
+    Args:
+        after: the key of the last one that was seen; one that is gone, or empty, begins anew.
+    """
+    order = (tuples.c.object, tuples.c.relation, tuples.c.subject)
+    query = select(tuples).order_by(*order).limit(most)
+    if text:
+        query = query.where(or_(*(column.contains(text, autoescape=True) for column in order)))
+    seen = (await connection.execute(select(*order).where(tuples.c.key == after))).one_or_none() if after else None
+    if seen is not None:
+        query = query.where(tuple_(*order) > tuple_(*seen))
     return [_tuple(row) for row in await connection.execute(query)]
 
 
