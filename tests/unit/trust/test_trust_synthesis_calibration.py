@@ -18,7 +18,7 @@ from watchword.trust.synthesis.providers import PROVIDERS, Line
 
 TAKEOVERS = ("naive", "vpn", "targeted", "very_targeted")
 YEAR = OrganisationSpec(
-    users=2_500, days=365, profile=Profile.PUBLIC, attackers=TAKEOVERS, incidents=400, requests_a_session=0.0
+    users=1_500, days=365, profile=Profile.PUBLIC, attackers=TAKEOVERS, incidents=250, requests_a_session=0.0
 )
 WORK = OrganisationSpec(users=60, days=28, attackers=())
 
@@ -56,8 +56,8 @@ def test_as_many_takeovers_as_published_come_from_addresses_on_no_list(year: lis
     """Wiefling et al. 2022: 45 %."""
     taken = {one.incident: one.is_listed for one in signed_in(year) if one.attacker}
 
-    assert len(taken) > 1_500
-    assert 1 - fmean(taken.values()) == pytest.approx(0.45, abs=0.03)
+    assert len(taken) > 900
+    assert 1 - fmean(taken.values()) == pytest.approx(0.45, abs=0.04)
 
 
 def test_few_of_the_addresses_that_honest_people_use_are_listed(year: list[Labelled]) -> None:

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from watchword.trust.labelled import Labelled
 from watchword.trust.synthesis.attackers.scene import Scene
 from watchword.trust.synthesis.sessions import Session
-from watchword.trust.synthesis.work import SERVERS, server, size_of
+from watchword.trust.synthesis.work import ROLES, SERVERS, resource, server, size_of, skewed
 
 _DOORS = ("admin", "ci", "code", "people", "payroll", "billing", "files")
 _REFUSED = 0.35
@@ -36,7 +36,7 @@ def ride(scene: Scene, session: Session) -> Iterator[Labelled]:
                 at,
                 is_success=not is_refused,
                 application=target,
-                resource="/shell" if is_server else "/",
+                resource="/shell" if is_server else resource(chance.choice(ROLES).name, skewed(chance)),
                 action="open" if is_server else "read",
                 size_bytes=0 if is_refused else size_of(chance, "servers" if is_server else target),
             )
