@@ -8,12 +8,11 @@ from typing import Final
 
 from watchword.storage import Database
 from watchword.trust import store
-from watchword.trust.behaviour import BehaviourProfile, parse
+from watchword.trust.behaviour import SEPARATOR, BehaviourProfile, parse
 
 _MOST: Final = 5
 _HOURS, _DAYS = 24, 7
 _NETWORK, _AGENT, _RESOURCE, _HOUR, _WEEKDAY = "n", "a", "r", "h", "w"
-_BETWEEN: Final = "\x1f"
 
 Shares = tuple[tuple[str, float], ...]
 
@@ -79,13 +78,13 @@ def _browser(steps: list[str]) -> str:
 
 def _shares(totals: Mapping[str, int], chain: str, depth: int, words: Callable[[list[str]], str] = _last) -> Shares:
     """Return the most frequent values of a chain at a depth."""
-    found = {key: weight for key, weight in totals.items() if key[0] == chain and key.count(_BETWEEN) == depth}
+    found = {key: weight for key, weight in totals.items() if key[0] == chain and key.count(SEPARATOR) == depth}
     everything = sum(found.values())
     most = sorted(found, key=lambda key: (-found[key], key))[:_MOST]
-    return tuple((words(key.split(_BETWEEN)), found[key] / everything) for key in most)
+    return tuple((words(key.split(SEPARATOR)), found[key] / everything) for key in most)
 
 
 def _circle(totals: Mapping[str, int], chain: str, size: int) -> tuple[float, ...]:
-    weights = [totals.get(f"{chain}{_BETWEEN}{number}", 0) for number in range(size)]
+    weights = [totals.get(f"{chain}{SEPARATOR}{number}", 0) for number in range(size)]
     everything = sum(weights) or 1
     return tuple(weight / everything for weight in weights)

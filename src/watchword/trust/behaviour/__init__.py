@@ -7,6 +7,7 @@ indicators (it grows). Refuses to learn from anything but verified outcomes, to 
 fail on what a client sent.
 """
 
+from watchword.trust.behaviour.chains import SEPARATOR
 from watchword.trust.behaviour.codec import dump, dump_population, parse, parse_population
 from watchword.trust.behaviour.costs import SHIPPED_COSTS, Costs, thresholds_by_sensitivity, thresholds_from
 from watchword.trust.behaviour.freeman import Freeman
@@ -18,6 +19,7 @@ from watchword.trust.behaviour.profile import BehaviourProfile, merge
 from watchword.trust.behaviour.score import Score, Term, score
 
 __all__ = [
+    "SEPARATOR",
     "SHIPPED_COSTS",
     "BehaviourProfile",
     "Calibration",
