@@ -192,6 +192,10 @@ class Deciding:
             *self._candidates.background(),
         )
 
+    async def trim(self) -> None:
+        """Let go of events that the journal has and everybody has seen."""
+        await self._relay.trim()
+
     async def close(self) -> None:
         """Stop watching policies and write behind what was learned."""
         await self._candidates.close()

@@ -98,7 +98,7 @@ class Node:
         if self._with_sample:
             await wait_for_sample(self._run, timeout_s=_SAMPLE_READY_S)
             _ready("notes", settings.edge.origin(SAMPLE_HOST))
-        self._keep(self._housekeeping(services, applications, files))
+        self._keep(self._housekeeping(services, applications, files, decides))
         await self._announce(services, applications)
 
     async def stop(self) -> None:
@@ -250,8 +250,10 @@ class Node:
             report(kind="part", name=task.get_name(), state="failed", detail=type(failure).__name__)
             self.broken.set()
 
-    async def _housekeeping(self, services: Services, applications: Sequence[Application], files: EdgeFiles) -> None:
-        """Rotate keys and renew the certificate when they are due."""
+    async def _housekeeping(
+        self, services: Services, applications: Sequence[Application], files: EdgeFiles, decides: Deciding
+    ) -> None:
+        """Rotate keys and renew the certificate when they are due; let go of events that nobody will ask for."""
         every = timedelta(days=self._settings.keys.rotate_days)
         while True:
             await asyncio.sleep(_HOUSEKEEPING_S)
@@ -263,6 +265,7 @@ class Node:
                 self._write_jwks(services)
                 if self._certificates(applications)[1]:
                     write_certificate_secret(files)
+                await decides.trim()
             except (WatchwordError, OSError) as error:
                 # Keys and certificates are renewed long before they end, so the next round is soon enough.
                 report(kind="part", name="housekeeping", state="failed, to be tried again", detail=str(error))

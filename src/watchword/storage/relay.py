@@ -9,7 +9,7 @@ from contextlib import suppress
 from types import MappingProxyType
 from typing import Protocol
 
-from sqlalchemy import func, select
+from sqlalchemy import delete, func, select
 
 from watchword.bus import Bus
 from watchword.kernel import Clock, Event, EventId
@@ -20,6 +20,8 @@ _BATCH = 500
 _POLL_S = 0.05
 # However quiet it seems, the tables are read this often, so that a database that cannot be read any more is noticed.
 _READ_EVERY_S = 0.5
+_KEPT = 100_000
+_TRIMMED = 5_000
 
 
 class EventJournal(Protocol):
@@ -80,6 +82,20 @@ class OutboxRelay:
                 self.position = batch[-1][0]
             self.fresh_at = asked_at
             self.failure = None
+
+    async def trim(self) -> int:
+        """Delete events that the journal has and everybody has seen, but for the newest 100,000; return how many.
+
+        Those that stay let a journal that was restored from a backup catch up. At most 5,000 go at a time, so that no
+        writer waits long.
+        """
+        seen = min(self.position, self._journal.outbox_position)
+        old = select(outbox.c.position).where(outbox.c.position <= seen - _KEPT).order_by(outbox.c.position)
+        async with self._database.work() as unit:
+            found = (await unit.connection.execute(old.limit(_TRIMMED))).scalars().all()
+            if found:
+                await unit.connection.execute(delete(outbox).where(outbox.c.position <= found[-1]))
+        return len(found)
 
     async def run(self) -> None:
         """Keep catching up until cancelled: at once after a local commit, else every 50 ms.

@@ -8,7 +8,7 @@ import pytest
 
 from watchword.bus import Bus
 from watchword.kernel import Entropy, Event, EventType, FrozenClock
-from watchword.storage import Database, OutboxRelay, relay
+from watchword.storage import Database, OutboxRelay, newest_position, relay
 
 _TESTED = EventType("relay_test.thing.tested", "Something was tested.", public="n")
 
@@ -122,6 +122,28 @@ async def test_a_failing_observer_is_told_again_and_the_journal_is_not(world: Wo
     await world.relay.catch_up()
     assert world.observer.seen == [1]
     assert world.journaled == [1]
+
+
+async def test_old_events_go_once_they_are_proved_and_seen(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(relay, "_KEPT", 3)
+    monkeypatch.setattr(relay, "_TRIMMED", 4)
+    await world.commit(*range(10))
+    assert await world.relay.trim() == 0
+    await world.relay.catch_up()
+    world.journal.fails = True
+    await world.commit(10, 11)
+    with pytest.raises(OSError, match="no room"):
+        await world.relay.catch_up()
+    assert [await world.relay.trim() for _ in range(3)] == [4, 3, 0]
+    world.journal.fails = False
+    await world.relay.catch_up()
+    assert world.journaled == world.observer.seen == list(range(12))
+    assert [await world.relay.trim() for _ in range(2)] == [2, 0]
+    # Positions are never used twice, so an event after a trim is one that nobody has seen.
+    await world.commit(12)
+    await world.relay.catch_up()
+    assert world.journaled == world.observer.seen == list(range(13))
+    assert await newest_position(world.database) == world.relay.position
 
 
 async def test_freshness_counts_from_before_the_question(world: World) -> None:
