@@ -1,0 +1,135 @@
+"""`watchword risk explain`, `profile` and `replay`: pictures for people, JSON for programs, exit codes for scripts."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from behaviour_world import EDGE, FIREFOX, PARIS, at_home
+from decision_world import NOTES, DecisionWorld
+
+from watchword.cli.risk_explain import bar
+from watchword.cli.risk_profile import columns
+from watchword.kernel import Acr, FrozenClock
+from watchword.storage import Database, migrate
+from watchword.trust import STATISTICAL, Act, Agent, Habits, Observation, Place
+
+
+async def recorded(tmp_path: Any, clock: FrozenClock, entropy: Any) -> dict[str, Any]:
+    """One decision about a session that is used from elsewhere, as the journal keeps it."""
+    database = Database(f"sqlite:///{tmp_path / 'world.db'}")
+    await migrate(database)
+    world = DecisionWorld(database, clock, entropy, applications=(replace(NOTES, profile=STATISTICAL),))
+    visit = await at_home(world)
+    away = await world.session(visit.user, None, ip=PARIS, mfa_at=None, mfa_network=None, acr=Acr.SINGLE_FACTOR)
+    record: dict[str, Any] = json.loads(away.asks(user_agent=EDGE).encoded())
+    await database.close()
+    return record
+
+
+@pytest.fixture
+def record(tmp_path: Any, clock: FrozenClock, entropy: Any) -> dict[str, Any]:
+    return asyncio.run(recorded(tmp_path, clock, entropy))
+
+
+def test_explain_draws_what_spoke_for_whom_and_names_what_was_read(cli: Any, record: dict[str, Any]) -> None:
+    cli.journal(record)
+    said = cli("risk", "explain", record["id"])
+    assert said.code == 0, said.err
+    lines = said.out.splitlines()
+    assert lines[0].startswith(f"risk {record['risk']} of 100, medium")
+    assert any("new_country" in line and "+" in line and "█" in line for line in lines)
+    assert any("prior" in line and "-4.00" in line for line in lines)
+    assert any(line.startswith("  model ") for line in lines)
+    as_json = cli.json("risk", "explain", record["id"])
+    assert as_json["unit"] == "log-odds"
+    assert sum(each["value"] for each in as_json["contributions"]) == as_json["log_odds"]
+
+
+def test_explain_shows_points_where_points_were_added(cli: Any, record: dict[str, Any]) -> None:
+    del record["behaviour"]
+    record["contributions"], record["risk"] = [["new_device", 30], ["unusual_location", 0]], 30
+    cli.journal(record)
+    assert "+30" in cli("risk", "explain", record["id"]).out
+    assert cli.json("risk", "explain", record["id"])["unit"] == "points"
+
+
+def test_a_browser_cannot_write_to_the_terminal_of_whoever_explains(cli: Any, record: dict[str, Any]) -> None:
+    record["personal"]["details"]["agent"] = "evil\x1b[2J\nrisk 0 of 100"
+    cli.journal(record)
+    said = cli("risk", "explain", record["id"])
+    assert "\x1b" not in said.out
+    assert not any(line.startswith("risk 0") for line in said.out.splitlines())
+
+
+def test_replay_says_the_same_bits_or_leaves_with_four(cli: Any, record: dict[str, Any]) -> None:
+    cli.journal(record)
+    said = cli("risk", "replay")
+    assert said.code == 0
+    assert "1 decisions scored again: 1 with the same bits, 0 not" in said.out
+    changed = {**record, "id": record["id"][:-1] + ("0" if record["id"][-1] != "0" else "1")}
+    changed["behaviour"] = {**record["behaviour"], "log_odds": 0.0}
+    cli.journal(changed)
+    said = cli("--output", "json", "risk", "replay")
+    assert said.code == 4
+    assert [each["id"] for each in said.json["others"]] == [changed["id"]]
+    assert cli("risk", "replay", changed["id"]).code == 4
+    assert cli("risk", "replay", record["id"]).code == 0
+
+
+def test_replay_of_a_decision_by_points_says_where_to_look(cli: Any, record: dict[str, Any]) -> None:
+    del record["behaviour"]
+    cli.journal(record)
+    said = cli("risk", "replay", record["id"])
+    assert said.code == 3
+    assert "risk explain" in said.err
+    assert "no decision of the journal was scored by behaviour" in cli("risk", "replay").out
+
+
+def test_profile_draws_what_is_usual(cli: Any) -> None:
+    async def live(services: Any) -> None:
+        user = await services.identity.accounts.create_user("ada", actor="test")
+        await services.identity.accounts.create_user("bob", actor="test")
+        habits = Habits(services.database, services.clock)
+        now = services.clock.now()
+        for day in range(9, 0, -1):
+            at = (now - timedelta(days=day)).replace(hour=9)
+            seen = Observation(
+                id=str(day),
+                at=at.timestamp(),
+                user=user.id,
+                act=Act.SIGN_IN,
+                is_verified=True,
+                ip="81.2.69.1",
+                network="81.2.69.0/24",
+                place=Place(country="GB", asn=20712),
+                agent=Agent(FIREFOX, "Firefox 128", "Linux", "desktop"),
+            )
+            habits.note(seen)
+        await habits.learn_waiting()
+        await habits.flush()
+
+    cli.within(live)
+    said = cli("risk", "profile", "ada")
+    assert said.code == 0, said.err
+    assert "9 verified acts" in said.out
+    assert "100% ████████████████████ GB" in said.out
+    assert "Firefox 128 on Linux" in said.out
+    hours = said.out.splitlines()[said.out.splitlines().index("hours of the day, in their own zone") + 1]
+    assert hours.index("█") == 2 + 9
+    assert cli.json("risk", "profile", "ada")["countries"] == [["GB", 1.0]]
+    assert "nothing was learned yet" in cli("risk", "profile", "bob").out
+    missing = cli("risk", "profile", "nobody")
+    assert missing.code == 3
+    assert "users list" in missing.err
+
+
+def test_bars_stay_within_their_picture() -> None:
+    for value in (-9.0, -0.001, 0.001, 3.3, 9.0):
+        assert len(bar(value, 9.0)) == 25
+    assert columns((0.0,) * 24) == " " * 24
+    assert columns((0.0, 0.5, 1.0)) == " ▄█"
