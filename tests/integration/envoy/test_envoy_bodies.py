@@ -292,23 +292,24 @@ async def test_rules_that_cannot_be_read_deny(edge: Edge) -> None:
         assert SECRET.encode() not in reply.body, value
 
 
-@pytest.mark.parametrize("is_reduced", [True, False])
+@pytest.mark.parametrize("rules", [RULES, body_rules(told=["owner"]), None], ids=["reduced", "told", "no rules"])
 async def test_trailers_of_an_answer_that_is_reduced_are_not_passed_on(
-    make_edge: MakeEdge, short_directory: Path, *, is_reduced: bool
+    make_edge: MakeEdge, short_directory: Path, rules: BodyRules | None
 ) -> None:
     socket = short_directory / "h2.sock"
     server = await upstream_with_trailers(socket, [JSON_TYPE], BODY, [("x-ssn", SECRET), ("grpc-status", "0")])
     try:
         edge = await make_edge(application={"upstream": Upstream(socket=socket, http2=True)})
-        edge.answer = orders(edge) if is_reduced else edge.grants()
+        edge.answer = orders(edge, rules) if rules is not None else edge.grants()
         port = edge.settings.listen_address.port
         headers, body, trailers = await ask_over_http2("notes.localhost", port, edge.context, "/customers")
     finally:
         server.close()
         await server.wait_closed()
     assert (":status", "200") in headers
-    if is_reduced:
+    if rules is RULES:
         assert json.loads(body) == SHOWN
         assert trailers == []
     else:  # or the test would pass on an edge that never passes trailers
+        assert body == BODY
         assert ("x-ssn", SECRET) in trailers

@@ -109,6 +109,24 @@ async def test_the_limits_hold_for_each_body_and_for_all_together() -> None:
     room.take(100)  # all of it was given back
 
 
+async def test_what_a_slow_reader_has_not_taken_yet_counts_as_held() -> None:
+    room, seen = Room(1000), []
+
+    async def slowly(message: Any) -> None:
+        if message.HasField("response_body"):
+            with pytest.raises(BodyRefusedError):
+                room.take(1000)
+            seen.append(message)
+
+    talk = Conversation(Means(), Bounds(room), slowly)
+    for message in (opening(), head(), body()):
+        await talk.take(message)
+    assert seen
+    room.take(1000)
+    with pytest.raises(BodyRefusedError, match="too much"):
+        await said(opening(), head(), body(b'{"ssn":"1","text":"' + "é".encode() * 40 + b'"}'), room=Room(150))
+
+
 @pytest.mark.parametrize(
     "messages",
     [

@@ -74,18 +74,22 @@ def test_what_no_rule_names_keeps_its_meaning(document: Any, is_ascii: bool) -> 
         assert json.loads(HARMLESS.apply(body).body) == document
 
 
+_PARTS = ["fields", "groups", "rows", "marks", "notes", "told"]
 wires: st.SearchStrategy[Any] = st.recursive(
-    scalars | st.sampled_from(["v", "fields", "mask", "exclude", "a", "**.a", "aggregate", "count", "by", "edge", 1]),
+    scalars
+    | st.sampled_from(
+        ["v", "fields", "mask", "exclude", "a", "**.a", "aggregate", "count", "by", "edge", "header", "answer", 1]
+    ),
     lambda inner: (
         st.lists(inner, max_size=4)
-        | st.dictionaries(st.sampled_from(["v", "fields", "include", "groups", "names", "own", "by", "rules"]), inner)
+        | st.dictionaries(st.sampled_from(["v", "include", "names", "own", "by", "rules", "limits", *_PARTS]), inner)
     ),
     max_leaves=20,
 )
 
 
 @settings(max_examples=120, deadline=None)
-@given(wires | st.builds(lambda rest: {"v": 1} | rest, st.dictionaries(st.sampled_from(["fields", "groups"]), wires)))
+@given(wires | st.builds(lambda rest: {"v": 1} | rest, st.dictionaries(st.sampled_from(_PARTS), wires)))
 def test_any_rules_and_claims_are_read_or_refused(wire: Any) -> None:
     with suppress(ValueError):
         found = from_wire(wire)

@@ -169,6 +169,7 @@ class Body:
         self.flow: Flow | None = None
         self.is_over = False
         self.held = bytearray()
+        self._size = 0
 
     def hold(self, piece: bytes) -> None:
         """Hold a piece back.
@@ -179,11 +180,23 @@ class Body:
         if len(self.held) + len(piece) > self._bounds.most:
             raise BodyRefusedError("the body is too large")
         self._bounds.room.take(len(piece))
+        self._size += len(piece)
         self.held += piece
+
+    def hold_instead(self, size: int) -> None:
+        """Hold so many bytes instead, until they were sent.
+
+        Raises:
+            BodyRefusedError: there is no room. Prevents: memory filled by many who ask for much and read slowly.
+        """
+        self.let_go()
+        self._bounds.room.take(size)
+        self._size = size
 
     def let_go(self) -> None:
         """Forget what was held."""
-        self._bounds.room.give_back(len(self.held))
+        self._bounds.room.give_back(self._size)
+        self._size = 0
         self.held = bytearray()
 
 
@@ -215,7 +228,8 @@ class Conversation:
             await self._take_request(message.request_body.body, is_last=message.request_body.end_of_stream)
         elif message.HasField("request_trailers") and self._is_open(self._request):
             await self._take_request(b"", is_last=True, has_trailers=True)
-            await self._send(changed_trailers("request_trailers", _names(message.request_trailers)))
+            gone = _names(message.request_trailers) if self._request.flow is Flow.HOLD else set()
+            await self._send(changed_trailers("request_trailers", gone))
         elif message.HasField("response_headers") and self._exchange is not None and self._answer.flow is None:
             await self._judge(self._exchange, message.response_headers)
         elif message.HasField("response_body") and self._is_open(self._answer):
@@ -264,12 +278,12 @@ class Conversation:
             if not is_last:
                 return
             assert self._exchange is not None
-            await self._exchange.record_request(bytes(body.held))
-            await self._send(self._asked)
             piece = bytes(body.held)
-            body.let_go()
+            await self._exchange.record_request(piece)
+            await self._send(self._asked)
         body.is_over = is_last
         await self._say("request_body", piece, is_last=is_last and not has_trailers)
+        body.let_go()
 
     async def _judge(self, exchange: Exchange, head: Any) -> None:
         headers = headers_of(head.headers)
@@ -316,6 +330,7 @@ class Conversation:
             assert self._exchange.watermark is not None
             piece += self._exchange.watermark.page()
         await self._say("response_body", piece, is_last=is_last and not has_trailers)
+        body.let_go()
 
     async def _finished(self) -> bytes:
         """Reduce a whole body, record what is left of it, and send its head."""
@@ -325,7 +340,7 @@ class Conversation:
         if self._verdict is Verdict.HAS_NO_BODY and body.held:
             raise BodyRefusedError("a body came where none was announced")
         reduced = await self._reduced(exchange, bytes(body.held))
-        body.let_go()
+        body.hold_instead(len(reduced.body))
         await exchange.record_answer(reduced, self._status)
         await self._send(self._head())
         return reduced.body
