@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from watchword.cli.shell import EXIT_FOUND_WRONG, Shell, one_line, shell_of
+from watchword.kernel import ConfigurationError
 
 if TYPE_CHECKING:
     from watchword.trust.labelled import Labelled
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
 # Of each attacker: fewer would make figures of a few accidents, and too few labels.
 _LEAST_INCIDENTS = 24
+_PRIVATE = 0o600
 
 
 class Kind(StrEnum):
@@ -99,10 +102,12 @@ def evaluate(  # noqa: PLR0913  # each is an option that somebody may want
     compare: Annotated[
         bool, typer.Option("--compare", help="Isolation forest, HBOS and ECOD as well; needs scikit-learn and PyOD.")
     ] = False,
+    html: Annotated[Path | None, typer.Option(help="Write the report, with pictures, as one HTML file.")] = None,
+    png: Annotated[Path | None, typer.Option(help="Write the pictures as one PNG file; needs Pillow.")] = None,
     least_auc: Annotated[float, typer.Option(min=0.0, max=1.0, help="Exit with code 4 below this.")] = 0.0,
 ) -> None:
     """Measure how well the score tells attackers from owners, on traffic of which it is known who made it."""
-    from watchword.trust.behaviour import Model  # noqa: PLC0415  # quick help
+    from watchword.trust.behaviour import Freeman, Model  # noqa: PLC0415  # quick help
     from watchword.trust.learning import (  # noqa: PLC0415  # as above
         KeptModels,
         Plan,
@@ -111,17 +116,26 @@ def evaluate(  # noqa: PLR0913  # each is an option that somebody may want
         read_observations,
     )
     from watchword.trust.learning import evaluate as measured  # noqa: PLC0415  # as above
+    from watchword.trust.learning.report import page, sheet  # noqa: PLC0415  # as above
 
     shell = shell_of(context)
     model = Model() if shipped else KeptModels.of(shell.settings().data).current()
     others = generic_detectors(seed=seed) if compare else None
     traffic = read_observations(file) if file is not None else _invented(users, days, seed, profile)
     with _progress(shell, "acts judged") as tell:
-        found = measured(traffic, model, Plan(labels=labels, seed=seed), generic=others, tell=tell)
+        plan = Plan(labels=labels, seed=seed)
+        found = measured(traffic, model, plan, rivals={"freeman": Freeman()}, generic=others, tell=tell)
+    if html is not None:
+        _write(html, page(found).encode())
+    if png is not None:
+        _write(png, sheet(found))
     if shell.is_json:
         shell.say("risk evaluation", model=model.label, **figures(found))
     else:
         _print(shell, found)
+        for path in (html, png):
+            if path is not None:
+                print(f"written to {path}")
     reached = found.own.by_attacker["all"].auc if "all" in found.own.by_attacker else 0.0
     if reached < least_auc or found.unreadable:
         raise typer.Exit(EXIT_FOUND_WRONG)
@@ -138,6 +152,17 @@ def _invented(users: int, days: int, seed: int, profile: Kind) -> Iterable[Label
         requests_a_session=2.0,
     )
     return generate(spec, seed=seed)
+
+
+def _write(path: Path, content: bytes) -> None:
+    try:
+        # Prevents: a report that tells of an organisation's weak spots being readable for everybody on the machine.
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, _PRIVATE)
+    except OSError as error:
+        raise ConfigurationError(f"`{path}` cannot be written", hint=str(error.strerror)) from None
+    with os.fdopen(descriptor, "wb") as file:
+        os.fchmod(descriptor, _PRIVATE)
+        file.write(content)
 
 
 @contextmanager

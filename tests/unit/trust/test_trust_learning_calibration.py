@@ -25,16 +25,16 @@ def _drawn(seed: int, count: int, slope: float, shift: float) -> list[Case]:
 
 
 def test_a_line_finds_by_how_much_scores_were_too_sure() -> None:
-    found = platt(_drawn(4, 3000, 0.5, -1.0))
+    found = platt(_drawn(4, 3000, 0.5, -1.0), Platt())
     assert (found.slope, found.shift) == (pytest.approx(0.5, abs=0.06), pytest.approx(-1.0, abs=0.15))
 
 
 def test_a_line_never_turns_the_ranking_round() -> None:
-    assert platt([Case(4.0, is_attack=False)] * 50 + [Case(-4.0, is_attack=True)] * 50).slope > 0
+    assert platt([Case(4.0, is_attack=False)] * 50 + [Case(-4.0, is_attack=True)] * 50, Platt()).slope > 0
 
 
 def test_labels_that_separate_perfectly_do_not_make_certainty() -> None:
-    found = platt([Case(1.0, is_attack=True)] * 10 + [Case(-1.0, is_attack=False)] * 10)
+    found = platt([Case(1.0, is_attack=True)] * 10 + [Case(-1.0, is_attack=False)] * 10, Platt())
     assert 0.8 < found.probability(1.0) < 0.99
 
 
@@ -75,19 +75,39 @@ def test_the_staircase_calibrates_what_no_line_can() -> None:
     cases = [Case(margin, drawer.random() < (0.05 if margin < 1 else 0.6)) for margin in margins]
     labels = [case.is_attack for case in cases]
     straight, stairs = (
-        ece([found.probability(margin) for margin in margins], labels) for found in (platt(cases), isotonic(cases))
+        ece([found.probability(margin) for margin in margins], labels)
+        for found in (platt(cases, Platt()), isotonic(cases))
     )
     assert stairs < 0.02 < straight
 
 
 def test_the_staircase_is_for_many_labels_only() -> None:
     cases = [Case(float(n % 7), is_attack=n % 2 == 0) for n in range(ISOTONIC_FROM)]
-    assert isinstance(calibrated(cases[:-1]), Platt)
-    assert isinstance(calibrated(cases), Isotonic)
+    assert isinstance(calibrated(cases[:-1], Platt()), Platt)
+    assert isinstance(calibrated(cases, Platt()), Isotonic)
 
 
-@pytest.mark.parametrize("how", [platt, isotonic])
-def test_labels_of_one_kind_calibrate_nothing(how: object) -> None:
-    assert callable(how)
-    with pytest.raises(ValueError, match="both kinds"):
-        how([Case(1.0, is_attack=True)] * 3)
+def test_labels_of_one_kind_calibrate_nothing() -> None:
+    for count in (3, ISOTONIC_FROM):
+        with pytest.raises(ValueError, match="both kinds"):
+            calibrated([Case(1.0, is_attack=True)] * count, Platt())
+
+
+def test_a_line_begins_from_the_one_that_was_shipped() -> None:
+    shipped = Platt(0.4, -2.0)
+    few = [Case(2.0, is_attack=True), Case(-2.0, is_attack=False)]
+    found = platt(few, shipped)
+    assert (found.slope, found.shift) == (pytest.approx(0.4, abs=0.15), pytest.approx(-2.0, abs=0.7))
+
+
+@pytest.mark.parametrize("count", [400, ISOTONIC_FROM])
+def test_attacks_that_are_commoner_among_labels_than_in_traffic_are_allowed_for(count: int) -> None:
+    drawer = random.Random(9)  # noqa: S311  # as above
+    cases = [Case(drawer.gauss(2.0, 1.0), is_attack=True) for _ in range(count // 2)]
+    cases += [Case(drawer.gauss(-2.0, 1.0), is_attack=False) for _ in range(count // 2)]
+    found = calibrated(cases, Platt(), by=3.0)
+    rare = [(drawer.gauss(2.0, 1.0), True) for _ in range(200)] + [
+        (drawer.gauss(-2.0, 1.0), False) for _ in range(4000)
+    ]
+    said = [found.probability(margin) for margin, _ in rare]
+    assert ece(said, [is_attack for _, is_attack in rare]) < 0.015

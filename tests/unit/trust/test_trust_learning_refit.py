@@ -5,11 +5,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from watchword.trust.behaviour import Isotonic, Model, Platt, sigmoid
+from watchword.trust.behaviour import Isotonic, Model, Platt
 from watchword.trust.learning.errors import TooFewLabelsError
 from watchword.trust.learning.labels import Label, Source
 from watchword.trust.learning.metrics import auc, ece
-from watchword.trust.learning.refit import Recipe, at_base_rate, margin_of, refit
+from watchword.trust.learning.refit import Recipe, margin_of, refit
 
 _NOW = datetime(2026, 11, 20, 9, tzinfo=UTC)
 _SHIPPED = Model(weights={"agent": 1.5})
@@ -96,10 +96,13 @@ def test_what_labels_do_not_speak_of_keeps_its_shipped_weight() -> None:
     assert refit(_labels(1, 60), shipped, version="2").weights["velocity"] == 2.0
 
 
-def test_moving_to_a_base_rate_moves_odds_alone() -> None:
-    moved = at_base_rate(Isotonic((0.0, 1.0), (0.25, 0.5)), 0.5, 0.1)
-    assert isinstance(moved, Isotonic)
-    assert moved.values == (pytest.approx(1 / 28), pytest.approx(0.1))
-    straight = at_base_rate(Platt(), 0.5, 0.1)
-    assert straight.probability(0.0) == pytest.approx(0.1)
-    assert sigmoid(0.0) == 0.5
+def test_fifty_labels_leave_probabilities_nearly_as_true_as_they_were() -> None:
+    """Labels that separate perfectly must make the score neither certain nor shy."""
+    shipped = Model(bias=-4.0, calibration=Platt(0.8, 0.3))
+    found = refit(_labels(2, 50), shipped, version="2", recipe=Recipe(base_rate=0.05))
+    unseen = _labels(77, 6000, share=0.05)
+    before, after = (
+        ece([model.calibration.probability(margin) for margin in _scored(model, unseen)[0]], _scored(model, unseen)[1])
+        for model in (shipped, found)
+    )
+    assert after < min(before, 0.03)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from math import isfinite
+from math import isfinite, log
 
-from watchword.trust.behaviour import Calibration, Isotonic, Platt
+from watchword.trust.behaviour import Calibration, Isotonic, Platt, sigmoid
 from watchword.trust.learning.regression import Bounds, Example, fit
 
 # From so many labels on the staircase has enough in each step.
@@ -15,11 +15,13 @@ from watchword.trust.learning.regression import Bounds, Example, fit
 ISOTONIC_FROM = 1000
 
 _MARGIN = "margin"
-# A slope is pulled towards 1 by as much as a handful of labels, and never turns the ranking round.
-_SLOPES = Bounds(lowest=0.05, highest=5.0, strength=4.0)
+# Few labels say less of a probability than what was shipped: both are pulled towards no change, by as much as a handful
+# of labels, and the slope never turns the ranking round.
+_SLOPES = Bounds(lowest=0.05, highest=5.0, strength=4.0, intercept_strength=4.0)
 # Where a step of the staircase has seen one kind only, half a case of either kind is imagined with it.
 _IMAGINED = 0.5
 _MOST_STEPS = 200
+_STEEPEST = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,38 +38,40 @@ class Case:
     weight: float = 1.0
 
 
-def calibrated(cases: Sequence[Case]) -> Calibration:
+def calibrated(cases: Sequence[Case], shipped: Calibration, *, by: float = 0.0) -> Calibration:
     """Fit the calibration that so many cases allow.
 
-    Raises:
-        ValueError: labels of both kinds are needed.
-    """
-    return isotonic(cases) if len(cases) >= ISOTONIC_FROM else platt(cases)
-
-
-def platt(cases: Sequence[Case]) -> Platt:
-    """Fit a line through the log-odds.
+    Args:
+        shipped: what a line begins from; a staircase needs no beginning.
+        by: log-odds by which attacks are commoner among the cases than among what will be scored.
 
     Raises:
         ValueError: labels of both kinds are needed.
 
-    Source: Platt, Advances in Large Margin Classifiers (1999), equations 1 and 2: targets are kept off 0 and 1 by one
-    imagined case of each kind.
+    Source: King and Zeng, Logistic Regression in Rare Events Data, Political Analysis 9 (2001), section 4.1, for `by`.
     """
-    attacks = sum(case.weight for case in cases if case.is_attack)
-    owners = sum(case.weight for case in cases if not case.is_attack)
-    if not (attacks > 0 and owners > 0):
-        raise ValueError("labels of both kinds are needed")
-    high, low = (attacks + 1.0) / (attacks + 2.0), 1.0 / (owners + 2.0)
-    examples = []
-    for case in cases:
-        target = high if case.is_attack else low
-        values = {_MARGIN: case.margin}
-        # A target between 0 and 1 is the same as two labels that share its weight.
-        examples.append(Example(values, is_attack=True, weight=case.weight * target))
-        examples.append(Example(values, is_attack=False, weight=case.weight * (1.0 - target)))
+    if len(cases) < ISOTONIC_FROM:
+        return platt(cases, shipped if isinstance(shipped, Platt) else Platt(), by=by)
+    found = isotonic(cases)
+    return Isotonic(found.edges, tuple(sigmoid(log(p / (1.0 - p)) - by) for p in found.values))
+
+
+def platt(cases: Sequence[Case], shipped: Platt, *, by: float = 0.0) -> Platt:
+    """Fit a line through log-odds, pulled towards the one that was shipped.
+
+    Raises:
+        ValueError: labels of both kinds are needed.
+
+    Source: Platt, Advances in Large Margin Classifiers (1999). Where he keeps targets off 0 and 1, a pull keeps the line
+    near the one before: labels that separate perfectly do not make certainty.
+    """
+    lines = [shipped.slope * case.margin + shipped.shift for case in cases]
+    examples = [
+        Example({_MARGIN: line}, case.is_attack, case.weight, by) for line, case in zip(lines, cases, strict=True)
+    ]
     found = fit(examples, {_MARGIN: 1.0}, bounds=_SLOPES)
-    return Platt(found.weights[_MARGIN], found.intercept)
+    slope = found.weights[_MARGIN]
+    return Platt(min(slope * shipped.slope, _STEEPEST), slope * shipped.shift + found.intercept)
 
 
 def isotonic(cases: Sequence[Case]) -> Isotonic:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import random
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from types import MappingProxyType
+from typing import Any
 
 from watchword.trust.behaviour import Model
 from watchword.trust.labelled import Labelled
@@ -25,6 +26,8 @@ DETECTION = 0.98
 COMPARED = ("naive", "vpn")
 LOG_INS = (12, 39)
 EVERYBODY = "all"
+# Points of a curve that are nearer than this look like one.
+_NEAR = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +71,8 @@ class Measured:
         reauthentication: how often owners are asked again by log-ins made so far, at the threshold that finds 98% of
             naive and VPN attackers; only what enough people reached.
         ece: nothing where the score is no probability.
+        curve: false and true positive rates over every log-in, thinned for drawing; empty without log-ins.
+        bins: what was predicted of log-ins and what came true.
     """
 
     name: str
@@ -75,6 +80,8 @@ class Measured:
     reauthentication: Mapping[int, float] = field(default_factory=lambda: MappingProxyType({}))
     ece: float | None = None
     brier: float | None = None
+    curve: tuple[tuple[float, float], ...] = ()
+    bins: tuple[metrics.CalibrationBin, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +89,7 @@ class Evaluation:
     """Everything that was measured in one run, over the same acts.
 
     Attributes:
-        scored: the acts that were counted, for pictures.
+        scored: the acts that were counted, for pictures; `past` are those judged before them.
         model: that was measured; `refitted` is the one made from labels.
         labels: that the refit learned from.
     """
@@ -93,6 +100,7 @@ class Evaluation:
     model: Model
     acts: int
     since: float
+    past: Sequence[Scored] = ()
     with_labels: Measured | None = None
     refitted: Model | None = None
     labels: Sequence[Label] = ()
@@ -149,7 +157,8 @@ def evaluate(
         probabilities=[each.probability for each in counted],
         first=[(each.user, each.margin) for each in first],
     )
-    evaluation = Evaluation(own, MappingProxyType(compared), counted, model, seen.count, since)
+    past = [each for each in scored if each.at < since]
+    evaluation = Evaluation(own, MappingProxyType(compared), counted, model, seen.count, since, past)
     return _with_labels(evaluation, scored, first, asked) if asked.labels else evaluation
 
 
@@ -175,8 +184,11 @@ def measure(
     entering = {attacker for attacker, act in acts.items() if act is Act.SIGN_IN}
     if entering:
         found[EVERYBODY] = _quality(scored, scores, entering, Act.SIGN_IN)
-    calibrated = _calibrated(scored, probabilities) if probabilities and entering else (None, None)
-    return Measured(name, MappingProxyType(found), _reauthentication(scored, scores, first), *calibrated)
+    measured = Measured(name, MappingProxyType(found), _reauthentication(scored, scores, first))
+    if not entering:
+        return measured
+    measured = replace(measured, curve=_curve(scored, scores))
+    return measured if probabilities is None else replace(measured, **_calibrated(scored, probabilities))
 
 
 def draw_labels(scored: Sequence[Scored], count: int, *, seed: int) -> list[Label]:
@@ -228,17 +240,7 @@ def _with_labels(evaluation: Evaluation, scored: Sequence[Scored], first: Sequen
         probabilities=[refitted.calibration.probability(margin) for margin in margins],
         first=[(each.user, margin_of(each.values, refitted)) for each in first],
     )
-    return Evaluation(
-        evaluation.own,
-        evaluation.rivals,
-        evaluation.scored,
-        evaluation.model,
-        evaluation.acts,
-        evaluation.since,
-        measured,
-        refitted,
-        labels,
-    )
+    return replace(evaluation, with_labels=measured, refitted=refitted, labels=labels)
 
 
 class _Counted:
@@ -298,10 +300,25 @@ def _quality(scored: Sequence[Scored], scores: Sequence[float], attackers: set[s
     )
 
 
-def _calibrated(scored: Sequence[Scored], probabilities: Sequence[float]) -> tuple[float, float]:
+def _curve(scored: Sequence[Scored], scores: Sequence[float]) -> tuple[tuple[float, float], ...]:
+    pairs = [(value, each.is_attack) for each, value in zip(scored, scores, strict=True) if _is_log_in(each)]
+    points = metrics.roc([value for value, _ in pairs], [is_attack for _, is_attack in pairs])
+    kept = [(0.0, 0.0)]
+    for _, wrong, right in points:
+        before = kept[-1]
+        if wrong - before[0] > max(_NEAR * wrong, _NEAR / 10) or right - before[1] > _NEAR:
+            kept.append((wrong, right))
+    return (*kept, (1.0, 1.0))
+
+
+def _calibrated(scored: Sequence[Scored], probabilities: Sequence[float]) -> dict[str, Any]:
     pairs = [(p, each.is_attack) for each, p in zip(scored, probabilities, strict=True) if _is_log_in(each)]
     said, labels = [p for p, _ in pairs], [label for _, label in pairs]
-    return metrics.ece(said, labels), metrics.brier(said, labels)
+    return {
+        "ece": metrics.ece(said, labels),
+        "brier": metrics.brier(said, labels),
+        "bins": tuple(metrics.calibration_bins(said, labels)),
+    }
 
 
 def _reauthentication(

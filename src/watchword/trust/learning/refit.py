@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from math import log
 from types import MappingProxyType
 
-from watchword.trust.behaviour import Calibration, Isotonic, Model, Platt, sigmoid
+from watchword.trust.behaviour import Model, sigmoid
 from watchword.trust.learning.calibration import Case, calibrated
 from watchword.trust.learning.errors import TooFewLabelsError
 from watchword.trust.learning.labels import Label
@@ -29,7 +29,7 @@ class Recipe:
             means the share that the shipped score assumes.
     """
 
-    bounds: Bounds = Bounds()  # noqa: RUF009  # frozen
+    bounds: Bounds = Bounds(intercept_strength=0.25)  # noqa: RUF009  # frozen
     least_labels: int = LEAST_LABELS
     least_of_each: int = LEAST_OF_EACH
     base_rate: float | None = None
@@ -55,21 +55,20 @@ def refit(labels: Sequence[Label], shipped: Model, *, version: str, recipe: Reci
     _check(ranked, recipe)
     indicators = sorted({name for each in ranked for name in each.values})
     prior = {name: shipped.weights.get(name, shipped.default_weight) for name in indicators}
-    examples = [_example(each) for each in ranked]
-    fitted = fit(examples, prior, intercept=shipped.bias, bounds=recipe.bounds)
-    cases = _cross_scored(ranked, examples, prior, shipped, recipe)
     base = sigmoid(shipped.bias) if recipe.base_rate is None else recipe.base_rate
+    # Among labels attacks are far commoner than in traffic; the difference is known, and no weight has to explain it.
+    by = _log_odds(_share(ranked)) - _log_odds(base)
+    examples = [Example(each.values, each.is_attack, each.weight, by) for each in ranked]
+    fitted = fit(examples, prior, intercept=shipped.bias, bounds=recipe.bounds)
     bias = min(max(fitted.intercept, _LEAST_BIAS), _MOST_BIAS)
-    calibration = calibrated(
-        [Case(each.margin + bias - fitted.intercept, each.is_attack, each.weight) for each in cases]
-    )
+    cases = _cross_scored(ranked, examples, prior, shipped, recipe)
     return Model(
         name="refit",
         version=version,
         weights=MappingProxyType({**shipped.weights, **fitted.weights}),
         bias=bias,
         default_weight=shipped.default_weight,
-        calibration=at_base_rate(calibration, _share(ranked), base),
+        calibration=calibrated(cases, shipped.calibration, by=by),
     )
 
 
@@ -86,10 +85,6 @@ def _check(labels: Sequence[Label], recipe: Recipe) -> None:
             hint=f"a refit needs {recipe.least_labels}, and {recipe.least_of_each} of each kind: "
             "give verdicts with `watchword risk feedback`",
         )
-
-
-def _example(label: Label) -> Example:
-    return Example(label.values, label.is_attack, label.weight)
 
 
 def _cross_scored(
@@ -121,15 +116,8 @@ def _fold(user: str) -> int:
     return hashlib.sha256(user.encode()).digest()[0] % _FOLDS
 
 
-def at_base_rate(calibration: Calibration, learned: float, wanted: float) -> Calibration:
-    """Move a calibration from the share of attacks among labels to that among what will be scored.
-
-    Source: King and Zeng, Logistic Regression in Rare Events Data, Political Analysis 9 (2001), section 4.1.
-    """
-    by = log(wanted / (1.0 - wanted)) - log(learned / (1.0 - learned))
-    if isinstance(calibration, Platt):
-        return Platt(calibration.slope, calibration.shift + by)
-    return Isotonic(calibration.edges, tuple(sigmoid(log(p / (1.0 - p)) + by) for p in calibration.values))
+def _log_odds(share: float) -> float:
+    return log(share / (1.0 - share))
 
 
 def _share(labels: Sequence[Label]) -> float:

@@ -42,15 +42,17 @@ class Bounds:
 
     Attributes:
         strength: of the pull towards the prior weight; as many label-units as a squared deviation of 1 costs twice.
+        intercept_strength: of the pull of the intercept towards where it begins; 0 leaves it free.
     """
 
     lowest: float = 0.0
     highest: float = 3.0
     strength: float = 4.0
+    intercept_strength: float = 0.0
 
     def __post_init__(self) -> None:
         """Refuse bounds between which there is nothing."""
-        if not (self.lowest <= self.highest and self.strength > 0):
+        if not (self.lowest <= self.highest and self.strength > 0 and self.intercept_strength >= 0):
             raise ValueError("bounds must satisfy lowest <= highest and strength > 0")
 
 
@@ -76,11 +78,11 @@ def fit(
     """Find the weights that explain the labels best without leaving the prior further than labels justify.
 
     Minimises the weighted logistic loss plus `strength / 2` times the squared distance to `prior`, each weight within
-    its bounds; the intercept is free of both. Deterministic in the order of `examples` up to rounding.
+    its bounds; the intercept has no bounds. Deterministic in the order of `examples` up to rounding.
 
     Args:
         prior: the shipped weight of each indicator; only these are fitted.
-        intercept: where the search begins.
+        intercept: where the search begins, and where it is pulled to.
 
     Raises:
         ValueError: a value is not a number, a weight is not above 0, or all labels are the same.
@@ -92,7 +94,8 @@ def fit(
     names = sorted(prior)
     rows = _rows(examples, names)
     centre = [min(max(prior[name], limits.lowest), limits.highest) for name in names] + [intercept]
-    problem = _Problem(rows, centre, limits)
+    pulls = [*(limits.strength for _ in names), limits.intercept_strength]
+    problem = _Problem(rows, centre, limits, pulls)
     found, loss, steps = _minimise(problem, centre)
     return Fitted(dict(zip(names, found[:-1], strict=True)), found[-1], loss, steps)
 
@@ -113,16 +116,16 @@ class _Problem:
     rows: Sequence[_Row]
     centre: Sequence[float]
     bounds: Bounds
+    pulls: Sequence[float]
 
     def loss(self, at: Sequence[float]) -> float:
         total = sum(row.weight * (_softplus(margin) - row.label * margin) for row, margin in self._margins(at))
-        away = sum((w - c) ** 2 for w, c in zip(at[:-1], self.centre[:-1], strict=True))
-        return total + self.bounds.strength / 2 * away
+        return total + sum(pull / 2 * (w - c) ** 2 for pull, w, c in zip(self.pulls, at, self.centre, strict=True))
 
     def slopes(self, at: Sequence[float]) -> tuple[list[float], list[list[float]]]:
         """Return gradient and curvature at a point."""
         size = len(at)
-        gradient = [self.bounds.strength * (w - c) for w, c in zip(at[:-1], self.centre[:-1], strict=True)] + [0.0]
+        gradient = [pull * (w - c) for pull, w, c in zip(self.pulls, at, self.centre, strict=True)]
         curvature = [[0.0] * size for _ in range(size)]
         for row, margin in self._margins(at):
             p = sigmoid(margin)
@@ -132,9 +135,8 @@ class _Problem:
                 line, scaled = curvature[place], bend * value
                 for other, other_value in zip(row.places, row.values, strict=True):
                     line[other] += scaled * other_value
-        for place in range(size - 1):
-            curvature[place][place] += self.bounds.strength
-        curvature[-1][-1] += _LEAST_CURVATURE
+        for place, pull in enumerate(self.pulls):
+            curvature[place][place] += pull + _LEAST_CURVATURE
         return gradient, curvature
 
     def clip(self, place: int, value: float) -> float:

@@ -14,6 +14,7 @@ _EULER: Final = 0.5772156649015329
 _TREES: Final = 100
 _LEAST_ROWS: Final = 100
 _QUANTILES: Final = 500
+_PACKAGES: Final = {"sklearn": "scikit-learn", "PIL": "pillow"}
 
 
 def fit_forest(rows: Sequence[Sequence[float]], names: Sequence[str], *, seed: int = 0, trees: int = _TREES) -> Forest:
@@ -75,7 +76,7 @@ def load(module: str) -> Any:
     try:
         return importlib.import_module(module)
     except ImportError as error:
-        package = "scikit-learn" if module.startswith("sklearn") else module.partition(".")[0]
+        package = _PACKAGES.get(module.partition(".")[0], module.partition(".")[0])
         raise ExtraMissingError(
             f"the batch plane needs `{package}`, which is not installed", hint="pip install 'watchword[batch]'"
         ) from error
