@@ -250,7 +250,7 @@ class Deciding:
             "policy_bundle": bundle_status(self.policies),
             "authzen": _counted(self._authzen.service.counts) if self._authzen else {},
             "entities_problem": self._authzen.filed.problem if self._authzen else None,
-            "place_problems": list(self._places.problems),
+            "place_problems": [*self._places.problems, *self._feeds.reputation.problems],
             "feeds": feed_status(self._feeds),
             "habits": dataclasses.asdict(self._habits.figures),
             "score": self._habits.model.label,

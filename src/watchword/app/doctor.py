@@ -18,6 +18,7 @@ from watchword.keys import KeyRing
 from watchword.policy import PolicyLoadError, PolicySet
 from watchword.settings import Settings
 from watchword.trust import ContextSource
+from watchword.trust.feeds import open_traits
 
 _LOW_DISK_BYTES = 1 << 30
 _STALE_S = 2.0
@@ -140,13 +141,14 @@ def _places(settings: Settings, status: Mapping[str, Any]) -> Finding:
     """Open what tells where an address is; which look-ups failed since, only the running node knows."""
     try:
         source = ContextSource.open(settings.trust)
+        traits = open_traits(settings.trust.traits_files)
     except WatchwordError as error:
         return Finding("places", is_well=False, detail=error.message, remedy=error.hint or "")
     problems = tuple(dict.fromkeys((*source.problems, *status.get("place_problems", ()))))
     if problems:
         remedy = "rename a fresh copy over the file and start the node again; until then such places are unknown"
         return Finding("places", is_well=False, detail="; ".join(problems), remedy=remedy)
-    return Finding("places", is_well=True, detail=", ".join(source.sources))
+    return Finding("places", is_well=True, detail=", ".join((*source.sources, *(each.source for each in traits))))
 
 
 def _feeds(settings: Settings, status: Mapping[str, Any] | None) -> list[Finding]:

@@ -146,7 +146,8 @@ def test_traits_are_no_evidence_by_themselves(put: Any) -> None:
     assert verdict.traits == NetworkTraits(is_tor=True, is_hosting=True)
     assert (verdict.finding.value, verdict.standing) == (0.0, None)
     assert reputation.of("45.1.3.3", AT).traits == NetworkTraits(is_tor=True, is_hosting=True, is_mobile=True)
-    assert put("vpn", Meaning.VPN, ENTRY).of("45.1.2.3", AT).traits.is_vpn
+    vpn = put("vpn", Meaning.VPN, (ENTRY, Vouched(seen=NOON)), stale_in=30 * DAY, half_life_days=7)
+    assert [vpn.of("45.1.2.3", AT + timedelta(days=days)).traits.is_vpn for days in (0, 7, 14)] == [True, True, False]
 
 
 @pytest.mark.parametrize("tunnel", ["2002:2d01:203::1", "64:ff9b::2d01:203", "::ffff:45.1.2.3", "2001:0:1::d2fe:fdfc"])

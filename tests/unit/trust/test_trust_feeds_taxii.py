@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
+from contextlib import suppress
 from typing import Any
 
 import pytest
 from bundle_server import BundleServer
 from feed_world import stix
-from taxii_server import COLLECTION, Taxii
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from taxii_server import COLLECTION, MEDIA, Taxii
 
 from watchword.trust.feeds.errors import FeedError, FeedMalformedError, FeedTooLargeError, FeedUnreachableError
 from watchword.trust.feeds.taxii import Harvest, harvest
-from watchword.trust.feeds.web import Credential, Web
+from watchword.trust.feeds.web import Answer, Credential, Web
 
 
 def indicator(number: int, **about: Any) -> dict[str, Any]:
@@ -157,3 +161,29 @@ def test_a_server_of_another_protocol_is_refused(taxii: Taxii, media: str) -> No
     taxii.media = media
     with BundleServer(taxii) as server, pytest.raises(FeedMalformedError):
         ask(server)
+
+
+class _Parrot:
+    """A server that answers each question with the next of some documents."""
+
+    def __init__(self, documents: list[Any]) -> None:
+        self._documents = iter(documents)
+
+    def get(self, _url: str, **_about: Any) -> Answer:
+        headers = {"Content-Type": MEDIA, "X-TAXII-Date-Added-First": "", "X-TAXII-Date-Added-Last": "a"}
+        return Answer(json.dumps(next(self._documents, {})).encode(), headers=headers)
+
+
+_urls = st.sampled_from(["//[", "https://a.example:99999/", "https://u:p@a.example/", "/x y", "/api/", "\x00", "a:b"])
+_scalars = st.none() | st.booleans() | st.integers() | st.text(max_size=5) | _urls
+_documents = st.dictionaries(
+    st.sampled_from(["api_roots", "default", "versions", "can_read", "collections", "objects", "more", "next", "id"]),
+    _scalars | st.lists(_scalars | st.dictionaries(st.sampled_from(["id", "can_read", "type"]), _scalars), max_size=3),
+)
+
+
+@settings(max_examples=50)
+@given(st.lists(_documents | _scalars, min_size=1, max_size=6))
+def test_any_documents_are_a_collection_or_a_refusal(documents: list[Any]) -> None:
+    with suppress(FeedError):
+        harvest(_Parrot(documents), "https://a.example/", "", known=Harvest(), most=100)  # type: ignore[arg-type]

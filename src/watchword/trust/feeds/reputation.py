@@ -109,6 +109,11 @@ class TraitsSource(Protocol):
         """Return what is known; never raises."""
         ...
 
+    @property
+    def problem(self) -> str | None:
+        """Return the last failure of a look-up, or nothing."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class FeedInForce:
@@ -163,6 +168,11 @@ class Reputation:
     def versions(self) -> Mapping[str, str]:
         """Return the version of each feed's data, for whoever records what was read."""
         return self._versions
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """Tell which databases failed at a look-up since they were opened."""
+        return tuple(source.problem for source in self._traits if source.problem)
 
     def of(self, address: str, now: datetime) -> ReputationVerdict:
         """Say what the feeds hold of an address; never raises.
@@ -241,7 +251,7 @@ class Reputation:
         return ReputationVerdict(tuple(hits), confidence, traits, _finding(against, stale), _standing(against))
 
     def _traits_of(self, keys: Sequence[tuple[int, int]], hits: Sequence[Hit]) -> NetworkTraits:
-        meanings = {hit.meaning for hit in hits}
+        meanings = {hit.meaning for hit in hits if hit.is_strong}
         known = [source.traits_of(bits, number) for source in self._traits for bits, number in keys]
         return NetworkTraits(
             is_hosting=Meaning.HOSTING in meanings or any(each.is_hosting for each in known),

@@ -71,7 +71,7 @@ class FeedSettings:
         "How far the feed is believed, 1 to 100; an entry's own confidence is taken as a share of it.", default=75
     )
     min_confidence: int = setting(
-        "What `block` and `suspicious` mean holds while the confidence, after decay, is at least this.", default=30
+        "What being listed means holds while the confidence, after decay, is at least this, 1 to 100.", default=30
     )
     expiry_days: float = setting("Days after which an entry without an end of its own counts no more.", default=30.0)
     half_life_days: float = setting(

@@ -12,7 +12,7 @@ from urllib.parse import urlencode, urljoin, urlsplit
 
 from watchword.trust.feeds.document import entries, parse, table, text
 from watchword.trust.feeds.errors import FeedMalformedError, FeedTooLargeError, FeedUnreachableError
-from watchword.trust.feeds.origin import origin_of
+from watchword.trust.feeds.origin import check_url, origin_of
 from watchword.trust.feeds.stix import Statement, merge, statements
 from watchword.trust.feeds.web import Answer, Web
 
@@ -106,13 +106,25 @@ def _objects_url(web: Web, url: str, collection: str) -> str:
 
 def _api_root(url: str, discovery: Mapping[str, Any]) -> str:
     named = text(discovery.get("default")) or next(map(text, entries(discovery.get("api_roots"))), "")
-    root = urljoin(url, named)
     # Prevents: a server that sends us, and what we ask with, to another machine.
-    if not named or origin_of(urlsplit(root)) != origin_of(urlsplit(url)):
+    if not named or not _is_same_origin(root := _joined(url, named), url):
         raise FeedUnreachableError(
             "the server's API root is on another machine", hint="set the feed's `url` to the API root itself"
         )
     return _slashed(root)
+
+
+def _joined(url: str, named: str) -> str:
+    try:
+        root = urljoin(url, named)
+        check_url(root)
+    except ValueError:
+        return ""
+    return root
+
+
+def _is_same_origin(root: str, url: str) -> bool:
+    return bool(root) and origin_of(urlsplit(root)) == origin_of(urlsplit(url))
 
 
 def _collection(web: Web, root: str, wanted: str) -> str:

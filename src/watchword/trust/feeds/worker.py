@@ -35,6 +35,7 @@ from watchword.trust.feeds.web import Credential, SlowDownError, Web
 
 _MEGABYTE: Final = 1 << 20
 _NICE: Final = 10
+_MOST_FILE: Final = 2 << 30
 _WHOLE_EVERY_MIN: Final = 1440
 _MOST_EXAMPLES: Final = 12
 _OUT_OF_MEMORY: Final = FeedTooLargeError("the feed needs more memory than it may have", hint="lower `max_mb`")
@@ -49,6 +50,8 @@ def perform(job: Mapping[str, Any]) -> dict[str, Any]:
         return {**_failed(error), "wait_s": error.wait_s}
     except FeedError as error:
         return _failed(error)
+    except OSError as error:
+        return _failed(FeedKeptError(f"the table cannot be written ({error.strerror})", hint="look at the free space"))
     except MemoryError:
         return _failed(_OUT_OF_MEMORY)
 
@@ -206,6 +209,8 @@ def main() -> None:
         (resource.RLIMIT_CORE, 0),
         # Prevents: a document that unfolds into more than the machine has.
         (resource.RLIMIT_AS, int(job["most_memory"])),
+        # Prevents: a table that fills the disk.
+        (resource.RLIMIT_FSIZE, _MOST_FILE),
         # Prevents: a run that outlives the node which would have ended it.
         (resource.RLIMIT_CPU, int(job["whole_s"]) + 1),
     )
