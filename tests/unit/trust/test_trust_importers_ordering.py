@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from heapq import merge
 
 import pytest
 
@@ -23,9 +25,17 @@ def test_observations_come_in_order_of_time_however_few_fit_into_memory(run: int
 
 
 def test_more_runs_than_files_may_be_open_are_merged_in_between(monkeypatch: pytest.MonkeyPatch) -> None:
+    widths = []
+
+    def watching(*runs: Iterable[Labelled], key: Callable[[Labelled], float]) -> Iterator[Labelled]:
+        widths.append(len(runs))
+        return merge(*runs, key=key)
+
+    monkeypatch.setattr(module, "merge", watching)
     monkeypatch.setattr(module, "_MOST_RUNS", 3)
 
     assert list(in_order(SHUFFLED, run=10)) == SORTED
+    assert max(widths) <= 3
 
 
 def test_nothing_in_order_is_nothing() -> None:

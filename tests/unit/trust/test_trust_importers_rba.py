@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from io import BytesIO
 
 import pytest
@@ -78,6 +79,20 @@ def test_a_row_that_is_not_utf_8_is_refused() -> None:
 
     assert [(one.line, one.reason) for one in tally.first] == [(3, "it is not in UTF-8")]
     assert len(found) == 2
+
+
+def test_a_line_without_an_end_is_refused_in_bounded_memory_and_the_next_is_read() -> None:
+    content = BytesIO((HEADING + "x" * 5_000_000 + "\n" + THIEF).encode())
+    tally = Tally()
+    tracemalloc.start()
+
+    found = list(read(content, Layout.RBA, tally=tally))
+
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert [(one.line, one.reason) for one in tally.first] == [(2, "it is longer than 1048576 characters")]
+    assert len(found) == 1
+    assert most < 5_000_000
 
 
 def test_a_file_without_the_heading_is_refused_at_once() -> None:
