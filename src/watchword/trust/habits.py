@@ -8,10 +8,10 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
-from typing import Final, Protocol
+from typing import Final
 
 from watchword.kernel import Clock
 from watchword.storage import Database, StorageError
@@ -28,10 +28,12 @@ from watchword.trust.behaviour import (
     parse_population,
 )
 from watchword.trust.detectors import Detectors
-from watchword.trust.learning import SILENCES, Suppression, silenced
-from watchword.trust.observation import NO_TRAITS, Act, Finding, NetworkTraits, Observation
+from watchword.trust.learning import Suppression
+from watchword.trust.lessons import Lessons
+from watchword.trust.observation import Act, Finding, NetworkTraits, Observation
 from watchword.trust.shared import SharedNetworks
 from watchword.trust.statistical import Known, Situation
+from watchword.trust.surroundings import Reputation, Surroundings
 
 POPULATION: Final = "population"
 _SHARED: Final = "shared-networks"
@@ -42,33 +44,6 @@ _EVERY_S: Final = 5.0
 # Everybody together is a large text; after a crash the last half minute of it is missing, and of nobody's own habits.
 _POPULATION_EVERY_S: Final = 30.0
 _LONGEST_QUEUE: Final = 1_000
-_NOTHING: Final[frozenset[str]] = frozenset()
-
-
-class Verdict(Protocol):
-    """What is said of one address."""
-
-    @property
-    def finding(self) -> Finding:
-        """Return it as evidence."""
-        ...
-
-    @property
-    def traits(self) -> NetworkTraits:
-        """Return what its network is."""
-        ...
-
-
-class Reputation(Protocol):
-    """What feeds and databases say of addresses."""
-
-    def of(self, address: str, now: datetime) -> Verdict:
-        """Return what is said of an address, the same for a whole minute; never raises."""
-        ...
-
-    def versions(self) -> Mapping[str, str]:
-        """Return the version of each feed's data."""
-        ...
 
 
 @dataclass(slots=True)
@@ -104,11 +79,10 @@ class Habits:
         self._database = database
         self._clock = clock
         self._most = most
-        self._reputation = reputation
-        self._places = {"places": places}
+        self._surroundings = Surroundings(reputation, places)
+        self._lessons = Lessons()
         self._model = model or Model()
         self._population = Population()
-        self._shared = SharedNetworks()
         self._profiles: OrderedDict[str, BehaviourProfile] = OrderedDict()
         self._packed: dict[str, str] = {}
         self._away: set[str] = set()
@@ -116,7 +90,6 @@ class Habits:
         self._known: dict[str, Known] = {}
         self._waiting: deque[Observation] = deque()
         self._dirty: set[str] = set()
-        self._suppressions: dict[str, list[Suppression]] = {}
         self._deleted: set[str] = set()
         self._population_dirty_since: float | None = None
         self._wake = asyncio.Event()
@@ -157,16 +130,15 @@ class Habits:
             observation,
             self.known(observation.user),
             tuple(self.detectors.judge(observation)),
-            self._said(observation.ip, now),
-            self._versions(),
-            self._quiet(observation, now),
+            self._surroundings.said(observation.ip, now),
+            self._surroundings.versions(),
+            self._surroundings.quiet(observation, now),
             tuple(given),
         )
 
     def traits_of(self, ip: str, network: str, now: datetime) -> NetworkTraits:
         """Say what is known of an address's network."""
-        told = self._reputation.of(ip, now).traits if self._reputation is not None else NO_TRAITS
-        return replace(told, is_shared=True) if self._shared.is_shared(network) else told
+        return self._surroundings.traits_of(ip, network, now)
 
     def still_holds(self, situation: Situation, now: datetime) -> bool:
         """Tell whether behaviour would be judged by the very same again, in the same minute."""
@@ -174,24 +146,9 @@ class Habits:
         return (
             self.known(seen.user) is situation.known
             and not self.detectors.findings_for(seen.user, seen.session, seen.network, now.timestamp())
-            and self._said(seen.ip, now) == situation.reputation
-            and self._quiet(seen, now) == situation.quiet
+            and self._surroundings.said(seen.ip, now) == situation.reputation
+            and self._surroundings.quiet(seen, now) == situation.quiet
         )
-
-    def _quiet(self, observation: Observation, now: datetime) -> frozenset[str]:
-        active = self._suppressions.get(observation.user)
-        if not active:
-            return _NOTHING
-        asked = [Finding(name, 1.0, "") for name in sorted(frozenset().union(*SILENCES.values()))]
-        return frozenset(each.indicator for each in silenced(asked, observation, active, now=now) if not each.value)
-
-    def _said(self, ip: str, now: datetime) -> Finding | None:
-        return self._reputation.of(ip, now).finding if self._reputation is not None else None
-
-    def _versions(self) -> Mapping[str, str]:
-        if self._reputation is None:
-            return self._places
-        return {**self._places, **{f"feed {name}": said for name, said in self._reputation.versions().items()}}
 
     def _look_up(self, user: str) -> Known:
         profile = self._profiles.get(user)
@@ -267,21 +224,22 @@ class Habits:
         return True
 
     def _learn(self, observation: Observation, now: float) -> Lesson:
-        if not observation.user or not observation.is_verified or not observation.is_success:
+        lesson = self._lessons.of(observation)
+        if lesson is None:
             return Lesson.NOT_VERIFIED
-        user = observation.user
+        user = lesson.user
         profile = self._profiles.get(user) or self._look_up(user).profile
-        lesson = learn(observation, profile, self._population, now=now)
-        if lesson is Lesson.LEARNED:
+        became = learn(lesson, profile, self._population, now=now)
+        if became is Lesson.LEARNED:
             self._profiles[user] = profile
             self._profiles.move_to_end(user)
             self._dirty.add(user)
             self._deleted.discard(user)
             if self._population_dirty_since is None:
                 self._population_dirty_since = self._clock.monotonic()
-            if observation.act is not Act.REQUEST:
-                self._shared.note(observation.network, user)
-        return lesson
+            if lesson.act is not Act.REQUEST:
+                self._surroundings.shared.note(lesson.network, user)
+        return became
 
     def forget(self, user: str) -> None:
         """Forget a user who was deleted; what they added to everybody together fades."""
@@ -293,9 +251,7 @@ class Habits:
 
     def use_suppressions(self, active: Iterable[Suppression]) -> None:
         """Put the suppressions in force that there are now."""
-        self._suppressions = {}
-        for each in active:
-            self._suppressions.setdefault(each.user, []).append(each)
+        self._surroundings.use_suppressions(active)
 
     def use_model(self, model: Model) -> None:
         """Put other weights in force."""
@@ -337,7 +293,7 @@ class Habits:
         self._population_dirty_since = None
         try:
             text = dump_population(self._population)
-            rows = [(POPULATION, self._population.version, text), (_SHARED, 0, self._shared.dump())]
+            rows = [(POPULATION, self._population.version, text), (_SHARED, 0, self._surroundings.shared.dump())]
             async with self._database.work() as work:
                 await store.put_habits(work.connection, rows, now)
         except StorageError:
@@ -413,7 +369,7 @@ class Habits:
             if POPULATION in whole:
                 self._population = parse_population(whole[POPULATION])
             if _SHARED in whole:
-                self._shared = SharedNetworks.parse(whole[_SHARED])
+                self._surroundings.shared = SharedNetworks.parse(whole[_SHARED])
         except ValueError:
             self.figures.unreadable += 1
 

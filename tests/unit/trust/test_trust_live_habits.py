@@ -176,6 +176,30 @@ async def test_two_hundred_verified_looking_events_of_one_day_do_not_make_a_plac
     assert countries["GB"] > 0.85
 
 
+async def test_requests_teach_what_is_asked_for_and_never_from_where_or_with_what(
+    habits: Habits, clock: FrozenClock
+) -> None:
+    """Attack: a thief with a session asks for things from their own place, to make it usual."""
+    await live(habits, clock, days=30)
+    paris = {"place": Place(country="FR", asn=1), "network": "193.48.1.0/24", "ip": "193.48.1.1"}
+    other = Agent("x", "Edge 126", "Windows 10", "desktop")
+    for day in range(6, 0, -1):
+        asked = {"act": Act.REQUEST, "application": "vault", "agent": other, "device": "dev_x", **paris}
+        habits.note(act(clock, ago_days=day + 0.01, id=f"asked {day}", **asked))
+    await habits.learn_waiting()
+    usual = usual_of(habits.known("usr_ada").profile)
+    assert "vault" in dict(usual.applications)
+    assert [name for name, _ in usual.countries] == ["GB"]
+    assert [name for name, _ in usual.browsers] == ["Firefox 128 on Linux"]
+
+
+async def test_a_busy_hour_is_no_long_history(habits: Habits, clock: FrozenClock) -> None:
+    for number in range(200):
+        habits.note(act(clock, ago_days=0.001, id=f"page {number}", act=Act.REQUEST))
+    await habits.learn_waiting()
+    assert habits.known("usr_ada").profile.learned == 1
+
+
 async def test_a_flood_of_acts_fills_no_memory_and_is_counted(habits: Habits, clock: FrozenClock) -> None:
     one = act(clock, is_verified=False)
     for _ in range(20_100):

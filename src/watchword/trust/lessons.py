@@ -1,0 +1,45 @@
+"""What of an act may teach: of a request what was asked for, once a day; of a proof everything."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import replace
+from typing import Final
+
+from watchword.trust.observation import NO_TRAITS, NOWHERE, UNKNOWN_AGENT, Act, Observation
+
+_MOST: Final = 50_000
+_DAY_S: Final = 86_400
+
+
+class Lessons:
+    """Reduce acts to what may be learned from them."""
+
+    def __init__(self) -> None:
+        self._asked: OrderedDict[tuple[str, str, str, str], int] = OrderedDict()
+
+    def of(self, observation: Observation) -> Observation | None:
+        """Return what may be learned; nothing where nothing may.
+
+        # Prevents: a thief with a session making his own place, browser or device usual; those are learned when
+        somebody proves who they are, and never from what they ask for afterwards.
+        """
+        if not observation.user or not observation.is_verified or not observation.is_success:
+            return None
+        if observation.act is not Act.REQUEST:
+            return observation
+        if not self._is_first_today(observation):
+            return None
+        return replace(observation, ip="", network="", place=NOWHERE, traits=NO_TRAITS, agent=UNKNOWN_AGENT, device="")
+
+    def _is_first_today(self, observation: Observation) -> bool:
+        # Prevents: a busy hour, or somebody's script, being taken for a long history.
+        asked = (observation.user, observation.application, observation.resource, observation.action)
+        day = int(observation.at // _DAY_S)
+        if self._asked.get(asked) == day:
+            return False
+        self._asked[asked] = day
+        self._asked.move_to_end(asked)
+        if len(self._asked) > _MOST:
+            self._asked.popitem(last=False)
+        return True
