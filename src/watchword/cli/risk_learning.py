@@ -116,11 +116,13 @@ def evaluate(  # noqa: PLR0913  # each is an option that somebody may want
         read_observations,
     )
     from watchword.trust.learning import evaluate as measured  # noqa: PLC0415  # as above
-    from watchword.trust.learning.report import page, sheet  # noqa: PLC0415  # as above
+    from watchword.trust.learning.report import page, require_pillow, sheet  # noqa: PLC0415  # as above
 
     shell = shell_of(context)
     model = Model() if shipped else KeptModels.of(shell.settings().data).current()
     others = generic_detectors(seed=seed) if compare else None
+    if png is not None:
+        require_pillow()
     traffic = read_observations(file) if file is not None else _invented(users, days, seed, profile)
     with _progress(shell, "acts judged") as tell:
         plan = Plan(labels=labels, seed=seed)

@@ -16,9 +16,11 @@ from watchword.storage import Database
 from watchword.storage.model import outbox
 from watchword.trust.behaviour import Model, Platt
 from watchword.trust.learning import store
-from watchword.trust.learning.errors import ModelKeptError, TooFewLabelsError
+from watchword.trust.learning.errors import FeedbackMalformedError, ModelKeptError, TooFewLabelsError
 from watchword.trust.learning.kept import KeptModels, State
 from watchword.trust.learning.labels import Label, Source
+from watchword.trust.learning.recorded import judged_of
+from watchword.trust.learning.refit import margin_of
 from watchword.trust.learning.training import Training
 from watchword.trust.learning.trial import Rules, compare, train
 
@@ -175,6 +177,36 @@ def test_only_the_newest_versions_are_kept_and_never_without_the_one_in_force(ke
 def test_files_are_for_their_owner_only(kept: KeptModels, tmp_path: Path) -> None:
     kept.promote(_ONE, over=_SHIPPED)
     assert {path.stat().st_mode & 0o777 for path in (tmp_path / "models").iterdir()} == {0o600}
+
+
+def _record(**more: object) -> dict[str, Any]:
+    versions = {"model": _ONE.label}
+    return {
+        "id": "dec_1",
+        "at": _NOW.isoformat(),
+        "user": "usr_ann",
+        "contributions": [["prior", -4.0], ["network", 3.0], ["hour", 0.25], ["agent", 0.0]],
+        "behaviour": {"log_odds": -0.75, "versions": versions},
+    } | more
+
+
+def test_a_recorded_decision_gives_back_what_indicators_said_before_weights(kept: KeptModels) -> None:
+    kept.promote(_ONE, over=_SHIPPED)
+    about = judged_of(_record(), kept)
+    assert (about.act, about.user, about.at, about.margin) == ("dec_1", "usr_ann", _NOW, -0.75)
+    assert dict(about.values) == {"network": 3.0, "hour": pytest.approx(2.5)}
+    assert margin_of(about.values, _ONE) == pytest.approx(-0.75)
+
+
+@pytest.mark.parametrize(
+    "record",
+    [_record(behaviour=None), _record(user=None), _record(behaviour={"log_odds": 0.0, "versions": {}}), _record()],
+)
+def test_a_decision_whose_weights_are_not_known_cannot_be_learned_from(
+    kept: KeptModels, record: dict[str, Any]
+) -> None:
+    with pytest.raises((FeedbackMalformedError, ModelKeptError)):
+        judged_of(record, kept)
 
 
 # --- the use case -----------------------------------------------------------------------------------------------------

@@ -62,8 +62,8 @@ def platt(cases: Sequence[Case], shipped: Platt, *, by: float = 0.0) -> Platt:
     Raises:
         ValueError: labels of both kinds are needed.
 
-    Source: Platt, Advances in Large Margin Classifiers (1999). Where he keeps targets off 0 and 1, a pull keeps the line
-    near the one before: labels that separate perfectly do not make certainty.
+    Source: Platt, Advances in Large Margin Classifiers (1999). Where he keeps targets off 0 and 1, a pull keeps the
+    line near the one before: labels that separate perfectly do not make certainty.
     """
     lines = [shipped.slope * case.margin + shipped.shift for case in cases]
     examples = [

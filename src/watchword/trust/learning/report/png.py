@@ -36,6 +36,15 @@ _LEAST_STEP: Final = 1e-3
 _ANCHORS: Final = {Anchor.START: "ls", Anchor.MIDDLE: "ms", Anchor.END: "rs"}
 
 
+def require_pillow() -> None:
+    """Find out before long work whether its pictures could be drawn.
+
+    Raises:
+        ExtraMissingError: Pillow is not installed.
+    """
+    load("PIL.Image")
+
+
 def sheet(evaluation: Evaluation) -> bytes:
     """Return the pictures of an evaluation as one image.
 
