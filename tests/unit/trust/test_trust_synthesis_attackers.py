@@ -63,13 +63,17 @@ def test_the_targeted_attacker_has_the_victims_browser_and_system(incidents: Inc
         assert {(one.agent.browser.rpartition(" ")[0], one.agent.system) for one in acts} <= known
 
 
-def test_the_very_targeted_attacker_has_the_victims_agent_and_provider(incidents: Incidents, owners: dict) -> None:
+def test_the_very_targeted_attacker_has_the_victims_agent_and_place_and_days(
+    incidents: Incidents, owners: dict
+) -> None:
     same = []
     for acts in incidents(Attacker.VERY_TARGETED):
         seen = owners[acts[0].user]
         same.append(acts[0].agent.browser in {one.agent.browser for one in seen})
         assert acts[0].place.country in {one.place.country for one in seen}
     assert fmean(same) > 0.9
+    days = [int((acts[0].at + acts[0].utc_offset_s) // 86_400 + 3) % 7 for acts in incidents(Attacker.VERY_TARGETED)]
+    assert fmean(day < 5 for day in days) > 0.9
 
 
 @pytest.mark.parametrize("attacker", [Attacker.NAIVE, Attacker.VPN, Attacker.TARGETED, Attacker.VERY_TARGETED])

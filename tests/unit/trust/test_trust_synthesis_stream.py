@@ -89,6 +89,19 @@ def test_a_public_service_knows_no_roles_and_enrols_no_devices() -> None:
     assert {(one.observation.group, one.observation.device) for one in found} == {("", "")}
 
 
+@pytest.mark.parametrize("profile", list(Profile))
+@pytest.mark.parametrize(("users", "days"), [(1, 1), (1, 5), (3, 2), (9, 9), (30, 14)])
+def test_however_small_it_is_and_whenever_it_starts_order_and_bounds_hold(
+    profile: Profile, users: int, days: int
+) -> None:
+    for start in (SMALL.start, SMALL.start + 4 * 86_400, SMALL.start + 200 * 86_400):
+        spec = OrganisationSpec(users=users, days=days, profile=profile, incidents=3, quiet_days=0, start=start)
+        times = [one.observation.at for one in generate(spec, seed=1014)]
+
+        assert times == sorted(times)
+        assert all(spec.start <= at <= spec.end for at in times)
+
+
 def test_memory_holds_no_more_than_each_persons_next_day() -> None:
     traffic = generate(OrganisationSpec(users=20, days=3_000, attackers=("naive",)), seed=1004)
     for _ in islice(traffic, 1_000):

@@ -12,7 +12,7 @@ from random import Random
 from watchword.trust.labelled import Labelled
 from watchword.trust.observation import Act, Agent, Observation
 from watchword.trust.synthesis.draws import choice_of
-from watchword.trust.synthesis.geography import BY_COUNTRY, City, offset_s
+from watchword.trust.synthesis.geography import BY_COUNTRY, City, is_rest_day, offset_s
 from watchword.trust.synthesis.model import DAY_S
 from watchword.trust.synthesis.networks import Access
 from watchword.trust.synthesis.organisation import Organisation
@@ -26,6 +26,7 @@ COUNTRIES = choice_of(
     ["US", "CN", "RU", "BR", "IN", "VN", "ID", "NG", "UA", "TR", "DE", "NL", "SG", "FR", "GB", "ZA", "MX", "PL", "JP"],
     [18, 13, 11, 8, 8, 7, 5, 5, 4, 4, 3, 4, 3, 2, 2, 2, 2, 1, 1],
 )
+_LONGEST_REST_S = 6 * DAY_S  # Christmas and a weekend, and one to spare
 _INTERESTING = choice_of(["mail", "files", "people", "billing", "wiki", "crm"], [35, 30, 8, 10, 10, 7])
 
 
@@ -154,6 +155,16 @@ class Scene:
             action=action,
             size_bytes=size_bytes,
         )
+
+    def on_a_working_day(self, at: float, victim: Person) -> float:
+        """Move a time by days to one on which the victim's office is open; customers are there on any."""
+        spec = self.organisation.spec
+        step = DAY_S if at + _LONGEST_REST_S < spec.end else -DAY_S
+        while (
+            victim.role.name and is_rest_day(victim.home.country, int(at // DAY_S)) and at + step > spec.start + DAY_S
+        ):
+            at += step
+        return at
 
     def local(self, at: float, victim: Person, hour: float) -> float:
         """Return the time of the same day at which it is that hour where the victim lives."""

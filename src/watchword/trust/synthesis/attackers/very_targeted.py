@@ -28,5 +28,6 @@ def attack(scene: Scene, at: float) -> Iterator[Labelled]:
     own = victim.at_home(at)
     slot = own.slot if chance.random() < _SAME_NETWORK else chance.randrange(HERE)
     line = replace(own, slot=slot, seed=chance.getrandbits(48), spread=1)
+    at = scene.on_a_working_day(at, victim)
     at = scene.local(at, victim, chance.gauss(victim.habits.start_h + (4.0 if victim.role.name else 0.0), 2.0))
     return take_over(scene, at, victim, line, victim.usual_agent(at))
