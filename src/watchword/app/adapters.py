@@ -212,8 +212,12 @@ def _watching(title: str, found: Mapping[str, Any]) -> ports.WatchingPolicies:
 
 
 def _flip(example: Mapping[str, Any]) -> ports.WatchedFlip:
-    names = ("id", "at", "subject", "target", "action", "was", "now")
-    return ports.WatchedFlip(**{name: example[name] for name in names}, policies=tuple(example["policies"]))
+    names = ("id", "subject", "target", "action", "was", "now")
+    return ports.WatchedFlip(
+        **{name: example[name] for name in names},
+        at=datetime.fromisoformat(example["at"]),
+        policies=tuple(example["policies"]),
+    )
 
 
 def _watched(group: Mapping[str, Any]) -> tuple[str, int, int, int]:

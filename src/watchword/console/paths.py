@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Final
 
 from watchword.policy.relations import Step
@@ -40,6 +40,13 @@ class Picture:
     height: float
     boxes: tuple[Box, ...]
     summary: str
+
+
+def named(step: Step, names: Mapping[str, str]) -> Step:
+    """Return a way in which users stand with their names as well."""
+    parts = tuple(named(part, names) for part in step.parts)
+    name = names.get(step.object, "") if not step.relation else ""
+    return replace(step, object=f"{step.object} ({name})" if name else step.object, parts=parts)
 
 
 def drawn(step: Step) -> Picture:

@@ -129,7 +129,7 @@ class WatchedFlip:
     """
 
     id: str
-    at: str
+    at: datetime
     subject: str
     target: str
     action: str

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 
 import pytest
 from console_world import ConsoleWorld
@@ -71,6 +72,7 @@ async def test_a_way_is_drawn_and_told_with_the_groups_of_the_directory(related:
     assert "ada is can_view of resource:notes/admin." in shown
     assert len(re.findall(r"<rect ", shown)) == 4
     assert "a group of the directory" in shown
+    assert re.search(r">user:usr_\w+ \(ada\)</text>", shown)
     assert 'aria-label="can_view of resource:notes/admin: yes, viewer but not banned; viewer of' in shown
     assert "style=" not in shown
     assert "<script" not in shown
@@ -127,9 +129,15 @@ async def test_without_a_model_the_page_says_how_to_begin(world: ConsoleWorld) -
 
 def watched() -> WatchingPolicies:
     flip = WatchedFlip(
-        "dec_01jd0000000000000000000000", "2026-11-22T10:00:00+00:00", "usr_x", "notes/admin", "read", "allow", "deny",
-        ("<b>new",),
-    )  # fmt: skip
+        id="dec_01jd0000000000000000000000",
+        at=datetime(2026, 11, 22, 10, tzinfo=UTC),
+        subject="usr_x",
+        target="notes/admin",
+        action="read",
+        was="allow",
+        now="deny",
+        policies=("<b>new",),
+    )
     return WatchingPolicies("The candidate", "3f2a", 1900, 0, 12, 0, 3, 1, flips=(flip,))
 
 

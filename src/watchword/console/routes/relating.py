@@ -12,7 +12,7 @@ from starlette.routing import Route
 
 from watchword.console.desk import Desk
 from watchword.console.pages import Page
-from watchword.console.paths import Picture, answer_of, drawn, title_of
+from watchword.console.paths import Picture, answer_of, drawn, named, title_of
 from watchword.console.policy_ports import RelatedPerson, RelationDesk, TuplePage
 from watchword.console.routes.endpoint import administrator, endpoint
 from watchword.console.routes.visit import Visit
@@ -135,6 +135,7 @@ def _about(view: RelationView, desk: RelationDesk, asked: _Asked, context: Mappi
     given = _given(person)
     if ":" in asked.object:
         step = reason_of(view, user, asked.relation, asked.object, context=context, given=given)
+        step = named(step, {user: person.name} if person is not None else {})
         verb = {True: "is", False: "is not", None: "may or may not be"}[step.holds]
         return _Answer(f"{asked.user} {verb} {asked.relation} of {asked.object}.", step.holds, step, drawn(step))
     type_ = asked.object or "resource"
