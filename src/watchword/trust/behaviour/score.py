@@ -15,6 +15,7 @@ from watchword.trust.behaviour.likelihood import ENOUGH_EVENTS, clipped
 from watchword.trust.behaviour.model import Model
 from watchword.trust.behaviour.population import Population
 from watchword.trust.behaviour.profile import BehaviourProfile
+from watchword.trust.behaviour.vouching import not_vouched
 from watchword.trust.observation import Finding, Observation
 
 NO_VERSIONS: Mapping[str, str] = MappingProxyType({})
@@ -102,12 +103,15 @@ def _score(
     one = weight_of(day_of(now))
     paths = paths_of(observation)
     rows = habits(paths, observation, profile, population, one)
+    taken_back = not_vouched(rows, findings)
     if findings:
         rows += [
             (item.indicator, clipped(item.value) if item.is_known else 0.0, item.detail, item.is_known)
             for item in cap_reputation(findings)
         ]
     support = sum([value for _, value, _, is_known in rows if is_known and value > 0.0])
+    if taken_back is not None:
+        rows.append(taken_back)
     rows += times(paths, profile, population, one, support=support)
     return _combined(rows, profile, population, model, versions, history(profile, one))
 

@@ -5,13 +5,14 @@ anybody's floods deny somebody else, and to learn from what was denied, save tha
 """
 
 from watchword.trust.detectors.limits import Limits
-from watchword.trust.detectors.stream import INFLICTED, NO_FINDINGS, VERSION, Detectors, Row
+from watchword.trust.detectors.stream import INFLICTED, NO_FINDINGS, VERSION, WITHIN, Detectors, Row
 from watchword.trust.detectors.strength import authentication_strength
 
 __all__ = [
     "INFLICTED",
     "NO_FINDINGS",
     "VERSION",
+    "WITHIN",
     "Detectors",
     "Limits",
     "Row",

@@ -24,11 +24,11 @@ _KEPT = 0.97
 _CERTAINTY = 3.0
 _KNOWN_HOURS = 8.0
 _SURPRISING = 7.0
-_EACH = 0.4
+_EACH = 0.5
 _SHOWN = 0.3
 # Prevents: one harvest becoming the usual rate.
 _TAUGHT = 3.0
-MOST = 3.0
+MOST = 4.0
 MOST_COLD = 1.0
 
 

@@ -22,11 +22,11 @@ FAMILIAR_TO_PEERS = 0.35
 _REFUSED = 0.4
 _USUAL, _CERTAINTY = 0.3, 1.5
 _SURPRISING = 1.5
-_EACH = 0.8
+_EACH = 1.0
 _SHOWN = 0.3
 # An account that has used little so far finds everything new.
 _SETTLED_S = 3 * 86_400.0
-MOST = 4.0
+MOST = 5.5
 MOST_COLD = 1.0
 
 _NONE: Mapping[str, tuple[float, float]] = MappingProxyType({})

@@ -108,7 +108,7 @@ class Entrance:
         most = spray.MOST_PROVED if seen.is_verified else spray.MOST_SHARED if is_shared else spray.MOST_SUCCEEDED
         is_own = homes.is_home(self.own_programs.get(seen.user), _family_of(seen), seen.at)
         at_home = self.is_home(seen.user, seen.network, seen.at)
-        return spray.AT_HOME if at_home else most, spray.AT_HOME if at_home or is_own else most
+        return spray.AT_HOME if at_home else most, 0.0 if at_home or is_own else most
 
     # --- remembering ------------------------------------------------------------------------------------------------
 

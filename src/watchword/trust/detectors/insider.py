@@ -16,9 +16,9 @@ _MONTH_S = 30 * DAY_S
 _MOST = 16
 _USUAL, _CERTAINTY = 0.5, 2.0
 _SURPRISING = 2.0
-_EACH = 0.6
+_EACH = 0.9
 _SHOWN = 0.3
-MOST = 3.5
+MOST = 5.0
 
 
 class Strays(NamedTuple):

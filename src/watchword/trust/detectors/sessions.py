@@ -12,10 +12,10 @@ from watchword.trust.observation import Finding, Observation
 
 REPLAY, HIJACK, CHANGE = "token_replay", "session_hijack", "context_change"
 # Contexts are told apart by these; the words are for the person concerned.
-_DEVICE_CHANGED = (4.0, "another device key")
-_DEVICE_GONE = (3.0, "without the device key it began with")
-_PROGRAM = (3.0, "another program")
-_SYSTEM = (3.0, "another system")
+_DEVICE_CHANGED = (5.0, "another device key")
+_DEVICE_GONE = (4.0, "without the device key it began with")
+_PROGRAM = (3.5, "another program")
+_SYSTEM = (4.0, "another system")
 _UNREADABLE = (2.0, "a program that names itself differently")
 _UPDATED = (0.3, "another version of the same program")
 _COUNTRY = (2.2, "another country")

@@ -30,6 +30,7 @@ MOST_SUCCEEDED = 5.0
 AT_HOME = 0.5
 MOST_PROVED = 1.0
 MOST_SHARED = 2.0
+MOST_POPULAR = 1.0
 MOST_NEARBY = 1.2
 _POPULAR = 5.0
 
@@ -90,14 +91,14 @@ def succeeded(known: Source, now: float, *, whence: str, most: float) -> Finding
         most: `MOST_SUCCEEDED`, or less for a neighbour.
     """
     number, odds = weigh(known, now)
-    if not odds:
+    if not odds or not most:
         return None
     return Finding(INDICATOR, min(most, odds + _SUCCESS), f"{_words(number, whence)}, and then this one succeeded")
 
 
 def most_of_program(known: Source, now: float) -> float:
     """Return how much a program may count against whom it signs in: one that others sign in with is no attacker's."""
-    return MOST_SHARED if worth(known.succeeded, now, over_s=WINDOW_S) >= _POPULAR else MOST_SUCCEEDED
+    return MOST_POPULAR if worth(known.succeeded, now, over_s=WINDOW_S) >= _POPULAR else MOST_SUCCEEDED
 
 
 def nearby(known: Source, now: float, *, is_home: bool) -> Finding | None:

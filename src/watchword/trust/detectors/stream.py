@@ -16,6 +16,7 @@ from watchword.trust.detectors import (
     fatigue,
     insider,
     marks,
+    peers,
     posture,
     sessions,
     spray,
@@ -33,6 +34,22 @@ from watchword.trust.observation import Act, Finding, Observation
 # findings must not let them deny: see docs/explanation/detectors.md.
 INFLICTED = frozenset({failures.INDICATOR, fatigue.PROMPTED, spray.NEARBY})
 MOST_INFLICTED = 2.0
+# Whoever brings these about acts with what is the owner's: in their session, at their machine, or as themselves. That
+# device, network and program are the usual ones does not speak against it.
+WITHIN = frozenset(
+    {
+        sessions.REPLAY,
+        sessions.HIJACK,
+        sessions.CHANGE,
+        volume.VOLUME,
+        volume.SLOW,
+        bulk.INDICATOR,
+        peers.INDICATOR,
+        insider.INDICATOR,
+        edges.INDICATOR,
+        posture.CHANGE,
+    }
+)
 
 _SKEW_S = 60.0
 _DAY_S, _HOUR_S = 86_400.0, 3600.0

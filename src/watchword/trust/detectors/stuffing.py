@@ -77,7 +77,7 @@ def tried(weighed: tuple[int, float]) -> Finding | None:
 def succeeded(weighed: tuple[int, float], *, most: float) -> Finding | None:
     """Judge a completed sign-in; `most` is less for a neighbour."""
     attempts, odds = weighed
-    if not odds:
+    if not odds or not most:
         return None
     return Finding(INDICATOR, min(most, odds + _SUCCESS), f"{_words(attempts)}, and then this one succeeded")
 

@@ -23,11 +23,11 @@ _FIRST_VARIANCE = 1.0
 # Prevents: one huge hour, or a thief's patient ones, becoming what is usual.
 _TAUGHT = 2.0
 _HIGH = 3.0
-_EACH = 0.8
+_EACH = 1.0
 _ALLOWED, _SUMMED, _MOST_DAILY, _MOST_SUM = 0.75, 4.0, 3.0, 9.0
-_SUM_EACH = 0.45
+_SUM_EACH = 0.75
 _LEAST_STEP = -0.35
-MOST = 3.0
+MOST = 4.0
 _SHOWN = 0.3
 _LEAST_PART = 0.02
 _ENOUGH_BYTES = 1 << 20
