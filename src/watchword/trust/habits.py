@@ -27,13 +27,13 @@ from watchword.trust.behaviour import (
     parse,
     parse_population,
 )
-from watchword.trust.detectors import Detectors
 from watchword.trust.learning import Suppression
 from watchword.trust.lessons import Lessons
 from watchword.trust.observation import Act, Finding, NetworkTraits, Observation
 from watchword.trust.shared import SharedNetworks
 from watchword.trust.statistical import Known, Situation
 from watchword.trust.surroundings import Reputation, Surroundings
+from watchword.trust.watching import Watching
 
 POPULATION: Final = "population"
 _SHARED: Final = "shared-networks"
@@ -94,7 +94,8 @@ class Habits:
         self._population_dirty_since: float | None = None
         self._wake = asyncio.Event()
         self._feeders: list[Callable[[], Iterable[Observation]]] = []
-        self.detectors = Detectors(clock=lambda: clock.now().timestamp())
+        self._watching = Watching(database, clock)
+        self.detectors = self._watching.detectors
         self.figures = Figures()
 
     async def load(self) -> None:
@@ -107,6 +108,8 @@ class Habits:
                 self._packed |= await store.habits_of(connection, own[at : min(self._most, at + _BATCH)])
         self._away = set(own[self._most :])
         self._restore(whole)
+        await self._watching.load()
+        self.figures.unreadable += self._watching.unreadable
 
     # --- reading ----------------------------------------------------------------------------------------------------
 
@@ -248,6 +251,7 @@ class Habits:
         self._away.discard(user)
         self._dirty.discard(user)
         self._deleted.add(user)
+        self.detectors.forget_user(user)
 
     def use_suppressions(self, active: Iterable[Suppression]) -> None:
         """Put the suppressions in force that there are now."""
@@ -281,6 +285,7 @@ class Habits:
                 rows = [(user, version, text) for user, (version, text) in written.items()]
                 await store.put_habits(work.connection, rows, now)
             self._dirty.difference_update(user for user, (version, _) in written.items() if self._is_at(user, version))
+        await self._watching.flush()
         if whole and self._population_dirty_since is not None:
             await self._write_population(now)
         self._evict()

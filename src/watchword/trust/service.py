@@ -239,6 +239,7 @@ class TrustState:
 
     def _ended(self, event: Event) -> None:
         self._sessions.pop(event.subject, None)
+        self.habits.detectors.forget_session(event.subject)
 
     def _user_deleted(self, event: Event) -> None:
         self._baselines.pop(event.subject, None)

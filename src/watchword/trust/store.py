@@ -1,4 +1,4 @@
-"""The tables of this room: listed networks, baselines and habits."""
+"""The tables of this room: listed networks, baselines, habits, what detectors remember."""
 
 from __future__ import annotations
 
@@ -55,6 +55,16 @@ habits = Table(
     Column("data", Text, nullable=False),
     Column("updated_at", UtcDateTime, nullable=False),
     Index("ix_trust_habits_updated_at", "updated_at"),
+)
+
+detector_states = Table(
+    "trust_detector_states",
+    metadata,
+    Column("detector", String(40), nullable=False),
+    Column("key", String(400), nullable=False),
+    Column("data", Text, nullable=False),
+    Column("updated_at", UtcDateTime, nullable=False),
+    PrimaryKeyConstraint("detector", "key"),
 )
 
 
@@ -157,3 +167,27 @@ async def habits_of(connection: AsyncConnection, owners: Sequence[str]) -> Mappi
     """Return the stored habits of these, as far as there are some."""
     rows = await connection.execute(select(habits.c.owner, habits.c.data).where(habits.c.owner.in_(owners)))
     return {row.owner: row.data for row in rows}
+
+
+async def put_detector_states(
+    connection: AsyncConnection, rows: Sequence[tuple[str, str, str | None]], now: datetime
+) -> None:
+    """Write detector, key and data over what stood there; without data it is removed."""
+    for detector in sorted({row[0] for row in rows}):
+        keys = [key for name, key, _ in rows if name == detector]
+        same = (detector_states.c.detector == detector) & detector_states.c.key.in_(keys)
+        await connection.execute(delete(detector_states).where(same))
+    written = [
+        {"detector": detector, "key": key, "data": data, "updated_at": now}
+        for detector, key, data in rows
+        if data is not None
+    ]
+    if written:
+        await connection.execute(insert(detector_states), written)
+
+
+async def all_detector_states(connection: AsyncConnection) -> Sequence[tuple[str, str, str]]:
+    """Return detector, key and data of every state, those written first first."""
+    table = detector_states
+    rows = await connection.execute(select(table).order_by(table.c.updated_at, table.c.detector, table.c.key))
+    return [(row.detector, row.key, row.data) for row in rows]

@@ -273,6 +273,48 @@ async def test_a_network_that_several_users_prove_themselves_in_is_shared(habits
     assert habits.traits_of("81.2.69.1", network, clock.now()).is_shared
 
 
+async def test_a_restart_forgets_no_series_of_failures(database: Database, habits: Habits, clock: FrozenClock) -> None:
+    for number in range(6):
+        habits.note(act(clock, is_success=False, is_verified=False, id=f"failed {number}", ip="192.0.2.1"))
+    await habits.learn_waiting()
+    asked = ("usr_ada", "ses_x", "192.0.2.0/24", clock.now().timestamp())
+    before = habits.detectors.findings_for(*asked)
+    assert before
+    await habits.flush()
+    again = Habits(database, clock)
+    await again.load()
+    assert again.detectors.findings_for(*asked) == before
+
+
+async def test_states_of_detectors_that_could_not_be_written_are_written_later(
+    database: Database, habits: Habits, clock: FrozenClock
+) -> None:
+    habits.note(act(clock, is_success=False, is_verified=False))
+    await habits.learn_waiting()
+    async with database.work() as work:
+        await work.connection.execute(text("ALTER TABLE trust_detector_states RENAME TO gone"))
+    with pytest.raises(StorageError):
+        await habits.flush()
+    async with database.work() as work:
+        await work.connection.execute(text("ALTER TABLE gone RENAME TO trust_detector_states"))
+    await habits.flush()
+    async with database.read() as connection:
+        found = (await connection.execute(text("SELECT count(*) FROM trust_detector_states"))).scalar_one()
+    assert found > 0
+
+
+async def test_a_damaged_state_of_a_detector_is_passed_over(database: Database, clock: FrozenClock) -> None:
+    async with database.work() as work:
+        for number, data in enumerate(("{", "7", "[[]]", '{"a": null}')):
+            row = {"key": f"k{number}", "data": data, "at": clock.now().isoformat()}
+            await work.connection.execute(
+                text("INSERT INTO trust_detector_states VALUES ('failures', :key, :data, :at)"), row
+            )
+    habits = Habits(database, clock)
+    await habits.load()
+    assert habits.figures.unreadable > 0
+
+
 def test_shared_networks_are_bounded_and_read_back() -> None:
     networks = SharedNetworks()
     for number in range(20_500):

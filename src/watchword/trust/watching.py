@@ -1,0 +1,57 @@
+"""Keep what the detectors remember over a restart: written behind, a batch at a time."""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import Final
+
+from watchword.kernel import Clock
+from watchword.storage import Database
+from watchword.trust import store
+from watchword.trust.detectors import Detectors, Row
+
+_BATCH: Final = 100
+_LONGEST_KEY: Final = 400
+# While the database refuses, so much waits; of the rest a restart would not know.
+_MOST_WAITING: Final = 200_000
+
+
+class Watching:
+    """The detectors and the storage of their states.
+
+    Attributes:
+        detectors: fed and asked by others.
+        unreadable: stored states that could not be read.
+    """
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+        self._unwritten: dict[tuple[str, str], str | None] = {}
+        self.detectors = Detectors(clock=lambda: clock.now().timestamp())
+        self.unreadable = 0
+
+    async def load(self) -> None:
+        """Read back what was remembered."""
+        async with self._database.read() as connection:
+            rows = await store.all_detector_states(connection)
+        self.unreadable = self.detectors.restore([Row(*row) for row in rows])
+
+    async def flush(self) -> None:
+        """Write what changed since the last time.
+
+        Raises:
+            StorageError: the database refused; what is not written stays in memory and is tried again.
+        """
+        for row in self.detectors.changes():
+            if len(row.key) <= _LONGEST_KEY and (
+                len(self._unwritten) < _MOST_WAITING or (row.detector, row.key) in self._unwritten
+            ):
+                self._unwritten[row.detector, row.key] = row.data
+        while self._unwritten:
+            batch = dict(islice(self._unwritten.items(), _BATCH))
+            async with self._database.work() as work:
+                rows = [(detector, key, data) for (detector, key), data in batch.items()]
+                await store.put_detector_states(work.connection, rows, self._clock.now())
+            for key in batch:
+                del self._unwritten[key]
