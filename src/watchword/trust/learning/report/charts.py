@@ -69,7 +69,7 @@ def calibration_picture(evaluation: Evaluation) -> Picture:
     for measured, ink in reversed(shown):
         shapes += _bins(measured, ink, frame)
     for place, (measured, ink) in enumerate(shown):
-        x, y = frame.right - 200.0, frame.bottom - 12.0 - 18.0 * (len(shown) - 1 - place)
+        x, y = frame.right - 225.0, frame.bottom - 12.0 - 18.0 * (len(shown) - 1 - place)
         shapes.append(Dot(x, y - 4.0, 5.0, ink))
         shapes.append(Text(x + 12.0, y, f"{measured.name}: off by {measured.ece:.3f}", Ink.TEXT))
     words = f"calibration; off by {evaluation.own.ece or 0.0:.3f} on average"
@@ -165,7 +165,7 @@ def _legend(drawn: Sequence[tuple[Measured, Ink]], frame: _Frame) -> list[Shape]
     shown = [(each, ink) for each, ink in drawn if EVERYBODY in each.by_attacker]
     for place, (measured, ink) in enumerate(shown):
         y = frame.bottom - 12.0 - 18.0 * (len(shown) - 1 - place)
-        x = frame.right - 190.0
+        x = frame.right - 205.0
         shapes.append(Path(((x, y - 4.0), (x + 22.0, y - 4.0)), ink, 2.6, is_dashed=ink is Ink.OTHER))
         shapes.append(
             Text(
