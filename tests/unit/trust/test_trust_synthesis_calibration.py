@@ -10,13 +10,13 @@ import pytest
 from watchword.trust.geometry import great_circle_km
 from watchword.trust.observation import Act
 from watchword.trust.synthesis import Labelled, OrganisationSpec, Profile, generate
-from watchword.trust.synthesis.days import Life
 from watchword.trust.synthesis.draws import stream_of
 from watchword.trust.synthesis.geography import BY_COUNTRY, CITIES
 from watchword.trust.synthesis.locating import locate
 from watchword.trust.synthesis.organisation import Organisation
 from watchword.trust.synthesis.providers import PROVIDERS, Line
 from watchword.trust.synthesis.work import APPLICATIONS, size_of
+from watchword.trust.synthesis.workers import Worker
 
 TAKEOVERS = ("naive", "vpn", "targeted", "very_targeted")
 YEAR = OrganisationSpec(
@@ -134,7 +134,7 @@ def test_nobody_arrives_before_a_journey_can_end() -> None:
         before = None
         person = organisation.person(number)
         fixed = {person.household, person.next_household, person.office} - {None}
-        for sessions in Life(person, spec, 1010).sessions():
+        for sessions in Worker(person, spec, 1010).sessions():
             for one in sorted(sessions, key=lambda session: session.start):
                 line = one.legs[0][1]
                 if one.agent.kind == "program":  # it stays in the office

@@ -11,8 +11,8 @@ from zlib import crc32
 from watchword.trust.labelled import Labelled
 from watchword.trust.observation import Observation
 from watchword.trust.synthesis.attackers import RIDES, Scene
-from watchword.trust.synthesis.days import Moment
 from watchword.trust.synthesis.draws import stream_of
+from watchword.trust.synthesis.lives import Moment
 from watchword.trust.synthesis.model import DAY_S, Attacker, OrganisationSpec
 from watchword.trust.synthesis.organisation import Organisation
 from watchword.trust.synthesis.sessions import Session

@@ -8,10 +8,11 @@ from operator import attrgetter, itemgetter
 
 from watchword.trust.labelled import Labelled
 from watchword.trust.synthesis.attackers import ATTACKS
-from watchword.trust.synthesis.days import Life
-from watchword.trust.synthesis.model import DAY_S, Attacker, OrganisationSpec
+from watchword.trust.synthesis.customers import Customer
+from watchword.trust.synthesis.model import DAY_S, Attacker, OrganisationSpec, Profile
 from watchword.trust.synthesis.organisation import Organisation
 from watchword.trust.synthesis.riders import Riders, Waiting, scene_of, starts_of
+from watchword.trust.synthesis.workers import Worker
 
 _AT = attrgetter("observation.at")
 _EARLIER_S = 8 * DAY_S  # an attacker who chooses the right hour may find it days before, and in any zone
@@ -24,7 +25,8 @@ def generate(spec: OrganisationSpec, *, seed: int) -> Iterator[Labelled]:
     not with the number of days: nobody is planned further ahead than their next working day or visit.
     """
     organisation = Organisation(spec, seed)
-    lives = (Life(organisation.person(number), spec, seed).moments() for number in range(spec.users))
+    life = Customer if spec.profile == Profile.PUBLIC else Worker
+    lives = (life(organisation.person(number), spec, seed).moments() for number in range(spec.users))
     honest = Riders(organisation).along(merge(*lives, key=itemgetter(0)))
     return merge(honest, *(_attacks(organisation, one) for one in spec.chosen if one in ATTACKS), key=_AT)
 

@@ -11,7 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from watchword.trust.labelled import Labelled
-from watchword.trust.synthesis.attackers.scene import Scene, look_around
+from watchword.trust.synthesis.attackers.aftermath import look_around
+from watchword.trust.synthesis.attackers.scene import Scene
 from watchword.trust.synthesis.networks import draw_access
 from watchword.trust.synthesis.providers import Line
 from watchword.trust.synthesis.sessions import Session

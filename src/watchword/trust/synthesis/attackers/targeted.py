@@ -13,7 +13,8 @@ from collections.abc import Iterator
 
 from watchword.trust.labelled import Labelled
 from watchword.trust.synthesis.agents import draw_machine
-from watchword.trust.synthesis.attackers.scene import Scene, take_over
+from watchword.trust.synthesis.attackers.aftermath import take_over
+from watchword.trust.synthesis.attackers.scene import Scene
 from watchword.trust.synthesis.networks import draw_access
 from watchword.trust.synthesis.providers import Line
 

@@ -13,7 +13,8 @@ from collections.abc import Iterator
 
 from watchword.trust.labelled import Labelled
 from watchword.trust.synthesis.agents import draw_machine
-from watchword.trust.synthesis.attackers.scene import COUNTRIES, Scene, look_around
+from watchword.trust.synthesis.attackers.aftermath import look_around
+from watchword.trust.synthesis.attackers.scene import COUNTRIES, Scene
 from watchword.trust.synthesis.networks import draw_access
 from watchword.trust.synthesis.providers import Line
 from watchword.trust.synthesis.sessions import Session

@@ -1,0 +1,42 @@
+"""The visits of a public service's customers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from watchword.trust.synthesis.geography import offset_s
+from watchword.trust.synthesis.lives import HOUR_S, Life
+from watchword.trust.synthesis.model import DAY_S
+from watchword.trust.synthesis.sessions import Session
+
+_YEAR_DAYS = 365
+_MOBILE_SHARE = 0.5  # of the visits by phone, those through its own network
+_PHONE_SHARES = (0.0, 0.1, 0.3, 0.6, 1.0)  # some never visit by phone, some always
+
+
+class Customer(Life):
+    """Somebody who uses a public service now and then."""
+
+    def _plan(self) -> Iterator[list[Session]]:
+        """Sign in on days spread over each year as often as this customer does."""
+        chance, person = self.chance, self.person
+        for year in range(0, self.spec.days, _YEAR_DAYS):
+            days = sorted(chance.random() * _YEAR_DAYS for _ in range(person.log_ins))
+            for day in days:
+                if year + day >= self.spec.days:
+                    return
+                yield from self._visit(self.first + year + int(day))
+
+    def _visit(self, day: int) -> Iterator[list[Session]]:
+        chance, person = self.chance, self.person
+        trip = self._trip_on(day)
+        if trip and day in {trip.first_day, trip.last_day}:
+            trip = None  # nobody signs in while travelling; the visit is made before or after, from home
+        hour = min(max(chance.gauss(person.habits.start_h, person.habits.spread_h), 0.2), 23.5)
+        here = trip.city if trip else person.home
+        start = self._arrive(here, day * DAY_S - offset_s(here.zone, day) + hour * HOUR_S)
+        is_on_phone = _PHONE_SHARES[person.number % len(_PHONE_SHARES)] > chance.random()
+        line = self._line(day, start, trip)
+        if is_on_phone and chance.random() < _MOBILE_SHARE:
+            line = person.mobile
+        yield [self._session(start, chance.uniform(60.0, 1_200.0), ((start, line),), is_on_phone=is_on_phone)]
