@@ -10,8 +10,9 @@ import pytest
 from edge_harness import Witnessed
 
 from watchword.enforcement.bodies import BodyRefusedError, Means, ValueKeys, filter_header
-from watchword.enforcement.envoy.bodies import Bounds, Conversation
+from watchword.enforcement.envoy.bodies import Conversation
 from watchword.enforcement.envoy.body_messages import ProcessingRequest
+from watchword.enforcement.envoy.holding import Bounds
 from watchword.kernel import EXCLUDE, BodyRules, Mark, Note, body_rules, parse_path
 
 CHANGES = body_rules(notes=[Note("request", parse_path("iban"))])

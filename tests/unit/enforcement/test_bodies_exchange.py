@@ -9,8 +9,9 @@ import pytest
 from grpclib.exceptions import GRPCError
 
 from watchword.enforcement.bodies import BodyRefusedError, Means, ValueKeys, filter_header
-from watchword.enforcement.envoy.bodies import Bounds, Conversation, Room
+from watchword.enforcement.envoy.bodies import Conversation
 from watchword.enforcement.envoy.body_messages import ProcessingRequest
+from watchword.enforcement.envoy.holding import Bounds, Room
 from watchword.kernel import EXCLUDE, Hash, body_rules, parse_path
 
 RULES = filter_header(body_rules(fields=[(parse_path("ssn"), EXCLUDE)])).decode()
@@ -71,7 +72,8 @@ async def test_nothing_of_an_answer_goes_on_before_it_is_whole() -> None:
     assert (accepted.header.key, accepted.header.raw_value) == ("accept-encoding", b"identity")
     await talk.take(body(b""))
     _, told, shown = sent
-    assert {"etag", "content-length"} <= set(told.response_headers.response.header_mutation.remove_headers)
+    removed = set(told.response_headers.response.header_mutation.remove_headers)
+    assert {"etag", "content-length", "watchword-watermark"} <= removed
     assert piece(shown) == (b'{"name":"Ada"}', True)
 
 

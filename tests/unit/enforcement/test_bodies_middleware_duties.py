@@ -83,6 +83,8 @@ async def test_rows_are_limited_and_what_is_left_is_recorded(ask: Callable[..., 
     ("content", "kind"),
     [
         (b"iban=1", "application/x-www-form-urlencoded"),
+        (b'{"iban":1}', "text/plain"),
+        (b'{"iban":1}', "application/json; charset=utf-16"),
         (b'{"iban":1,"iban":2}', "application/json"),
         (b" " * 5000 + b"{}", "application/json"),
     ],

@@ -14,8 +14,6 @@ import json
 import logging
 from base64 import urlsafe_b64decode
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
-from enum import Enum
 from typing import Any, Final
 
 from grpclib.const import Status
@@ -55,6 +53,7 @@ from watchword.enforcement.envoy.body_messages import (
 )
 from watchword.enforcement.envoy.ext_proc import Processor
 from watchword.enforcement.envoy.filters import DECISION_HEADER
+from watchword.enforcement.envoy.holding import MOST_HELD_BYTES, Body, Bounds, Flow, Room
 from watchword.enforcement.envoy.reducers import Reducers
 from watchword.kernel import Clock, SystemClock
 
@@ -63,46 +62,10 @@ _DECISION: Final = DECISION_HEADER.encode()
 _ASSERTION: Final = b"x-watchword-assertion"
 # Below it a document is reduced at once; above it in another process, so that decisions need not wait for it.
 _AT_ONCE: Final = 16 * 1024
-_MOST_HELD_BYTES: Final = 64 * 1024 * 1024
 _PIECE_BYTES: Final = 64 * 1024
 _log: Final = logging.getLogger("watchword.bodies")
 
 Send = Callable[[Any], Awaitable[None]]
-
-
-class Room:
-    """How many bytes of bodies may be held, by all exchanges together."""
-
-    def __init__(self, most: int = _MOST_HELD_BYTES) -> None:
-        self._left = most
-
-    def take(self, size: int) -> None:
-        """Hold so many bytes more.
-
-        Raises:
-            BodyRefusedError: there is no room. Prevents: memory filled by many bodies that are each short enough.
-        """
-        if size > self._left:
-            raise BodyRefusedError("too much is held back already")
-        self._left -= size
-
-    def give_back(self, size: int) -> None:
-        """Let go of so many bytes."""
-        self._left += size
-
-
-@dataclass(frozen=True, slots=True)
-class Bounds:
-    """What one exchange may use.
-
-    Attributes:
-        most: bytes of the longest body that is read.
-        reducers: for documents that take long.
-    """
-
-    room: Room = field(default_factory=Room)
-    most: int = MOST_BODY_BYTES
-    reducers: Reducers = field(default_factory=Reducers)
 
 
 class BodyService(Processor):
@@ -124,7 +87,7 @@ class BodyService(Processor):
         witness: Witness | None = None,
         clock: Clock | None = None,
         most_bytes: int = MOST_BODY_BYTES,
-        held_bytes: int = _MOST_HELD_BYTES,
+        held_bytes: int = MOST_HELD_BYTES,
     ) -> None:
         super().__init__()
         self._means = Means(ValueKeys(*secrets) if secrets else None, witness, clock or SystemClock())
@@ -146,58 +109,6 @@ class BodyService(Processor):
             await stream.send_message(conversation.refusal())
         finally:
             conversation.close()
-
-
-class Flow(Enum):
-    """What becomes of a body whose head has come."""
-
-    PASS = "pass"  # noqa: S105  # no password
-    HOLD = "hold"
-    DROP = "drop"
-
-
-class Body:
-    """One body on its way, the request's or the answer's.
-
-    Attributes:
-        flow: nothing before its head has come.
-        held: what was held back of it so far.
-    """
-
-    def __init__(self, bounds: Bounds) -> None:
-        self._bounds = bounds
-        self.flow: Flow | None = None
-        self.is_over = False
-        self.held = bytearray()
-        self._size = 0
-
-    def hold(self, piece: bytes) -> None:
-        """Hold a piece back.
-
-        Raises:
-            BodyRefusedError: there would be too much. Prevents: memory filled by an answer that never ends.
-        """
-        if len(self.held) + len(piece) > self._bounds.most:
-            raise BodyRefusedError("the body is too large")
-        self._bounds.room.take(len(piece))
-        self._size += len(piece)
-        self.held += piece
-
-    def hold_instead(self, size: int) -> None:
-        """Hold so many bytes instead, until they were sent.
-
-        Raises:
-            BodyRefusedError: there is no room. Prevents: memory filled by many who ask for much and read slowly.
-        """
-        self.let_go()
-        self._bounds.room.take(size)
-        self._size = size
-
-    def let_go(self) -> None:
-        """Forget what was held."""
-        self._bounds.room.give_back(self._size)
-        self._size = 0
-        self.held = bytearray()
 
 
 class Conversation:
