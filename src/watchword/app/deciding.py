@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 from collections.abc import Coroutine, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Final
 
 from watchword import __version__
@@ -24,7 +25,7 @@ from watchword.bus import Bus, Observer
 from watchword.console import Services as ConsoleServices
 from watchword.decision import Application, Decision, DecisionPoint, FactBase, Procedure, Sources, peers_of
 from watchword.enforcement.streams import Streams
-from watchword.kernel import Answer, DecisionId, Reason, UserId
+from watchword.kernel import Answer, DecisionId, Reason, UserId, WatchwordError
 from watchword.policy import PolicySet
 from watchword.policy.rego import RemoteOpa
 from watchword.policy.relations.keeping import Relations
@@ -35,6 +36,7 @@ from watchword.trust.feeds import FeedStatus
 from watchword.trust.learning import Feedback, KeptModels
 
 _LOOK_AT_POLICIES_S: Final = 0.05
+_SUM_UP_EVERY_S: Final = 10.0
 
 
 class Deciding:
@@ -189,6 +191,7 @@ class Deciding:
             self._feeds.run(),
             self.streams.run(),
             self._follow_policies(),
+            self._sum_up_strangers(),
             *self._candidates.background(),
         )
 
@@ -198,6 +201,8 @@ class Deciding:
 
     async def close(self) -> None:
         """Stop watching policies and write behind what was learned."""
+        with suppress(WatchwordError):  # the journal says by itself when it cannot be written
+            await self.point.sum_up(self._services.clock.now())
         await self._candidates.close()
         await self.policies.stop()
         if self._opa is not None:
@@ -295,6 +300,12 @@ class Deciding:
             if self.policies.current.version != version:
                 version = self.policies.current.version
                 self.streams.review_all()
+
+    async def _sum_up_strangers(self) -> None:
+        while True:
+            await asyncio.sleep(_SUM_UP_EVERY_S)
+            with suppress(WatchwordError):  # as above; the figures are in the next record
+                await self.point.sum_up(self._services.clock.now())
 
     def _note_cut(self, decision_id: DecisionId, decision: Decision) -> None:
         record = decision.record() | {"type": "stream.cut", "stream": decision_id}

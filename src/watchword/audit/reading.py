@@ -102,7 +102,10 @@ def _find_decision(directory: Path, decision_id: DecisionId) -> Record:
             # The identifier may also stand in what others wrote, such as an event or somebody's user agent.
             if record is not None and record.type == "decision" and record.fields.get("id") == decision_id:
                 return record
-    raise NotFoundError(f"the journal holds no decision `{decision_id}`", hint="check the reference")
+    raise NotFoundError(
+        f"the journal holds no decision `{decision_id}`",
+        hint="check the reference; strangers who come in floods are counted, not recorded one by one",
+    )
 
 
 def _fresh(

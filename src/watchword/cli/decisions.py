@@ -37,6 +37,8 @@ def tail(
 
     def is_wanted(record: Record) -> bool:
         fields = record.fields
+        if record.type == "decision.strangers":
+            return user is None and answer in {None, Answer.DENY}
         return (
             record.type == "decision"
             and (answer is None or fields.get("answer") == answer.value)
@@ -138,6 +140,10 @@ def _find(shell: Shell, reference: str) -> Mapping[str, Any]:
 
 
 def _line(record: Mapping[str, Any]) -> str:
+    if record["type"] == "decision.strangers":
+        reasons = ", ".join(f"{reason} {count:,}" for reason, count in record["reasons"].items())
+        at, since = (str(record[name])[:19].replace("T", " ") for name in ("at", "since"))
+        return one_line(f"{at}  {Answer.DENY.value:8} {record['count']:,} more strangers since {since} ({reasons})")
     return one_line(
         _LINE.format(
             at=str(record["at"])[:19].replace("T", " "),

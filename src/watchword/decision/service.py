@@ -6,10 +6,14 @@ import asyncio
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime
 from typing import Protocol
+
+import orjson
 
 from watchword.decision.model import AccessRequest, Decision
 from watchword.decision.procedure import Procedure
+from watchword.decision.strangers import Strangers
 from watchword.kernel import Answer, Reason
 
 _RECENT = 500
@@ -50,6 +54,7 @@ class DecisionPoint:
         self._remote = remote
         self._journal = journal
         self._observers: list[Callable[[Decision], None]] = []
+        self._strangers = Strangers()
         self._tasks: set[asyncio.Task[None]] = set()
         self.recent: deque[Decision] = deque(maxlen=_RECENT)
         self.counts: Counter[tuple[Answer, Reason]] = Counter()
@@ -100,8 +105,12 @@ class DecisionPoint:
     def _prove(self, decision: Decision, told: Callable[[Decision], None]) -> None:
         """Journal, then tell.
 
-        # INVARIANT: an answer leaves only after its record is durable; if that fails, the answer is deny.
+        # INVARIANT: an answer leaves only after its record is durable; if that fails, the answer is deny. Refusals of
+        # strangers who come in floods are told at once, and counted.
         """
+        if self._strangers.count(decision):
+            self._tell(decision, told)
+            return
 
         def settled(error: Exception | None) -> None:
             self._tell(decision if error is None else _unproved(decision), told)
@@ -112,6 +121,22 @@ class DecisionPoint:
             self._tell(_unproved(decision), told)
         else:
             self._journal.submit(record, settled)
+
+    async def sum_up(self, now: datetime) -> None:
+        """Journal how many strangers were refused without a record of their own since the last time.
+
+        Raises:
+            WatchwordError: the journal refused; the figures are in the next record.
+        """
+        record = self._strangers.summed_up(now)
+        if record is None:
+            return
+        written: asyncio.Future[Exception | None] = asyncio.get_running_loop().create_future()
+        self._journal.submit(orjson.dumps(record), written.set_result)
+        failure = await written
+        if failure is not None:
+            self._strangers.take_back(record)
+            raise failure
 
     def _tell(self, decision: Decision, told: Callable[[Decision], None]) -> None:
         self.recent.append(decision)

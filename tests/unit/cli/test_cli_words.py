@@ -8,7 +8,7 @@ import sys
 import pytest
 from typer.testing import CliRunner
 
-from watchword.cli.decisions import _words
+from watchword.cli.decisions import _line, _words
 from watchword.cli.main import app
 from watchword.cli.shell import printable
 
@@ -44,3 +44,17 @@ def test_escape_sequences_from_a_journal_do_not_reach_the_terminal() -> None:
     shown = printable(hostile)
     assert all(letter.isprintable() for letter in shown)
     assert "Mozilla" in shown
+
+
+def test_counted_strangers_are_one_line() -> None:
+    record = {
+        "type": "decision.strangers",
+        "at": "2026-11-22T07:00:10+00:00",
+        "since": "2026-11-22T07:00:00+00:00",
+        "count": 12345,
+        "reasons": {"session_missing": 12000, "session_invalid": 345},
+    }
+    assert _line(record) == (
+        "2026-11-22 07:00:10  deny     12,345 more strangers since 2026-11-22 07:00:00 "
+        "(session_missing 12,000, session_invalid 345)"
+    )
