@@ -135,14 +135,28 @@ def test_the_database_library_is_known_to_stores_alone() -> None:
 
 
 def test_randomness_comes_from_the_kernel() -> None:
-    """Everything else is handed an `Entropy`; `random` is nowhere."""
+    """Everything else is handed an `Entropy`; `random` is where figures are drawn from a seed, to come out the same."""
     wrong = {
         f"{path.relative_to(_PACKAGE)} imports {module}"
         for path in _files()
         for module, _ in _imports(path)
         if module in {"random", "secrets", "uuid"} and path.relative_to(_PACKAGE).parts[0] in set(_rooms()) - {"kernel"}
+        if module != "random" or not _draws_from_seeds(path)
     }
     assert wrong == _OWED_RANDOMNESS
+
+
+def test_what_is_drawn_is_drawn_from_a_seed() -> None:
+    for path in filter(_draws_from_seeds, _files()):
+        calls = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
+        drawn = [node for node in calls if ast.unparse(node.func) in {"Random", "random.Random"}]
+        assert all(node.args for node in drawn), path
+        assert not [node for node in calls if ast.unparse(node.func).startswith("random.") and node not in drawn], path
+
+
+def _draws_from_seeds(path: Path) -> bool:
+    """Tell whether a file makes traffic or repeats an experiment."""
+    return path.relative_to(_PACKAGE).parts[:2] in {("trust", "synthesis"), ("trust", "learning")}
 
 
 def _imports(path: Path) -> Iterator[tuple[str, int]]:
