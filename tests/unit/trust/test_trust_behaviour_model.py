@@ -80,6 +80,7 @@ def test_calibration_never_falls(edges: tuple[float, ...], values: tuple[float, 
         Platt(slope=-1.0)
 
 
+@settings(max_examples=60, deadline=None)
 @given(st.floats(allow_nan=False), st.floats(allow_nan=False))
 def test_more_evidence_is_never_less_probability(a: float, b: float) -> None:
     low, high = sorted((a, b))
@@ -93,7 +94,7 @@ def test_steps_hold_from_their_edges_on() -> None:
     assert sigmoid(0.0) == 0.5
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(
     st.floats(0.1, 1e5),
     st.floats(0.01, 100.0),

@@ -65,7 +65,7 @@ def observations(drawn: list[tuple[float, dict[str, Any]]], name: str = "drawn")
     return [event(0, id=f"{name}-{number}", day=at, **changes) for number, (at, changes) in enumerate(drawn)]
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(EVENTS, st.randoms(use_true_random=False))
 def test_events_in_any_order_make_the_same_profile(drawn: list[tuple[float, dict[str, Any]]], chance: Any) -> None:
     events = observations(drawn)
@@ -74,7 +74,7 @@ def test_events_in_any_order_make_the_same_profile(drawn: list[tuple[float, dict
     assert folded(events) == folded(shuffled)
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(EVENTS, EVENTS)
 def test_merging_replicas_gives_the_same_either_way_round(
     first: list[tuple[float, dict[str, Any]]], second: list[tuple[float, dict[str, Any]]]
@@ -83,7 +83,7 @@ def test_merging_replicas_gives_the_same_either_way_round(
     assert merge(a, b) == merge(b, a)
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(EVENTS, EVENTS)
 def test_merged_replicas_know_what_one_would_have_learned(
     first: list[tuple[float, dict[str, Any]]], second: list[tuple[float, dict[str, Any]]]
@@ -92,7 +92,7 @@ def test_merged_replicas_know_what_one_would_have_learned(
     assert merge(folded(apart[0]), folded(apart[1])) == folded([*apart[0], *apart[1]])
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(EVENTS, EVENTS)
 def test_merging_populations_gives_the_same_either_way_round(
     first: list[tuple[float, dict[str, Any]]], second: list[tuple[float, dict[str, Any]]]
@@ -266,7 +266,7 @@ def test_old_habits_fade_by_half_in_ninety_days() -> None:
     assert weight_of(10_000_000) < 2**300
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(st.integers(0, 30))
 def test_a_stored_profile_is_read_back_as_it_was(events: int) -> None:
     profile = taught(events)
@@ -278,7 +278,7 @@ def test_a_stored_population_is_read_back_as_it_was() -> None:
     assert parse_population(dump_population(population)) == population
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),

@@ -42,7 +42,7 @@ def evidence(found: Score) -> dict[str, float]:
     return {term.indicator: term.evidence for term in found.contributions}
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(
     st.lists(st.builds(Finding, st.sampled_from(("spray", "reputation", "travel")), st.floats(), st.just("why"))),
     st.floats(-15, 5),
@@ -251,7 +251,7 @@ def test_what_cannot_be_read_is_the_worst_there_is(changes: dict[str, Any]) -> N
     assert found.log_odds == found.contributions[0].value
 
 
-@settings(max_examples=80)
+@settings(max_examples=80, deadline=None)
 @given(
     st.builds(
         Observation,
