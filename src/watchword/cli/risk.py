@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from watchword.cli import (
+    risk_batch,
     risk_explain,
     risk_feedback,
     risk_feeds,
@@ -25,3 +26,4 @@ app.command("train")(risk_learning.train)
 app.command("evaluate")(risk_learning.evaluate)
 app.command("rollback")(risk_learning.rollback)
 app.add_typer(risk_feedback.app, name="feedback")
+app.command("batch")(risk_batch.batch)

@@ -124,7 +124,7 @@ def evaluate(  # noqa: PLR0913  # each is an option that somebody may want
     if png is not None:
         require_pillow()
     traffic = read_observations(file) if file is not None else _invented(users, days, seed, profile)
-    with _progress(shell, "acts judged") as tell:
+    with progress(shell, "acts judged") as tell:
         plan = Plan(labels=labels, seed=seed)
         found = measured(traffic, model, plan, rivals={"freeman": Freeman()}, generic=others, tell=tell)
     if html is not None:
@@ -168,7 +168,7 @@ def _write(path: Path, content: bytes) -> None:
 
 
 @contextmanager
-def _progress(shell: Shell, words: str) -> Iterator[Callable[[int], None]]:
+def progress(shell: Shell, words: str) -> Iterator[Callable[[int], None]]:
     """Show how many there were, to people at a terminal only; how many there will be nobody knows."""
     if shell.is_json or not sys.stderr.isatty():
         yield lambda _count: None

@@ -14,9 +14,24 @@ from typing import Any
 
 import pytest
 
+from watchword.trust.behaviour import Model
+from watchword.trust.labelled import decode, encode
 from watchword.trust.learning import Bounds, Case, Example, auc, fit, tpr_at_fpr
-from watchword.trust.learning.batch import Forest, PeerGroups, export_forest, fit_forest, peer_groups, resources_used
+from watchword.trust.learning.batch import (
+    Forest,
+    Night,
+    PeerGroups,
+    export_forest,
+    fit_forest,
+    keep,
+    kept_forest,
+    kept_peers,
+    night,
+    peer_groups,
+    resources_used,
+)
 from watchword.trust.learning.calibration import isotonic
+from watchword.trust.synthesis import OrganisationSpec, generate
 
 _RECORDED = json.loads((Path(__file__).parent / "scikit-learn.json").read_text())
 
@@ -154,3 +169,39 @@ def test_tables_count_what_people_used(sklearn: Any, tmp_path: Path) -> None:
     file = tmp_path / "made.jsonl"
     file.write_text("".join(json.dumps(line) + "\n" for line in lines))
     assert resources_used(file) == {"usr_ann": {"wiki home": 2.0}}
+
+
+@pytest.fixture(scope="module")
+def worked(sklearn: Any, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Night]:
+    assert sklearn is not None
+    pytest.importorskip("polars", reason="counted only in the environment of requirements/bench.txt")
+    file = tmp_path_factory.mktemp("batch") / "made.jsonl"
+    spec = OrganisationSpec(users=24, days=30, attackers=("naive",), incidents=6, requests_a_session=4.0, quiet_days=15)
+    made = list(generate(spec, seed=4))
+    file.write_bytes(b"".join(encode(each) + b"\n" for each in made))
+    return file, night(file, Model(), most=12)
+
+
+def test_a_night_lists_the_attacks_among_the_most_unusual_log_ins(worked: tuple[Path, Night]) -> None:
+    file, found = worked
+    attacks = {each.observation.id for each in map(decode, file.read_bytes().splitlines()) if each.attacker}
+    listed = [each.id for each in found.unusual]
+    assert len(listed) == 12
+    assert len(attacks.intersection(listed)) >= 3
+    assert found.log_ins > 200
+
+
+def test_a_night_groups_people_by_what_they_use(worked: tuple[Path, Night]) -> None:
+    _, found = worked
+    assert found.peers is not None
+    assert 2 <= len(found.peers.centres) <= 8
+    assert len(found.peers.members) > 12
+
+
+def test_what_a_night_found_is_kept_and_read_again(worked: tuple[Path, Night], tmp_path: Path) -> None:
+    _, found = worked
+    assert (kept_forest(tmp_path), kept_peers(tmp_path)) == (None, None)
+    keep(tmp_path / "batch", found)
+    assert kept_forest(tmp_path / "batch") == found.forest
+    assert kept_peers(tmp_path / "batch") == found.peers
+    assert {path.stat().st_mode & 0o777 for path in (tmp_path / "batch").iterdir()} == {0o600}

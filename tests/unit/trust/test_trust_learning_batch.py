@@ -4,11 +4,24 @@ import math
 import random
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from watchword.trust.learning import ExtraMissingError, TooFewLabelsError
-from watchword.trust.learning.batch import Forest, PeerGroups, Stability, drift, fit_forest, peer_groups, psi
+from watchword.trust.learning import ExtraMissingError, ModelKeptError, TooFewLabelsError
+from watchword.trust.learning.batch import (
+    Forest,
+    Night,
+    PeerGroups,
+    Stability,
+    drift,
+    fit_forest,
+    keep,
+    kept_forest,
+    kept_peers,
+    peer_groups,
+    psi,
+)
 
 # Two trees over two features: one splits on the first, the other is a single leaf.
 _FOREST = Forest(
@@ -152,3 +165,21 @@ def test_too_little_says_nothing_of_drift() -> None:
 def test_an_index_of_nothing_is_refused(past: list[float], recent: list[float]) -> None:
     with pytest.raises(ValueError, match="samples"):
         psi(past, recent)
+
+
+# --- what is kept -----------------------------------------------------------------------------------------------------
+
+
+def test_a_kept_file_that_somebody_damaged_is_refused_by_name(tmp_path: Path) -> None:
+    assert (kept_forest(tmp_path), kept_peers(tmp_path)) == (None, None)
+    (tmp_path / "forest.json").write_text(_FOREST.to_json()[:-9])
+    (tmp_path / "peers.json").write_bytes(b"\xff\xfe")
+    with pytest.raises(ModelKeptError, match="no forest"):
+        kept_forest(tmp_path)
+    with pytest.raises(ModelKeptError, match="no peer groups"):
+        kept_peers(tmp_path)
+
+
+def test_what_was_kept_is_read_again(tmp_path: Path) -> None:
+    keep(tmp_path / "batch", Night(_FOREST, _GROUPS, (), (), 0))
+    assert (kept_forest(tmp_path / "batch"), kept_peers(tmp_path / "batch")) == (_FOREST, _GROUPS)

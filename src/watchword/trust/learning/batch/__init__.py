@@ -7,17 +7,24 @@ scores: they fit at night, and what they found is read without them.
 from watchword.trust.learning.batch.drift import Drift, Stability, drift, psi
 from watchword.trust.learning.batch.fitting import export_forest, fit_forest
 from watchword.trust.learning.batch.forest import Forest
+from watchword.trust.learning.batch.nightly import Night, Unusual, keep, kept_forest, kept_peers, night
 from watchword.trust.learning.batch.peers import PeerGroups, peer_groups
 from watchword.trust.learning.batch.tables import resources_used
 
 __all__ = [
     "Drift",
     "Forest",
+    "Night",
     "PeerGroups",
     "Stability",
+    "Unusual",
     "drift",
     "export_forest",
     "fit_forest",
+    "keep",
+    "kept_forest",
+    "kept_peers",
+    "night",
     "peer_groups",
     "psi",
     "resources_used",

@@ -1,0 +1,103 @@
+"""`watchword risk batch`: one night's work on recorded traffic, with the libraries of the extra `batch`."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from watchword.cli.risk_learning import progress
+from watchword.cli.shell import EXIT_FOUND_WRONG, Shell, shell_of
+
+if TYPE_CHECKING:
+    from watchword.trust.learning.batch import Night
+
+_FEW = 4
+_MOST_DRIFTS = 10
+
+
+def batch(
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(help="Observations as `risk import` and `risk synthesize` write them.")],
+    *,
+    top: Annotated[int, typer.Option(min=0, max=10_000, help="So many of the most unusual log-ins.")] = 20,
+    seed: Annotated[int, typer.Option(help="Of the forest and the clusters.")] = 0,
+    gate: Annotated[bool, typer.Option("--gate", help="Exit with code 4 if an indicator has drifted.")] = False,
+) -> None:
+    """Fit an isolation forest and peer groups, list what is most unusual, and say which indicators drifted."""
+    from watchword.trust.learning import KeptModels  # noqa: PLC0415  # quick help
+    from watchword.trust.learning.batch import keep, night  # noqa: PLC0415  # as above
+
+    shell = shell_of(context)
+    data = shell.settings().data
+    with progress(shell, "acts looked at") as tell:
+        found = night(file, KeptModels.of(data).current(), seed=seed, most=top, tell=tell)
+    keep(data / "trust" / "batch", found)
+    if shell.is_json:
+        shell.say("risk batch", **_as_json(found))
+    else:
+        _print(shell, found)
+    if gate and any(each.stability == "drifted" for each in found.drifts):
+        raise typer.Exit(EXIT_FOUND_WRONG)
+
+
+def _as_json(found: Night) -> dict[str, Any]:
+    return {
+        "log_ins": found.log_ins,
+        "nodes": len(found.forest.feature),
+        "groups": _groups(found),
+        "unusual": _unusual(found),
+        "drift": _drift(found, len(found.drifts)),
+    }
+
+
+def _print(shell: Shell, found: Night) -> None:
+    print(f"a forest of {len(found.forest.roots)} trees over {found.log_ins:,} log-ins")
+    print("\npeer groups")
+    shell.show(_groups(found), "group", "people", "typical", empty="too few people, or nothing they share")
+    print("\nmost unusual, taken together; `watchword risk feedback give` says what they were")
+    shell.show(_unusual(found), "id", "user", "at", "isolation", "log_odds", empty="none was asked for")
+    print("\ndrift, the newer half against the older")
+    shell.show(_drift(found, _MOST_DRIFTS), "indicator", "before", "now", "stability_index", "state")
+
+
+def _groups(found: Night) -> list[dict[str, Any]]:
+    if found.peers is None:
+        return []
+    members = list(found.peers.members.values())
+    return [
+        {
+            "group": name,
+            "people": members.count(name),
+            "typical": sorted(centre, key=lambda resource: -centre[resource])[:_FEW],
+        }
+        for name, centre in found.peers.centres.items()
+    ]
+
+
+def _unusual(found: Night) -> list[dict[str, Any]]:
+    return [
+        {
+            "id": each.id,
+            "user": each.user,
+            "at": f"{datetime.fromtimestamp(each.at, UTC):%Y-%m-%d %H:%M}",
+            "isolation": round(each.score, 4),
+            "log_odds": round(each.margin, 2),
+        }
+        for each in found.unusual
+    ]
+
+
+def _drift(found: Night, most: int) -> list[dict[str, Any]]:
+    return [
+        {
+            "indicator": each.indicator,
+            "before": round(each.before, 3),
+            "now": round(each.after, 3),
+            "stability_index": None if each.psi is None else round(each.psi, 3),
+            "state": each.stability.value,
+        }
+        for each in found.drifts[:most]
+    ]
