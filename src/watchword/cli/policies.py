@@ -65,7 +65,7 @@ def check(
         bool, typer.Option("--signed", help="A directory must be signed, too; of a bundle, that is always asked.")
     ] = False,
 ) -> None:
-    """Check policies against the schema, a bundle's signatures as well; exit code 4 when something is wrong."""
+    """Check policies and what lies beside them, a bundle's signatures as well; exit code 4 when something is wrong."""
     from watchword.policy import PolicyLoadError  # noqa: PLC0415  # quick help
 
     shell = shell_of(context)
@@ -73,7 +73,9 @@ def check(
         policies_publish.check_bundle(shell, directory)
         return
     try:
-        loaded = _load(directory or _in_force(shell.settings()))
+        place = directory or _in_force(shell.settings())
+        loaded = _load(place)
+        _check_beside(place, loaded.bundle)
     except PolicyLoadError as error:
         if shell.is_json:
             shell.show([{"place": problem.place, "problem": str(problem)} for problem in error.problems])
@@ -84,6 +86,25 @@ def check(
     shell.say(
         f"{len(loaded)} policies are right; version {loaded.version[:12]}", policies=len(loaded), version=loaded.version
     )
+
+
+def _check_beside(directory: Path, bundle: Any) -> None:
+    """Read the tests and invariants of a directory, without running them.
+
+    # Prevents: a promise or a test that was misspelt, and is missed on the day somebody relies on it.
+    """
+    from watchword.policy import PolicyLoadError  # noqa: PLC0415  # quick help
+    from watchword.policy.analysis import read_invariants  # noqa: PLC0415  # as above
+    from watchword.policy.trials import read_suite  # noqa: PLC0415  # as above
+
+    problems: list[Any] = []
+    for read in (read_invariants, read_suite):
+        try:
+            read(directory, bundle)
+        except PolicyLoadError as error:
+            problems += error.problems
+    if problems:
+        raise PolicyLoadError(problems)
 
 
 def _in_force(settings: Any) -> Path:

@@ -95,7 +95,8 @@ def check(context: typer.Context, user: User, relation: Relation, object_: Objec
     shell = shell_of(context)
 
     async def act(services: Any) -> bool:
-        return bool((await _view(shell, services)).check(user, relation, object_, context=_json(values)))
+        view, given = await _view(shell, services), await _groups_of(services, user)
+        return bool(view.check(user, relation, object_, context=_json(values), given=given))
 
     related = shell.run(act)
     shell.say(f"`{user}` is {'' if related else 'not '}`{relation}` of `{object_}`", related=related)
@@ -130,7 +131,8 @@ def list_objects(
     async def act(services: Any) -> Any:
         from watchword.policy.relations import list_objects  # noqa: PLC0415  # quick help
 
-        return list_objects(await _view(shell, services), user, relation, type_, context=_json(values))
+        view, given = await _view(shell, services), await _groups_of(services, user)
+        return list_objects(view, user, relation, type_, context=_json(values), given=given)
 
     _show_listing(shell, shell.run(act), "object")
 
@@ -147,9 +149,8 @@ def list_users(
     shell = shell_of(context)
 
     async def act(services: Any) -> Any:
-        from watchword.policy.relations import list_users  # noqa: PLC0415  # quick help
-
-        return list_users(await _view(shell, services), object_, relation, kind, context=_json(values))
+        view = await _view(shell, services)
+        return await _users_of(services, view, object_, relation, kind, _json(values))
 
     _show_listing(shell, shell.run(act), "user")
 
@@ -173,6 +174,39 @@ def _row(found: Any) -> dict[str, Any]:
 def _branches(tree: Any, depth: int) -> list[dict[str, Any]]:
     rows = [{"part": "  " * depth + tree.kind, "users": ", ".join(tree.users)}]
     return rows + [row for part in tree.parts for row in _branches(part, depth + 1)]
+
+
+async def _groups_of(services: Any, user: str) -> Any:
+    """Return what the directory knows of a user's groups, which counts at the doors without a tuple."""
+    from watchword.kernel import UserId  # noqa: PLC0415  # quick help
+    from watchword.kernel.ids import MalformedIdError  # noqa: PLC0415  # as above
+
+    try:
+        found = await services.identity.reader.user(UserId(user.removeprefix("user:")))
+    except MalformedIdError:  # a user of somebody else's, or a userset
+        return None
+    return _given_by(found) if found is not None else None
+
+
+def _given_by(user: Any) -> Any:
+    from watchword.policy.relations import GROUP, name_in  # noqa: PLC0415  # as above
+
+    return {GROUP: frozenset(map(name_in, user.groups))}
+
+
+async def _users_of(services: Any, view: Any, object_: str, relation: str, kind: str, context: dict[str, Any]) -> Any:
+    """Return who is related by tuples, and who by a group of the directory."""
+    from watchword.policy.relations import Listing, RelationError, list_users  # noqa: PLC0415  # quick help
+
+    found = list_users(view, object_, relation, kind, context=context)
+    names, is_complete = set(found.names), found.is_complete
+    for user in await services.identity.reader.users() if kind == "user" else ():
+        try:
+            if view.check(f"user:{user.id}", relation, object_, context=context, given=_given_by(user)):
+                names.add(f"user:{user.id}")
+        except RelationError:
+            is_complete = False
+    return Listing(tuple(sorted(names)), is_complete)
 
 
 async def _view(shell: Any, services: Any) -> Any:

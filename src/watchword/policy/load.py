@@ -281,8 +281,8 @@ class _Reader:
         if not path.exists():
             return []
         try:
-            listed = json.loads(self._read(path))
-            return [self._link(path.name, entry, templates, taken) for entry in listed]
+            source = self._read(path)
+            return [self._link(path.name, source, entry, templates, taken) for entry in json.loads(source)]
         except json.JSONDecodeError as error:
             self._problems.append(Problem(path.name, error.lineno, error.colno, "not JSON", expected="a list of links"))
         except (KeyError, TypeError, AttributeError):
@@ -291,22 +291,22 @@ class _Reader:
         return []
 
     def _link(
-        self, path: str, entry: Mapping[str, Any], templates: dict[str, WrittenPolicy], taken: set[str]
+        self, path: str, source: str, entry: Mapping[str, Any], templates: dict[str, WrittenPolicy], taken: set[str]
     ) -> WrittenPolicy:
         name, wanted, values = str(entry["id"]), str(entry["template"]), dict(entry["values"])
-        template = templates.get(wanted)
+        template, (line, column) = templates.get(wanted), _written_at(source, name)
         if template is None:
             near = text.nearest(wanted, frozenset(templates))
-            self._problems.append(Problem(path, 0, 0, f"no template `{wanted}`", nearest=near, policy=name))
-            return WrittenPolicy(name, {}, path, 0, "")
+            place = _written_at(source, wanted)
+            self._problems.append(Problem(path, *place, f"no template `{wanted}`", nearest=near, policy=name))
+            return WrittenPolicy(name, {}, path, line, "")
         if set(values) != set(slots_of(template.est)):
-            self._problems.append(
-                Problem(
-                    path, 0, 0, f"the link `{name}` fills the wrong slots", expected=", ".join(slots_of(template.est))
-                )
-            )
+            wants = ", ".join(slots_of(template.est))
+            words = f"the link `{name}` fills the wrong slots"
+            self._problems.append(Problem(path, line, column, words, expected=wants))
         if name in taken:
-            self._problems.append(Problem(path, 0, 0, f"the id `{name}` is taken", expected="an id of its own"))
+            words = f"the id `{name}` is taken"
+            self._problems.append(Problem(path, line, column, words, expected="an id of its own"))
         taken.add(name)
         for value in values.values():
             if value.keys() != {"type", "id"} or not all(isinstance(part, str) for part in value.values()):
@@ -375,6 +375,12 @@ class _Reader:
             self._problems.append(found)
         if not result.validation_passed and not result.errors:
             self._problems.append(Problem(path, 0, 0, "the file does not fit the schema"))
+
+
+def _written_at(source: str, name: str) -> tuple[int, int]:
+    """Return line and column of a name in a file of JSON; zeros where it is written in another way."""
+    at = source.find(json.dumps(name, ensure_ascii=False))
+    return text.line_and_column(source, at) if at >= 0 else (0, 0)
 
 
 def _schema_problem(path: str, source: str, message: str) -> Problem:

@@ -72,3 +72,14 @@ def test_a_malformed_promise_is_told_with_its_place(cli: Any, directory: Path) -
     said = cli("policies", "analyse", str(directory))
     assert said.code == 4
     assert said.out.startswith("invariants.yaml:3:12: ")
+
+
+def test_a_check_reads_promises_and_tests_as_well(cli: Any, tmp_path: Path) -> None:
+    (tmp_path / "tests").mkdir()
+    (tmp_path / "a.cedar").write_text("permit (principal, action, resource);")
+    (tmp_path / "invariants.yaml").write_text("invariants:\n  - id: a\n    never: context.risk.lvl == 1\n")
+    (tmp_path / "tests" / "a.yaml").write_text("tests:\n  - {principal: kim}\n")
+    said = cli("policies", "check", str(tmp_path))
+    assert said.code == 4
+    assert said.out.startswith("invariants.yaml:3:12: ")
+    assert "tests/a.yaml:2:5: the key `action` is missing" in said.out

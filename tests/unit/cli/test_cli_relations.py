@@ -82,3 +82,17 @@ def test_a_wrong_model_is_told_with_its_places(related: Any, tmp_path: Path) -> 
     said = related("relations", "model", "check", str(tmp_path / "m.json"))
     assert (said.code, said.out.startswith("m.json:2:24: no key `typ` is known here")) == (4, True)
     assert related("relations", "model", "check", str(tmp_path / "none.fga")).code == 2
+
+
+def test_groups_of_the_directory_count_as_at_the_doors(related: Any) -> None:
+    model = MODEL.replace("type resource", "type group\n  relations\n    define member: [user]\ntype resource")
+    (related.data / "policies" / "relations.fga").write_text(
+        model.replace("viewer: [user, user:*]", "viewer: [user, user:*, group#member]")
+    )
+    assert related("users", "create", "ada", "--group", "members").code == 0
+    (ada,) = [row["id"] for row in related.json("users", "list") if row["user"] == "ada"]
+    assert related("relations", "write", "group:members#member", "viewer", "resource:notes/x").code == 0
+    assert related("relations", "check", f"user:{ada}", "can_view", "resource:notes/x").code == 0
+    assert "notes/x" in related("relations", "list-objects", f"user:{ada}", "can_view", "resource").out
+    assert ada in related("relations", "list-users", "resource:notes/x", "can_view").out
+    assert related("relations", "check", "user:somebody", "can_view", "resource:notes/x").code == 4
