@@ -19,7 +19,7 @@ from watchword.kernel import ConfigurationError
 
 if TYPE_CHECKING:
     from watchword.trust.importers import Tally
-    from watchword.trust.labelled import Labelled
+    from watchword.trust.synthesis import Labelled
 
 EVERY = 2_000  # observations between two looks at the bar
 _PRIVATE = 0o600
@@ -115,7 +115,7 @@ def _aside(file: Path) -> Iterator[None]:
 @contextmanager
 def target(file: Path) -> Iterator[Callable[[Labelled], None]]:
     """Give a way to write lines; the file appears when all of them are written, or not at all."""
-    from watchword.trust.labelled import encode  # noqa: PLC0415  # quick help
+    from watchword.trust.synthesis import encode  # noqa: PLC0415  # quick help
 
     if file == _STANDARD_OUT:
         yield lambda one: cast("None", sys.stdout.buffer.write(encode(one) + b"\n"))

@@ -19,7 +19,7 @@ from watchword.kernel import ConfigurationError, NotFoundError
 
 if TYPE_CHECKING:
     from watchword.trust.importers import Tally
-    from watchword.trust.labelled import Labelled
+    from watchword.trust.synthesis import Labelled
 
 
 class Kind(StrEnum):

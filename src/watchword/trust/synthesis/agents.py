@@ -10,11 +10,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from random import Random
 
 from watchword.trust.agents import agent_of
 from watchword.trust.observation import Agent
-from watchword.trust.synthesis.draws import Choice, choice_of
+from watchword.trust.synthesis.draws import Chance, Choice, choice_of
 
 _DAY_S = 86_400
 _YEAR_S = 365.25 * 86_400
@@ -114,7 +113,7 @@ PHONES: Choice[tuple[str, str]] = choice_of(
 )
 
 
-def draw_machine(chance: Random, *, is_phone: bool = False, like: tuple[str, str] | None = None) -> Machine:
+def draw_machine(chance: Chance, *, is_phone: bool = False, like: tuple[str, str] | None = None) -> Machine:
     """Draw a device; one in eight people puts updates off for months."""
     browser, system = like or (PHONES if is_phone else DESKTOPS).draw(chance)
     late = chance.random() < 0.125  # noqa: PLR2004  # an assumption, as the docstring says

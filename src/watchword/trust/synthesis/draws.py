@@ -1,4 +1,8 @@
-"""Chance: every stream of it comes from the seed and a name, so that no part's draws disturb another's."""
+"""Chance: every stream of it comes from the seed and a name, so that no part's draws disturb another's.
+
+The only file of this room that knows the library of random numbers. Nothing is guarded by these: what must not be
+guessed comes from the kernel's `Entropy`.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +14,11 @@ from random import Random
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
+Chance = Random
 _MASK = 0xFFFFFFFFFFFFFFFF
 
 
-def stream_of(seed: int, *path: str | int) -> Random:
+def stream_of(seed: int, *path: str | int) -> Chance:
     """Return the stream of chance with that name; the same name draws the same numbers on every machine."""
     return Random("/".join(map(str, (seed, *path))))  # noqa: S311  # reproducible on purpose, guards nothing
 
@@ -25,7 +30,7 @@ class Choice(Generic[T]):
     things: tuple[T, ...]
     cumulative: tuple[float, ...]
 
-    def draw(self, chance: Random) -> T:
+    def draw(self, chance: Chance) -> T:
         """Draw one."""
         return chance.choices(self.things, cum_weights=self.cumulative)[0]
 
@@ -40,7 +45,7 @@ def zipf(count: int, exponent: float = 1.0) -> list[float]:
     return [1.0 / rank**exponent for rank in range(1, count + 1)]
 
 
-def poisson(chance: Random, mean: float) -> int:
+def poisson(chance: Chance, mean: float) -> int:
     """Draw a count, for means up to some hundreds.
 
     Source: Knuth, The Art of Computer Programming, volume 2, section 3.4.1; halved above 30, where exp underflows.

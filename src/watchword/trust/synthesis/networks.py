@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache, lru_cache
-from random import Random
 
 from watchword.trust.model import Place
 from watchword.trust.observation import NetworkTraits
-from watchword.trust.synthesis.draws import Choice, choice_of, mixed
+from watchword.trust.synthesis.draws import Chance, Choice, choice_of, mixed
 from watchword.trust.synthesis.geography import BY_COUNTRY, CITIES, City
 from watchword.trust.synthesis.locating import locate
 from watchword.trust.synthesis.providers import PROVIDERS, Line, Provider
@@ -121,13 +120,13 @@ class Access:
         return Where(network, network.address((self.seed & 0xFFFF) | (mixed(chance, int(at / 86_400)) >> 16 << 16)))
 
 
-def draw_access(chance: Random, city: City, line: Line, **changes: object) -> Access:
+def draw_access(chance: Chance, city: City, line: Line, **changes: object) -> Access:
     """Draw a line of somebody in a city."""
     provider = providers_in(city.country, line).draw(chance)
     return _access(chance, provider, city, **changes)
 
 
-def _access(chance: Random, provider: Provider, city: City, **changes: object) -> Access:
+def _access(chance: Chance, provider: Provider, city: City, **changes: object) -> Access:
     return Access(
         provider.number,
         city.number,

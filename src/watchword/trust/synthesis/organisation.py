@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import lru_cache
 from math import log
-from random import Random
 
 from watchword.trust.synthesis.agents import DESKTOPS, draw_machine
-from watchword.trust.synthesis.draws import choice_of, stream_of
+from watchword.trust.synthesis.draws import Chance, choice_of, stream_of
 from watchword.trust.synthesis.geography import BY_COUNTRY, CITIES, City
 from watchword.trust.synthesis.model import DAY_S, OrganisationSpec, Profile
 from watchword.trust.synthesis.networks import Access, draw_access
@@ -50,7 +49,7 @@ class Organisation:
         self._standard = DESKTOPS.draw(chance)  # what the organisation hands out
         self.person: Callable[[int], Person] = lru_cache(maxsize=_REMEMBERED)(self._draw_person)
 
-    def _draw_cities(self, chance: Random) -> tuple[City, ...]:
+    def _draw_cities(self, chance: Chance) -> tuple[City, ...]:
         own = BY_COUNTRY[self.country]
         others = [city for city in CITIES if city.country != self.country]
         cities = choice_of(own, [city.weight for city in own])
@@ -59,7 +58,7 @@ class Organisation:
             found += chance.choices(others, [city.weight for city in others], k=2)
         return tuple(dict.fromkeys(found))
 
-    def _office(self, chance: Random, city: City) -> Access:
+    def _office(self, chance: Chance, city: City) -> Access:
         return _office_like(chance, city)
 
     def _draw_person(self, number: int) -> Person:
@@ -89,11 +88,11 @@ class Organisation:
             log_ins=_log_ins(chance) if self._is_public else 0,
         )
 
-    def _customers_home(self, chance: Random) -> City:
+    def _customers_home(self, chance: Chance) -> City:
         cities = BY_COUNTRY[self.country] if chance.random() < 0.93 else CITIES  # noqa: PLR2004  # an assumption
         return chance.choices(cities, [city.weight for city in cities])[0]
 
-    def _devices(self, chance: Random, *, is_phone: bool) -> tuple[Device, ...]:
+    def _devices(self, chance: Chance, *, is_phone: bool) -> tuple[Device, ...]:
         lasts = (_PHONE_LASTS_DAYS if is_phone else _COMPUTER_LASTS_DAYS) * DAY_S
         like = None if is_phone or self._is_public or chance.random() < 0.4 else self._standard  # noqa: PLR2004  # as above
         is_enrolled = not self._is_public and chance.random() < (0.6 if is_phone else 0.92)
@@ -108,11 +107,11 @@ class Organisation:
         return tuple(found)
 
 
-def _office_like(chance: Random, city: City) -> Access:
+def _office_like(chance: Chance, city: City) -> Access:
     return draw_access(chance, city, Line.FIXED, lease_days=3_650.0, is_shared=True)
 
 
-def _household(chance: Random, city: City) -> Access:
+def _household(chance: Chance, city: City) -> Access:
     kind = chance.random()
     lease_days = 1.0 if kind < 0.15 else 30.0 if kind < 0.4 else 240.0  # noqa: PLR2004  # shares are assumptions
     return draw_access(
@@ -125,7 +124,7 @@ def _household(chance: Random, city: City) -> Access:
     )
 
 
-def _habits(chance: Random, role: Role, spec: OrganisationSpec) -> Habits:
+def _habits(chance: Chance, role: Role, spec: OrganisationSpec) -> Habits:
     is_night = role.is_on_shift and chance.random() < 0.15  # noqa: PLR2004  # an assumption, like the shares below
     days = chance.choices((0, 2, 3, 5), (15, 35, 20, 30))[0]
     return Habits(
@@ -143,7 +142,7 @@ def _habits(chance: Random, role: Role, spec: OrganisationSpec) -> Habits:
     )
 
 
-def _customer_habits(chance: Random, spec: OrganisationSpec) -> Habits:
+def _customer_habits(chance: Chance, spec: OrganisationSpec) -> Habits:
     return Habits(
         start_h=chance.gauss(15.0, 3.0),
         spread_h=chance.uniform(2.0, 4.0),
@@ -159,5 +158,5 @@ def _customer_habits(chance: Random, spec: OrganisationSpec) -> Habits:
     )
 
 
-def _log_ins(chance: Random) -> int:
+def _log_ins(chance: Chance) -> int:
     return max(1, round(chance.lognormvariate(log(_LOG_INS_MEDIAN), _LOG_INS_SIGMA)))

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from random import Random
 
 from watchword.trust.observation import Agent
 from watchword.trust.synthesis.agents import Machine
+from watchword.trust.synthesis.draws import Chance
 from watchword.trust.synthesis.geography import City
 from watchword.trust.synthesis.networks import Access
 from watchword.trust.synthesis.work import Role, Tastes
@@ -111,6 +111,6 @@ def _in_use(devices: tuple[Device, ...], at: float) -> Device:
     return found
 
 
-def key_of(chance: Random) -> str:
+def key_of(chance: Chance) -> str:
     """Draw a device key."""
     return f"dev_{chance.getrandbits(64):016x}"

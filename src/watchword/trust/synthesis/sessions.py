@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from random import Random
 
 from watchword.trust.observation import Act, Agent, Observation
+from watchword.trust.synthesis.draws import Chance
 from watchword.trust.synthesis.geography import offset_s
 from watchword.trust.synthesis.model import DAY_S
 from watchword.trust.synthesis.networks import Access
@@ -56,7 +56,7 @@ class Session:
         return found
 
 
-def acts(session: Session, chance: Random) -> Iterator[Observation]:
+def acts(session: Session, chance: Chance) -> Iterator[Observation]:
     """Yield what happens in a session, in the order in which it happens."""
     at, count = session.start, 0
     if session.signs_in:
@@ -72,7 +72,7 @@ def acts(session: Session, chance: Random) -> Iterator[Observation]:
         count += 1
 
 
-def _sign_in(person: Person, chance: Random) -> Iterator[tuple[Act, bool, float]]:
+def _sign_in(person: Person, chance: Chance) -> Iterator[tuple[Act, bool, float]]:
     if chance.random() < person.habits.fails:
         yield Act.SIGN_IN, False, chance.uniform(4.0, 25.0)
         for _ in range(_MOST_RETRIES):
@@ -107,7 +107,7 @@ def _seen(session: Session, at: float, count: int, act: Act, *, user: str, is_su
     )
 
 
-def _request(session: Session, at: float, count: int, chance: Random) -> Observation:
+def _request(session: Session, at: float, count: int, chance: Chance) -> Observation:
     person, where = session.person, session.line(at).at(at)
     wish = person.tastes.wish(chance, at)
     is_success = chance.random() >= (_REFUSED_ASTRAY if wish.is_stray else _REFUSED)

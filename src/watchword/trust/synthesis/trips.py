@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from random import Random
 
 from watchword.trust.geometry import great_circle_km
-from watchword.trust.synthesis.draws import choice_of
+from watchword.trust.synthesis.draws import Chance, choice_of
 from watchword.trust.synthesis.geography import BY_COUNTRY, CITIES, City
 from watchword.trust.synthesis.networks import Access, draw_access
 from watchword.trust.synthesis.people import Person
@@ -48,7 +47,7 @@ def travel_h(one: City, other: City) -> float:
     return distance / _CRUISE_KM_H + _AIRPORTS_H
 
 
-def trips(person: Person, first_day: int, chance: Random) -> Iterator[Trip]:
+def trips(person: Person, first_day: int, chance: Chance) -> Iterator[Trip]:
     """Yield somebody's trips in order, without end."""
     gap = person.role.trip_gap_days
     near = [city for city in BY_COUNTRY[person.home.country] if city != person.home]

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from random import Random
 
-from watchword.trust.synthesis.draws import Choice, choice_of, mixed, zipf
+from watchword.trust.synthesis.draws import Chance, Choice, choice_of, mixed, zipf
 
 _FAVOURITES = 12  # resources of one application that somebody returns to
 _KEPT_DAYS = 75  # how long a favourite stays one, on average
@@ -127,7 +126,7 @@ class Tastes:
     explores: float
     strays: float
 
-    def wish(self, chance: Random, at: float) -> Wish:
+    def wish(self, chance: Chance, at: float) -> Wish:
         """Draw the next request."""
         application = self.role.applications.draw(chance)
         kind = chance.random()
@@ -156,7 +155,7 @@ def server(item: int) -> str:
     return f"server-{item % SERVERS:02d}"
 
 
-def skewed(chance: Random) -> int:
+def skewed(chance: Chance) -> int:
     """Draw one of a team's resources; the first are asked for most."""
     return int(_POOL * chance.random() ** 2)
 
@@ -167,7 +166,7 @@ def resource(team: str, item: int) -> str:
     return f"/{team}/{item}"
 
 
-def size_of(chance: Random, application: str, action: str = "read") -> int:
+def size_of(chance: Chance, application: str, action: str = "read") -> int:
     """Draw the size of an answer: lognormal, with a Pareto tail.
 
     Source: Downey, The structural cause of file size distributions, 2001; Crovella and Bestavros, Self-similarity in

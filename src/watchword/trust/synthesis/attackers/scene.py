@@ -7,11 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from random import Random
 
 from watchword.trust.labelled import Labelled
 from watchword.trust.observation import Act, Agent, Observation
-from watchword.trust.synthesis.draws import choice_of
+from watchword.trust.synthesis.draws import Chance, choice_of
 from watchword.trust.synthesis.geography import BY_COUNTRY, City, is_rest_day, offset_s
 from watchword.trust.synthesis.model import DAY_S
 from watchword.trust.synthesis.networks import Access
@@ -54,7 +53,7 @@ class Scene:
     """
 
     organisation: Organisation
-    chance: Random
+    chance: Chance
     attacker: str
     incident: str
     is_listed: bool = False
