@@ -49,7 +49,7 @@ def fetch(
             for name in wanted:
                 rows.append(_row(await feeds.refresh(name)))
                 advance(name)
-        if not shell.is_json:
+        if not shell.is_json and any(row["is_well"] for row in rows):
             print(await in_force(services))
         return rows
 
