@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import stat
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -179,3 +180,21 @@ def test_a_network_is_all_right_for_one_user_for_a_while(cli: CommandLine) -> No
 @pytest.mark.parametrize("scope", [(), ("--network", "x"), ("--network", "203.0.113.7", "--country", "FR")])
 def test_a_suppression_has_one_scope(cli: CommandLine, scope: tuple[str, ...]) -> None:
     assert cli("risk", "feedback", "suppress", "ann", *scope, "--reason", "r").code == 2
+
+
+@pytest.mark.parametrize(
+    ("module", "package", "words"),
+    [
+        ("polars", "polars", ("risk", "batch")),
+        ("sklearn.ensemble", "sklearn", ("risk", "evaluate", "--compare")),
+        ("PIL.Image", "pillow", ("risk", "evaluate", "--png", "x.png")),
+    ],
+)
+def test_what_needs_another_package_says_so_before_any_work(
+    cli: CommandLine, made: Path, monkeypatch: pytest.MonkeyPatch, module: str, package: str, words: tuple[str, ...]
+) -> None:
+    monkeypatch.setitem(sys.modules, module, None)
+    said = cli(*words[:2], str(made), *words[2:])
+    assert said.code == 1
+    assert f"`{package}`" in said.err
+    assert "install" in said.err
