@@ -149,7 +149,7 @@ class Walk:
             return True
         if failure is not None:
             raise failure
-        if is_final and self._level:
+        if is_final:
             self._known.update(dict.fromkeys(came_from, False))
         return False
 
