@@ -43,6 +43,12 @@ def test_a_row_becomes_a_sign_in_with_its_label() -> None:
     assert (thief.observation.agent.kind, thief.observation.place.city) == ("", "Melbourne")
 
 
+def test_a_time_may_be_milliseconds_since_1970() -> None:
+    (one,) = read_all(HEADING + OWNER.replace("2020-02-03 12:43:30.772", "1580733810772"))
+
+    assert one == read_all(HEADING + OWNER)[0]
+
+
 def test_nothing_counts_as_verified_unless_the_reader_says_so() -> None:
     assert not read_all(HEADING + OWNER)[0].observation.is_verified
     assert read_all(HEADING + OWNER, reading=Reading(trusts_success=True))[0].observation.is_verified
@@ -52,6 +58,7 @@ def test_nothing_counts_as_verified_unless_the_reader_says_so() -> None:
     ("row", "reason"),
     [
         (OWNER.replace("2020-02-03 12:43:30.772", "yesterday"), "`Login Timestamp` is no time"),
+        (OWNER.replace("2020-02-03 12:43:30.772", "9" * 4_000), "`Login Timestamp` is out of range"),
         (OWNER.replace("2020-02-03", "1066-10-14"), "`Login Timestamp` is out of range"),
         (OWNER.replace("10.0.65.171", "10.0.65.999"), "the address cannot be read"),
         (OWNER.replace("10.0.65.171", ""), "`IP Address` is missing"),

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from watchword.trust.agents import LONGEST as LONGEST_AGENT
-from watchword.trust.importers.fields import major, moment, needed, number, text, where
+from watchword.trust.importers.fields import major, moment, needed, number, text, where, within_time
 from watchword.trust.importers.model import ImportRefusedError, Reading, Record, RecordMalformedError, Refusal
 from watchword.trust.importers.reading import lines
 from watchword.trust.labelled import Labelled
@@ -43,6 +43,7 @@ TAKEOVER: Final = "account_takeover"
 _UNUSED: Final = frozenset({"Round-Trip Time [ms]", "Region"})
 _FLAGS: Final = {"true": True, "false": False, "1": True, "0": False}
 _KINDS: Final = frozenset({"desktop", "mobile", "tablet", "bot"})
+_LONGEST_NUMBER: Final = 20
 _NOTHING: Final = frozenset({"", "-"})
 _SOURCES: Final = ("rba",)
 
@@ -78,7 +79,7 @@ class Rba:
         ip, network, _ = where(needed(row["IP Address"], "IP Address"), reading)
         observation = Observation(
             id=f"rba-{needed(text(row, 'index'), 'index')}",
-            at=moment(row["Login Timestamp"], "Login Timestamp"),
+            at=_at(row["Login Timestamp"].strip()),
             user=needed(text(row, "User ID"), "User ID"),
             act=Act.SIGN_IN,
             is_success=is_success,
@@ -118,6 +119,13 @@ def _flag(row: Mapping[str, str], name: str) -> bool:
     if found is None:
         raise RecordMalformedError(f"`{name}` is neither True nor False")
     return found
+
+
+def _at(value: str) -> float:
+    """Read a time as the file has it, or milliseconds since 1970, as its README says."""
+    if value.isascii() and value.isdigit():
+        return within_time(int(value[:_LONGEST_NUMBER]) / 1_000, "Login Timestamp")
+    return moment(value, "Login Timestamp")
 
 
 def _place(row: Mapping[str, str]) -> Place:

@@ -1,6 +1,6 @@
 """Chance: every stream of it comes from the seed and a name, so that no part's draws disturb another's.
 
-The only file of this room that knows the library of random numbers. Nothing is guarded by these: what must not be
+The only file of this package that knows the library of random numbers. Nothing is guarded by these: what must not be
 guessed comes from the kernel's `Entropy`.
 """
 
