@@ -158,6 +158,19 @@ def test_the_published_score_of_what_the_user_never_showed_is_four() -> None:
     assert exp(freeman.judge(THIEF)) == pytest.approx(16.0)
 
 
+def test_the_published_score_can_stand_where_ours_stands() -> None:
+    freeman = Freeman()
+    for number in range(3):
+        freeman.observe(event(number))
+        freeman.observe(replace(THIEF, id=f"b{number}", user="usr_bert", is_verified=True))
+    found = freeman.score(THIEF)
+    assert [term.indicator for term in found.contributions] == ["prior", "account", "address", "agent"]
+    assert found.log_odds == sum(term.value for term in found.contributions)
+    assert found.log_odds == pytest.approx(freeman.judge(THIEF), abs=1e-5)
+    assert found.risk == 94  # 16 to 1
+    assert freeman.score(replace(THIEF, user="usr_nobody")).is_cold
+
+
 def test_the_published_score_learns_from_verified_sign_ins_alone() -> None:
     freeman = Freeman()
     freeman.observe(replace(AT_WORK, is_verified=False))

@@ -27,6 +27,7 @@ from watchword.trust.behaviour import (
     parse_population,
     score,
 )
+from watchword.trust.behaviour.company import Companies, member
 from watchword.trust.behaviour.decay import day_of, weight_of
 from watchword.trust.behaviour.profile import A_DAY, MOST_IDS, MOST_KEYS
 from watchword.trust.observation import Agent, Observation
@@ -305,3 +306,23 @@ def test_other_users_of_a_network_are_known_by_a_few() -> None:
         learn(event(0, id=str(user), user=f"usr_{user}", agent=CURL), BehaviourProfile(), population, now=LATER)
     assert population.users == 40
     assert max(len(members) for members in population.networks.known.values()) == 8
+
+
+def test_the_population_stays_bounded_and_its_sums_stay_sums(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("watchword.trust.behaviour.population.MOST_KEYS", 60)
+    population = crowd(40, events=2)
+    assert len(population.totals) <= 60
+    for parent, total in population.under.items():
+        if parent != "d":  # keys of devices are counted in sum alone
+            children = [value for key, value in population.totals.items() if key.rpartition("|")[0] == parent]
+            assert sum(children) == total
+
+
+def test_devices_and_networks_are_forgotten_by_the_least_recent() -> None:
+    known = Companies(most=3)
+    for name in ("a", "b", "c", "a", "d"):
+        known.count(name, member("usr_1"), 64)
+    assert list(known.known) == ["c", "a", "d"]
+    assert known.others("a", member("usr_2")) == 1
+    assert known.others("a", member("usr_1")) == 0
+    assert known.others("b", member("usr_2")) == 0

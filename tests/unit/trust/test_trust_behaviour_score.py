@@ -81,9 +81,11 @@ def test_the_owner_at_work_is_no_risk_and_a_thief_is() -> None:
 
 
 def test_versions_of_model_baselines_and_data_are_named() -> None:
-    found = score(THIEF, ANNA, EVERYBODY, MODEL, now=NOW, versions={"places": "2026-11"})
+    seen = replace(THIEF, place=replace(THIEF.place, sources=("cities 2026-11", "systems 2026-10")))
+    found = score(seen, ANNA, EVERYBODY, MODEL, now=NOW, versions={"feeds": "7"})
     assert found.versions == {
-        "places": "2026-11",
+        "places": "cities 2026-11, systems 2026-10",
+        "feeds": "7",
         "model": f"shipped/1/{MODEL.hash[:12]}",
         "profile": "20",
         "population": str(EVERYBODY.version),
@@ -177,7 +179,7 @@ def test_the_night_counts_where_something_else_does() -> None:
 def test_hours_around_midnight_are_neighbours() -> None:
     late = BehaviourProfile()
     for number in range(20):
-        learn(event(number, day=number + 0.35), late, EVERYBODY, now=NOW + DAY_S)  # 21:57 UTC, 23:57 where Anna is
+        learn(event(number, day=number + 0.35), late, Population(), now=NOW + DAY_S)  # 21:57 UTC, 23:57 where Anna is
     soon = evidence(judged(THIEF, late, at=NOW + 0.36 * DAY_S + 1800))
     noon = evidence(judged(THIEF, late, at=NOW - 0.1 * DAY_S))
     assert soon["hour"] < noon["hour"]

@@ -17,6 +17,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from math import log
 
+from watchword.trust.behaviour.model import sigmoid
+from watchword.trust.behaviour.score import NO_WEIGHTS, PRIOR, Score, Term, weighed
 from watchword.trust.observation import Act, Observation
 
 _ADDRESS_WEIGHTS = (0.6, 0.3, 0.1)
@@ -72,22 +74,32 @@ class Freeman:
 
     def judge(self, observation: Observation) -> float:
         """Return the natural logarithm of the score; 0 for an account without any verified sign-in."""
+        return sum([value for _, value in self._terms(observation)])
+
+    def score(self, observation: Observation) -> Score:
+        """Return the score in the form of ours: the published one taken as the odds that an attacker signs in."""
+        user = self._users.get(observation.user)
+        history = user.sign_ins if user else 0
+        rows = [(name, value, "", True) for name, value in self._terms(observation)]
+        terms = (Term(PRIOR, 0.0, 0.0), *weighed(rows, NO_WEIGHTS, 1.0))
+        log_odds = sum([term.value for term in terms])
+        probability = sigmoid(log_odds)
+        versions = {"model": "freeman/1", "population": str(self._all.sign_ins)}
+        return Score(round(probability * 100), probability, log_odds, terms, versions, history, is_cold=not history)
+
+    def _terms(self, observation: Observation) -> list[tuple[str, float]]:
         user = self._users.get(observation.user)
         if user is None:
-            return 0.0
-        total = log(self._all.sign_ins / user.sign_ins / len(self._users))
-        for feature, (levels, weights) in enumerate(
-            zip(_values(observation), (_ADDRESS_WEIGHTS, _AGENT_WEIGHTS), strict=True)
+            return []
+        found = [("account", log(self._all.sign_ins / user.sign_ins / len(self._users)))]
+        for feature, (name, levels, weights) in enumerate(
+            zip(("address", "agent"), _values(observation), (_ADDRESS_WEIGHTS, _AGENT_WEIGHTS), strict=True)
         ):
             everybody = self._likelihood(feature, levels, weights)
-            own = sum(
-                [
-                    weight * user.seen.get((feature, level, levels[level]), 0) / user.sign_ins
-                    for level, weight in enumerate(weights)
-                ]
-            )
-            total += log(everybody / (own or everybody / _NEVER_SHOWN))
-        return total
+            shown = [user.seen.get((feature, level, levels[level]), 0) for level in range(len(weights))]
+            own = sum([weight * times for weight, times in zip(weights, shown, strict=True)]) / user.sign_ins
+            found.append((name, log(everybody / (own or everybody / _NEVER_SHOWN))))
+        return found
 
     def _likelihood(self, feature: int, levels: tuple[str, ...], weights: tuple[float, ...]) -> float:
         unseen = 1 + sum([self._all.kinds.get((feature, level), 0) for level in range(1, len(weights))])

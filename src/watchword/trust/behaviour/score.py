@@ -15,10 +15,12 @@ from watchword.trust.behaviour.likelihood import ENOUGH_EVENTS, clipped
 from watchword.trust.behaviour.model import Model
 from watchword.trust.behaviour.population import Population
 from watchword.trust.behaviour.profile import BehaviourProfile
+from watchword.trust.behaviour.vouching import INDICATOR as NOT_VOUCHED
 from watchword.trust.behaviour.vouching import not_vouched
 from watchword.trust.observation import Finding, Observation
 
 NO_VERSIONS: Mapping[str, str] = MappingProxyType({})
+NO_WEIGHTS: Mapping[str, float] = MappingProxyType({})
 PRIOR = "prior"
 # Contributions are multiples of 2^-20 and stay far below 2^32, so that adding them up is exact in any order.
 _GRAIN = 1048576.0
@@ -83,7 +85,7 @@ def score(
         profile: of the account that is named; an empty one for an account without history.
         findings: of the stream detectors, of reputation, of posture and authentication.
         now: seconds since 1970; the only clock that is read.
-        versions: of the data that the findings and the observation come from.
+        versions: of the data that the findings and the observation come from; the place names its own.
     """
     try:
         return _score(observation, profile, population, model, findings, now, versions)
@@ -103,17 +105,23 @@ def _score(
     one = weight_of(day_of(now))
     paths = paths_of(observation)
     rows = habits(paths, observation, profile, population, one)
-    taken_back = not_vouched(rows, findings)
     if findings:
-        rows += [
-            (item.indicator, clipped(item.value) if item.is_known else 0.0, item.detail, item.is_known)
-            for item in cap_reputation(findings)
-        ]
-    support = sum([value for _, value, _, is_known in rows if is_known and value > 0.0])
-    if taken_back is not None:
-        rows.append(taken_back)
+        rows += _given(findings, rows)
+    support = sum([value for name, value, _, is_known in rows if is_known and value > 0.0 and name != NOT_VOUCHED])
     rows += times(paths, profile, population, one, support=support)
+    sources = observation.place.sources
+    if sources:
+        versions = {"places": ", ".join(sources), **versions}
     return _combined(rows, profile, population, model, versions, history(profile, one))
+
+
+def _given(findings: Sequence[Finding], habits: Sequence[Row]) -> list[Row]:
+    rows: list[Row] = [
+        (item.indicator, clipped(item.value) if item.is_known else 0.0, item.detail, item.is_known)
+        for item in cap_reputation(findings)
+    ]
+    taken_back = not_vouched(habits, findings)
+    return rows if taken_back is None else [*rows, taken_back]
 
 
 def _combined(
@@ -124,18 +132,15 @@ def _combined(
     versions: Mapping[str, str],
     history: float,
 ) -> Score:
-    weights, usual = model.weights, model.default_weight
-    terms = [Term(PRIOR, model.bias, round(model.bias * _GRAIN) / _GRAIN)]
-    for indicator, value, detail, is_known in rows:
-        weight = weights.get(indicator, usual) if weights else usual
-        terms.append(_new(Term, (indicator, value, round(weight * value * _GRAIN) / _GRAIN, detail, is_known)))
+    prior = Term(PRIOR, model.bias, round(model.bias * _GRAIN) / _GRAIN)
+    terms = (prior, *weighed(rows, model.weights, model.default_weight))
     log_odds = sum([term.value for term in terms])
     probability = model.calibration.probability(log_odds)
     return Score(
         round(probability * 100),
         probability,
         log_odds,
-        tuple(terms),
+        terms,
         {
             **versions,
             "model": model.label,
@@ -145,6 +150,15 @@ def _combined(
         history,
         history < ENOUGH_EVENTS,
     )
+
+
+def weighed(rows: Sequence[Row], weights: Mapping[str, float], usual: float) -> list[Term]:
+    """Weigh evidence, and round each contribution so that their sum is exact."""
+    terms = []
+    for indicator, value, detail, is_known in rows:
+        weight = weights.get(indicator, usual) if weights else usual
+        terms.append(_new(Term, (indicator, value, round(weight * value * _GRAIN) / _GRAIN, detail, is_known)))
+    return terms
 
 
 def _unreadable(error: Exception, model: Model) -> Score:
