@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
 from typing import Final
@@ -28,11 +27,12 @@ from watchword.trust.behaviour import (
     parse_population,
 )
 from watchword.trust.learning import Suppression
-from watchword.trust.lessons import Lessons
+from watchword.trust.lessons import Figures, Lessons
 from watchword.trust.observation import Act, Finding, NetworkTraits, Observation
 from watchword.trust.shared import SharedNetworks
 from watchword.trust.statistical import Known, Situation
 from watchword.trust.surroundings import Reputation, Surroundings
+from watchword.trust.undoing import Snapshots
 from watchword.trust.watching import Watching
 
 POPULATION: Final = "population"
@@ -44,15 +44,6 @@ _EVERY_S: Final = 5.0
 # Everybody together is a large text; after a crash the last half minute of it is missing, and of nobody's own habits.
 _POPULATION_EVERY_S: Final = 30.0
 _LONGEST_QUEUE: Final = 1_000
-
-
-@dataclass(slots=True)
-class Figures:
-    """How the learning goes: `waiting` to be learned, `dropped` because too many waited, `unreadable` in storage."""
-
-    learned: int = 0
-    dropped: int = 0
-    unreadable: int = 0
 
 
 class Habits:
@@ -81,6 +72,7 @@ class Habits:
         self._most = most
         self._surroundings = Surroundings(reputation, places)
         self._lessons = Lessons()
+        self._before: Snapshots[str] = Snapshots()
         self._model = model or Model()
         self._population = Population()
         self._profiles: OrderedDict[str, BehaviourProfile] = OrderedDict()
@@ -232,6 +224,8 @@ class Habits:
             return Lesson.NOT_VERIFIED
         user = lesson.user
         profile = self._profiles.get(user) or self._look_up(user).profile
+        if lesson.act is not Act.REQUEST and lesson.session not in self._before:
+            self._before.note(lesson.session, user, dump(profile))
         became = learn(lesson, profile, self._population, now=now)
         if became is Lesson.LEARNED:
             self._profiles[user] = profile
@@ -244,6 +238,19 @@ class Habits:
                 self._surroundings.shared.note(lesson.network, user)
         return became
 
+    def unlearn(self, session: str) -> None:
+        """Take back what a session taught, as far as this process saw it; what it added to everybody together fades."""
+        self._waiting = deque(observation for observation in self._waiting if observation.session != session)
+        found = self._before.take(session)
+        if found is None:
+            return
+        user, text = found
+        self._profiles[user] = parse(text)
+        self._packed.pop(user, None)
+        self._away.discard(user)
+        self._dirty.add(user)
+        self._known = {}
+
     def forget(self, user: str) -> None:
         """Forget a user who was deleted; what they added to everybody together fades."""
         for held in (self._profiles, self._packed, self._known, self._wanted):
@@ -251,6 +258,7 @@ class Habits:
         self._away.discard(user)
         self._dirty.discard(user)
         self._deleted.add(user)
+        self._before.forget(user)
         self.detectors.forget_user(user)
 
     def use_suppressions(self, active: Iterable[Suppression]) -> None:

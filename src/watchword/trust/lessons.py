@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 from watchword.trust.observation import NO_TRAITS, NOWHERE, UNKNOWN_AGENT, Act, Observation
 
 _MOST: Final = 50_000
 _DAY_S: Final = 86_400
+
+
+@dataclass(slots=True)
+class Figures:
+    """How the learning goes: `dropped` because too many waited, `unreadable` in storage."""
+
+    learned: int = 0
+    dropped: int = 0
+    unreadable: int = 0
 
 
 class Lessons:

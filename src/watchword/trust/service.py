@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from math import exp
 
@@ -20,6 +21,7 @@ from watchword.trust.indicators import CLOCK_SKEW_S, HIJACK_KM, HIJACK_S
 from watchword.trust.model import Place, Sighting
 from watchword.trust.observation import Act, Finding, NetworkTraits, Observation
 from watchword.trust.statistical import Situation
+from watchword.trust.undoing import Snapshots
 from watchword.trust.worktime import utc_offset_s
 
 # Failures lose their weight with this time constant: after ten minutes a good third is left, after thirty a twentieth.
@@ -31,6 +33,8 @@ _REMEMBERED_EVENTS = 10_000
 _BATCH = 50
 _SKEW = timedelta(seconds=CLOCK_SKEW_S)
 _LONGEST_ID = 64
+# The reason with which the console ends a session of which its owner says that it was not theirs.
+_DISOWNED = "disowned"
 
 
 class TrustState:
@@ -66,6 +70,7 @@ class TrustState:
         self._deleted: set[str] = set()
         self._failures: OrderedDict[str, tuple[float, float]] = OrderedDict()
         self._sessions: OrderedDict[str, Sighting] = OrderedDict()
+        self._before: Snapshots[Baseline] = Snapshots()
         self._seen: OrderedDict[str, None] = OrderedDict()
         self.unreadable = 0
 
@@ -189,6 +194,7 @@ class TrustState:
         acr = _acr(event)
         is_step_up = event.type == "identity.session.stepped_up"
         outcome = Outcome(event.at, place, network_of(ip), acr, self._timezone_of(user), is_step_up)
+        self._before.note(session, user, self.baseline(user))
         self._baselines[user] = learn(self.baseline(user), outcome)
         self._dirty.add(user)
         if session and place.latitude is not None and acr.strength >= Acr.MULTI_FACTOR.strength:
@@ -240,11 +246,23 @@ class TrustState:
     def _ended(self, event: Event) -> None:
         self._sessions.pop(event.subject, None)
         self.habits.detectors.forget_session(event.subject)
+        # Prevents: a thief's place staying usual after the owner said that it was not them.
+        if event.data.get("reason") == _DISOWNED:
+            self._unlearn(event.subject)
+
+    def _unlearn(self, session: str) -> None:
+        self.habits.unlearn(session)
+        found = self._before.take(session)
+        if found is not None:
+            user, before = found
+            self._baselines[user] = replace(before, version=self.baseline(user).version + 1)
+            self._dirty.add(user)
 
     def _user_deleted(self, event: Event) -> None:
         self._baselines.pop(event.subject, None)
         self._stored.pop(event.subject, None)
         self._failures.pop(event.subject, None)
+        self._before.forget(event.subject)
         self._dirty.discard(event.subject)
         self._deleted.add(event.subject)
 
