@@ -73,7 +73,7 @@ def check(
         policies_publish.check_bundle(shell, directory)
         return
     try:
-        place = directory or _in_force(shell.settings())
+        place = policies_explain.chosen(shell, directory)
         loaded = _load(place)
         _check_beside(place, loaded.bundle)
     except PolicyLoadError as error:

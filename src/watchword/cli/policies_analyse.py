@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import typer
 
+from watchword.cli.policies_explain import chosen
 from watchword.cli.shell import EXIT_FOUND_WRONG, Shell, one_line, shell_of
 
 if TYPE_CHECKING:
@@ -28,13 +29,12 @@ def analyse(
 
     Exit code 4 when something is found, or when an invariant is not proved.
     """
-    from watchword.app import in_force_directory  # noqa: PLC0415  # quick help
-    from watchword.policy import PolicyLoadError, PolicySet  # noqa: PLC0415  # as above
+    from watchword.policy import PolicyLoadError, PolicySet  # noqa: PLC0415  # quick help
     from watchword.policy.analysis import Limits, analyse, read_invariants  # noqa: PLC0415  # as above
 
     shell = shell_of(context)
     settings = shell.settings()
-    place = directory or in_force_directory(settings)
+    place = chosen(shell, directory)
     limits = Limits(query_s=query_seconds, total_s=total_seconds)
     try:
         bundle = PolicySet.load(place).bundle

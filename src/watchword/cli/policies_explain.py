@@ -49,7 +49,7 @@ def explain(  # noqa: PLR0913, PLR0917  # each is an option of the command
     if request is None or user is not None:
         raise typer.BadParameter("one of --request and --user is needed", param_hint="--request")
     try:
-        policies = PolicySet.load(directory or in_force(shell))
+        policies = PolicySet.load(chosen(shell, directory))
         source = sys.stdin.buffer.read(_MOST_BYTES + 1) if str(request) == "-" else request
         said = policies.explain(question_in(source, policies.bundle, view=_view(shell, policies)))
     except PolicyLoadError as error:
@@ -100,6 +100,21 @@ def show_problems(shell: Shell, problems: Iterable[Any]) -> None:
         return
     for problem in problems:
         print(printable(str(problem)))
+
+
+def chosen(shell: Shell, directory: Path | None) -> Path:
+    """Return the directory that was named, or the one in force.
+
+    # Prevents: a misspelt path that is told to be right, because it holds no policy at all.
+
+    Raises:
+        NotFoundError: what was named is no directory.
+    """
+    from watchword.kernel import NotFoundError  # noqa: PLC0415  # as above
+
+    if directory is not None and not directory.is_dir():
+        raise NotFoundError(f"there is no directory `{directory}`", hint="name a directory of policies")
+    return directory or in_force(shell)
 
 
 def in_force(shell: Shell) -> Path:

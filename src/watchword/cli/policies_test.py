@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from watchword.cli.policies_explain import in_force, show_problems
+from watchword.cli.policies_explain import chosen, show_problems
 from watchword.cli.shell import EXIT_FOUND_WRONG, Shell, one_line, shell_of
 
 _MOST_EXPLAINED = 25
@@ -27,7 +27,7 @@ def run_tests(
 ) -> None:
     """Run the tests of a policy directory; exit code 4 when one fails."""
     shell = shell_of(context)
-    policies, suite = _load(shell, directory or in_force(shell))
+    policies, suite = _load(shell, chosen(shell, directory))
     if boundaries or write is not None:
         _show_boundaries(shell, policies, suite, write)
         return
@@ -90,7 +90,7 @@ def coverage(
     from watchword.policy.trials import cover, joined, percent, shortfalls  # noqa: PLC0415  # quick help
 
     shell = shell_of(context)
-    policies, suite = _load(shell, directory or in_force(shell))
+    policies, suite = _load(shell, chosen(shell, directory))
     requests = (trial.request for trial in suite.trials)
     found = cover(policies.bundle, _with_progress(shell, requests, len(suite.trials), "covering"))
     wanted = joined(suite.minimum, {"clauses": minimum, "branches": branches})

@@ -83,3 +83,9 @@ def test_a_check_reads_promises_and_tests_as_well(cli: Any, tmp_path: Path) -> N
     assert said.code == 4
     assert said.out.startswith("invariants.yaml:3:12: ")
     assert "tests/a.yaml:2:5: the key `action` is missing" in said.out
+
+
+@pytest.mark.parametrize("command", ["check", "test", "coverage", "analyse"])
+def test_a_directory_that_is_not_there_is_never_right(cli: Any, tmp_path: Path, command: str) -> None:
+    said = cli("policies", command, str(tmp_path / "nothing"))
+    assert (said.code, "there is no directory" in said.err) == (3, True)
