@@ -125,12 +125,25 @@ def test_an_unusual_action_on_a_usual_thing_is_told() -> None:
     assert _value(detectors.judge(act(_after(10), application="app-2", action="delete")), "peer_rarity") >= 0.8
 
 
-def test_doing_it_again_the_same_day_does_not_make_it_one_s_own() -> None:
+def test_doing_it_again_for_days_does_not_make_it_one_s_own_and_having_done_it_long_ago_does() -> None:
     detectors = _team()
     for n in range(50):
         rare = detectors.observe(act(_after(10) + n, application="payroll", resource="/salaries", is_verified=True))
         assert _value(rare, "peer_rarity") >= 0.8
-    assert _value(detectors.judge(act(_after(12), application="payroll", resource="/salaries")), "peer_rarity") == 0.0
+    again = act(_after(13), application="payroll", resource="/salaries", is_verified=True)
+    assert _value(detectors.observe(again), "peer_rarity") >= 0.8
+    assert _value(detectors.judge(act(_after(16), application="payroll", resource="/salaries")), "peer_rarity") == 0.0
+
+
+def test_an_insider_who_had_a_look_once_before_is_found_when_he_takes_it_all() -> None:
+    detectors = _team()
+    for n in range(10):
+        detectors.observe(act(_after(10 + 2 * n), application="files", resource=f"/team-{n}/x", is_verified=True))
+    found = [
+        _value(detectors.observe(act(_after(40) + n, application="files", resource=f"/team-{n}/x")), "insider")
+        for n in range(10)
+    ]
+    assert found[-1] >= 2.0
 
 
 def test_an_insider_who_looks_around_is_found_and_one_curious_click_is_not() -> None:

@@ -23,7 +23,7 @@ def not_vouched(habits: Sequence[Row], findings: Sequence[Finding]) -> Row | Non
         habits: as they stand before findings were added.
     """
     within = max([found.value for found in findings if found.is_known and found.indicator in WITHIN], default=0.0)
-    vouched = sum([value for _, value, _, is_known in habits if is_known and value < 0.0])
-    if within <= 0.0 or vouched >= 0.0:
+    if within <= 0.0:
         return None
-    return INDICATOR, -vouched * min(1.0, within), _WORDS, True
+    vouched = sum([value for _, value, _, is_known in habits if is_known and value < 0.0])
+    return (INDICATOR, -vouched * min(1.0, within), _WORDS, True) if vouched else None

@@ -97,8 +97,10 @@ class Conduct:
             found.append(_stronger(volume.find(size, seen.size_bytes, seen.at), bulk.find(rates, kind, seen.at)))
             rare = self._rare(seen, doing)
             if rare is not None:
-                strays = insider.fold(strays, doing, seen.at)
-                found.append(_stronger(rare, insider.find(strays, seen.at, seen.group)))
+                # What somebody began to do lately does not become their own by doing it again.
+                is_own = self._has_used(seen, doing) and not insider.is_new(strays, doing, seen.at)
+                strays = insider.fold(strays, doing, seen.at, is_own=is_own)
+                found.append(_stronger(None if is_own else rare, insider.find(strays, seen.at, seen.group)))
         kept = [finding for finding in found if finding is not None]
         return _After(doing, walked, size, rates, strays, self._with_hour(seen, kept), session)
 
@@ -122,11 +124,10 @@ class Conduct:
     def _rare(self, seen: Observation, doing: str) -> Finding | None:
         if not seen.group or not seen.application:
             return None
-        group = self.peers.get(seen.group)
-        # What somebody began to do today does not become their own by doing it again.
-        if peers.has_used(group, seen.user, doing) and not insider.is_new(self.strays.get(seen.user), doing, seen.at):
-            return None
-        return peers.find(group, seen.user, doing, seen.group)
+        return peers.find(self.peers.get(seen.group), seen.user, doing, seen.group)
+
+    def _has_used(self, seen: Observation, doing: str) -> bool:
+        return peers.has_used(self.peers.get(seen.group), seen.user, doing)
 
     def _posture(self, seen: Observation) -> tuple[Finding | None, ...]:
         if seen.device not in self.postures:

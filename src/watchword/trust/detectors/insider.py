@@ -12,6 +12,7 @@ from watchword.trust.observation import Finding
 
 INDICATOR = "insider"
 DAY_S = 86_400.0
+NEW_S = 5 * DAY_S
 _MONTH_S = 30 * DAY_S
 _MOST = 16
 _USUAL, _CERTAINTY = 0.5, 2.0
@@ -25,35 +26,42 @@ class Strays(NamedTuple):
     """What one account asked for that others of its group do not use.
 
     Attributes:
-        kinds: each since when it is new.
-        usual: how many, fading over a month.
+        kinds: those that are new to the account itself, each since when.
+        today: those of the last day, new or not, each when it was first asked for.
+        usual: how many a day, fading over a month.
     """
 
     kinds: Newest = NONE
+    today: Newest = NONE
     usual: Fading = NOTHING
 
     @classmethod
     def parse(cls, given: Any) -> Strays:
         """Read what was stored."""
-        kinds, usual = given
-        return cls(stored.newest(kinds, most=_MOST), stored.fading(usual))
+        kinds, today, usual = given
+        return cls(stored.newest(kinds, most=_MOST), stored.newest(today, most=_MOST), stored.fading(usual))
 
 
 def is_new(known: Strays, kind: str, now: float) -> bool:
-    """Tell whether a kind that others do not use was first asked for within the last day."""
-    return now - known.kinds.get(kind, 0.0) < DAY_S
+    """Tell whether a kind that others do not use was first asked for a few days ago at most."""
+    return now - known.kinds.get(kind, 0.0) < NEW_S
 
 
-def fold(known: Strays, kind: str, at: float) -> Strays:
-    """Count a kind that others do not use, once a day."""
-    if is_new(known, kind, at):
-        return known
-    return Strays(noted(known.kinds, kind, at, most=_MOST), counted(known.usual, at, over_s=_MONTH_S))
+def fold(known: Strays, kind: str, at: float, *, is_own: bool) -> Strays:
+    """Count a kind that others do not use, once a day.
+
+    Args:
+        is_own: the account asked for it before.
+    """
+    kinds = known.kinds if is_own or is_new(known, kind, at) else noted(known.kinds, kind, at, most=_MOST)
+    if at - known.today.get(kind, 0.0) < DAY_S:
+        return known if kinds is known.kinds else known._replace(kinds=kinds)
+    return Strays(kinds, noted(known.today, kind, at, most=_MOST), counted(known.usual, at, over_s=_MONTH_S))
 
 
 def find(known: Strays, now: float, group: str) -> Finding | None:
     """Judge how many different ones there were within a day, by how many are usual for the account."""
-    today = sum([-DAY_S < now - at < DAY_S for at in known.kinds.values()])
+    today = sum([-DAY_S < now - at < DAY_S for at in known.today.values()])
     past = max(0.0, worth(known.usual, now, over_s=_MONTH_S) - today)
     value = _EACH * (surprise(today, _USUAL + past / 20.0, _CERTAINTY) - _SURPRISING)
     if value < _SHOWN:

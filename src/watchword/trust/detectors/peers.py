@@ -23,7 +23,7 @@ _SPAN_S = 30 * 86_400.0
 _MOST_KINDS, _KEPT_KINDS = 512, 384
 # Fewer peers say nothing.
 _LEAST_PEERS = 5.0
-_USUAL_SHARE = 0.1
+_USUAL_SHARE = 0.15
 _SHOWN = 0.4
 MOST = 1.5
 
@@ -77,6 +77,9 @@ def is_usual(known: Peers, user: str, kind: str) -> bool:
 
 def find(known: Peers, user: str, kind: str, group: str) -> Finding | None:
     """Weigh what share of the other members use such a thing."""
+    # Most of what is asked for is what most ask for.
+    if 2 * known.now.get(kind, 0).bit_count() > known.now.get(_EVERYBODY, 0).bit_count() + _LEAST_PEERS:
+        return None
     users, everybody = _counts(known, user, kind)
     if everybody < _LEAST_PEERS:
         return None
