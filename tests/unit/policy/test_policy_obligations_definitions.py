@@ -24,6 +24,7 @@ from watchword.kernel import (
     parse_path,
 )
 from watchword.policy import PolicyLoadError, PolicySet, PolicySource
+from watchword.policy.trials import read_suite, run_trials
 
 PERMIT = '@id("p") @obligation("{}") permit (principal, action, resource);'
 GOOD = """
@@ -225,3 +226,20 @@ def test_two_obligations_for_one_field_meet_in_the_stricter(tmp_path: Path) -> N
     book = load(tmp_path, text, "a, b").bundle.obligations
     rules = frozenset(found.rules for found in book.attached([{"obligation": "a,b"}]) if found.rules is not None)
     assert merge(rules).fields == {(parse_path("x"), Mask(2))}
+
+
+def test_policy_tests_expect_obligations_of_every_kind_by_name(tmp_path: Path) -> None:
+    (tmp_path / "tests").mkdir()
+    asked = "principal: 'App::User::\"a\"', action: 'App::Action::\"read\"', resource: 'App::Doc::\"d\"'"
+    row = "{" + asked + ", expect: permit, obligations: [%s]}"
+    kinds = "brief, few, marked_all, mask_ssn, told_both, until_lunch, written"
+    rows = [row % kinds, row % kinds.replace("few, ", "")]
+    (tmp_path / "tests" / "a.yaml").write_text("tests:\n" + "".join(f"  - {each}\n" for each in rows))
+    (tmp_path / "app.cedarschema").write_text(
+        "namespace App { entity User; entity Doc; "
+        "action read appliesTo { principal: User, resource: Doc, context: {} }; }"
+    )
+    policies = load(tmp_path, GOOD, kinds)
+    met, missed = run_trials(policies, read_suite(tmp_path, policies.bundle).trials)
+    assert met.differences == ()
+    assert "expected the obligations `brief`, `marked_all`" in missed.differences[0]
