@@ -47,6 +47,9 @@ def explain_record(record: Mapping[str, Any]) -> Iterator[str]:
     personal = record.get("personal") or {}
     details = personal.get("details") or {}
     yield from _score("Risk", record.get("risk"), record.get("contributions") or (), details)
+    behaviour = record.get("behaviour") or {}
+    if behaviour:
+        yield f"  {behaviour['log_odds']:>+6.2f} log-odds, probability of somebody else {behaviour['probability']:.4f}"
     yield from _score("Trust", record.get("trust"), record.get("trust_contributions") or (), details)
     yield ""
     yield "What was read"
@@ -64,7 +67,8 @@ def _score(title: str, total: Any, parts: Any, details: Mapping[str, str]) -> It
     yield ""
     yield f"{title} {total} of 100 {'#' * round(int(total) / 100 * _BAR):.<{_BAR}}"
     for indicator, points in parts:
-        yield f"  {points:>+4} {indicator:<20} {details.get(indicator, '')}"
+        shown = f"{points:>+4}" if isinstance(points, int) else f"{points:>+6.2f}"
+        yield f"  {shown} {indicator:<20} {details.get(indicator, '')}"
 
 
 def _age(seconds: float) -> str:
