@@ -16,7 +16,7 @@ from typing import Any, Final
 from watchword import __version__
 from watchword.app import adapters
 from watchword.app.authzen import origin, published_apis
-from watchword.app.control import ControlApp
+from watchword.app.control import ControlApp, Question
 from watchword.app.data import hold, prepare, run_directory
 from watchword.app.deciding import Deciding
 from watchword.app.feeds import in_short
@@ -197,9 +197,8 @@ class Node:
         await self._listen(ExtAuthz(authorizer, on_unix_socket(files.authz_socket)))
         await self._listen(Listener(console, on_unix_socket(files.web_socket)))
         told = {"/status": decides.status, "/candidate": decides.candidate_figures}
-        await self._listen(
-            Listener(ControlApp(told, {"/suppose": decides.supposing()}), on_unix_socket(self._run / "control.sock"))
-        )
+        asked: dict[str, Question] = {"/suppose": decides.supposing(), "/related": decides.relating()}
+        await self._listen(Listener(ControlApp(told, asked), on_unix_socket(self._run / "control.sock")))
         guard = StreamGuard(services.clock, decides.streams.admits)
         decides.streams.guarded_by(guard)
         await guard.start(files.guard_socket)

@@ -241,6 +241,12 @@ def test_a_door_without_the_means_refuses_before_anybody_is_asked(rules: BodyRul
         Exchange(rules, VISITOR, Means())
 
 
+@pytest.mark.parametrize("mark", [Mark("header"), Mark("page"), Mark("member", "_for")])
+def test_whatever_mark_is_asked_for_there_is_one_to_make(mark: Mark, clock: FrozenClock) -> None:
+    exchange = Exchange(body_rules(watermarks=[mark]), VISITOR, Means(KEYS, None, clock))
+    assert exchange.watermark == Watermark(KEYS.pseudonym("crm", "usr_1"), "dec_1", clock.now())
+
+
 def test_limits_travel_in_the_claim_and_need_nothing_of_the_application() -> None:
     two = [Obligation("brief", limits=Limits(lease_s=9)), Obligation("lunch", limits=Limits(lease_s=20, session_s=60))]
     claim = json.loads(json.dumps(obligations_claim(two, is_edge=True)))

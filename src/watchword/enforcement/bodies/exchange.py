@@ -56,7 +56,8 @@ class Exchange:
         self._visitor = visitor
         self._witness = means.witness
         self._clock = means.clock
-        if rules.marks("header"):
+        # Prevents: rules that ask for a mark on pages alone, and a door that has none to put there.
+        if rules.watermarks:
             assert means.keys is not None
             name = means.keys.pseudonym(visitor.application, visitor.subject)
             self.watermark = Watermark(name, visitor.decision, means.clock.now())
