@@ -47,7 +47,7 @@ def test_noise(layout: Layout, content: bytes) -> None:
 
 
 @pytest.mark.parametrize("layout", [Layout.CLOUDTRAIL, Layout.WINDOWS, Layout.OCSF, Layout.WATCHWORD])
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=35, deadline=None)
 @given(trees=st.lists(st.dictionaries(WORDS, TREES, max_size=8), max_size=3))
 def test_json_of_the_right_words_in_wrong_places(layout: Layout, trees: list[object]) -> None:
     read_through("\n".join(json.dumps(tree) for tree in trees).encode(), layout)

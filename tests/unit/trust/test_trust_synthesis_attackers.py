@@ -12,7 +12,7 @@ from watchword.trust.observation import Act, Observation
 from watchword.trust.synthesis import Attacker, Labelled, OrganisationSpec, generate
 from watchword.trust.synthesis.organisation import Organisation
 
-SPEC = OrganisationSpec(users=80, days=32, incidents=16, requests_a_session=4.0)
+SPEC = OrganisationSpec(users=60, days=32, incidents=16, requests_a_session=4.0)
 
 
 @pytest.fixture(scope="module")

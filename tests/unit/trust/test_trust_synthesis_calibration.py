@@ -20,9 +20,9 @@ from watchword.trust.synthesis.workers import Worker
 
 TAKEOVERS = ("naive", "vpn", "targeted", "very_targeted")
 YEAR = OrganisationSpec(
-    users=1_500, days=365, profile=Profile.PUBLIC, attackers=TAKEOVERS, incidents=250, requests_a_session=0.0
+    users=1_200, days=365, profile=Profile.PUBLIC, attackers=TAKEOVERS, incidents=230, requests_a_session=0.0
 )
-WORK = OrganisationSpec(users=60, days=28, attackers=())
+WORK = OrganisationSpec(users=40, days=28, attackers=())
 
 
 @pytest.fixture(scope="module")
