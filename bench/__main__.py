@@ -6,7 +6,7 @@ import argparse
 import importlib
 import sys
 
-NAMES = ("decision", "policy", "differential", "proxy", "footprint", "replay", "flood", "trust", "bodies")
+NAMES = ("decision", "policy", "differential", "proxy", "footprint", "replay", "flood", "trust", "feeds", "bodies")
 
 
 def main() -> int:

@@ -6,7 +6,6 @@ import io
 import json
 import struct
 from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -101,7 +100,7 @@ def content(tmp_path: Path) -> bytes:
 
 def test_a_damaged_table_is_refused(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "damaged"
-    for number in range(0, len(content), 3):
+    for number in range(0, len(content), 7):
         path.write_bytes(content[:number])
         with pytest.raises(FeedKeptError):
             FeedIndex(path)
@@ -139,7 +138,7 @@ def test_an_indicator_costs_about_as_many_bytes_as_it_says() -> None:
     for family, most in ((Family.V4, 24), (Family.V6, 36)):
         rows = [row(family, BASE[family] + (at << 1), family) for at in range(4000)]
         file = io.BytesIO()
-        write_index(file, [replace(each) for each in rows], {})
+        write_index(file, rows, {})
         assert len(file.getvalue()) / 4000 < most
 
 

@@ -74,7 +74,7 @@ def test_a_listed_address_is_evidence_that_names_the_feed(put: Any) -> None:
     )
     assert verdict.finding.value == pytest.approx(MOST_LOG_ODDS * 0.8)
     assert verdict.finding.detail == "listed by drop: 45.1.0.0/16, confidence 80 of 100"
-    assert verdict.hits[0].first_seen is None
+    assert verdict.hits[0].first_seen == AT
     assert verdict.hits[0].expires_at is None
 
 

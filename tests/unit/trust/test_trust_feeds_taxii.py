@@ -143,7 +143,7 @@ def test_objects_without_end_are_refused(taxii: Taxii) -> None:
         }
 
     taxii.twist = more
-    with BundleServer(taxii) as server, pytest.raises(FeedTooLargeError):
+    with BundleServer(taxii) as server, pytest.raises(FeedTooLargeError, match="100 entries"):
         ask(server)
 
 

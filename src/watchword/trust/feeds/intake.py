@@ -210,6 +210,8 @@ class Intake:
             )
 
     def _dated(self, kind: IndicatorKind, found: Network, vouched: Vouched) -> Indicator | Refusal:
+        if vouched is SILENT:  # the quick way for plain lists
+            return Indicator(kind, *found, self.confidence, self.now, 0, NEVER)
         seen = vouched.seen or vouched.first_seen or 0
         # Prevents: an entry dated ahead, which would keep its whole weight until then.
         if seen > self.now + _AHEAD_MIN:
@@ -224,7 +226,7 @@ class Intake:
             kind,
             *found,
             confidence=round(self.confidence * share),
-            first_seen=min(vouched.first_seen or seen, self.now),
+            first_seen=min(vouched.first_seen or seen or self.now, self.now),
             seen=min(seen, self.now),
             until=min(until, NEVER),
         )
@@ -240,7 +242,4 @@ def _identity(kind: IndicatorKind, text: str) -> Network | Refusal:
 def _joined(one: Indicator, other: Indicator) -> Indicator:
     """Return the stronger of two entries for the same value, with the earliest first sight of both."""
     best = max(one, other, key=lambda each: (each.confidence, each.seen, each.until))
-    first = min((each.first_seen for each in (one, other) if each.first_seen), default=0)
-    return Indicator(
-        best.kind, best.family, best.start, best.length, best.confidence, first, max(one.seen, other.seen), best.until
-    )
+    return best._replace(first_seen=min(one.first_seen, other.first_seen), seen=max(one.seen, other.seen))

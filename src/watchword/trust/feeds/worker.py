@@ -15,7 +15,6 @@ import signal
 import sys
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -71,7 +70,7 @@ def _performed(settings: FeedSettings, job: Mapping[str, Any]) -> dict[str, Any]
         about |= {"tag": answer.tag, "modified": answer.modified}
         read_content(settings, answer.body, intake)
     former = _former(job["former"])
-    rows = list(_aged(intake.finish(), former, now))
+    rows = intake.finish() if former is None else list(_aged(intake.finish(), former))
     with (staged / TABLE).open("wb") as file:
         digest = write_index(file, rows, {"feed": settings.name})
         file.flush()
@@ -171,18 +170,19 @@ def _statements(path: Path) -> dict[str, Statement]:
 # --- first sight -----------------------------------------------------------------------------------------------------
 
 
-def _aged(rows: Iterable[Indicator], former: FeedIndex | None, now: int) -> Iterable[Indicator]:
-    """Give each entry the time of its first sight: the source's, or that of the table in force, or now."""
-    known = former.rows() if former is not None else iter(())
+def _aged(rows: Iterable[Indicator], former: FeedIndex) -> Iterable[Indicator]:
+    """Give each entry that the table in force has, too, the earlier time of its first sight."""
+    known = former.rows()
     old = next(known, None)
     for row in rows:
         key = (row.family, row.start, row.length)
         while old is not None and (old.family, old.start, old.length) < key:
             old = next(known, None)
-        first = row.first_seen or now
-        if old is not None and (old.family, old.start, old.length) == key and old.first_seen:
-            first = min(first, old.first_seen)
-        yield row if first == row.first_seen else replace(row, first_seen=first)
+        is_known = old is not None and (old.family, old.start, old.length) == key
+        if old is not None and is_known and old.first_seen < row.first_seen:
+            yield row._replace(first_seen=old.first_seen)
+        else:
+            yield row
 
 
 def _former(folder: str | None) -> FeedIndex | None:
