@@ -81,8 +81,10 @@ class Installation:
     def asks(self) -> int:
         return self.guest.browser.get(f"{self.node.notes}/", follow=False).status
 
-    def relate(self, verb: str = "write") -> None:
-        command(self.node, "relations", verb, f"user:{self.guest_id}", "viewer", "resource:notes/default")
+    def relate(self, verb: str = "write") -> str:
+        """Write or delete the guest's tuple; return the token of that."""
+        words = (f"user:{self.guest_id}", "viewer", "resource:notes/default")
+        return str(command(self.node, "relations", verb, *words)["token"])
 
     def in_force(self, version: int) -> None:
         until(lambda: ((self.node.status() or {}).get("policy_bundle") or {}).get("version") == version)
@@ -141,8 +143,10 @@ def test_a_tuple_opens_the_next_request_and_its_removal_cuts_an_open_stream(inst
     assert installed.node.last_decision()["reasons"][0] == "policy_silent"
     (cut, *_) = installed.node.records("stream.cut")
     assert cut
-    installed.relate()
+    token = installed.relate()
     assert installed.asks() == 200
+    question = (f"user:{installed.guest_id}", "can_view", "resource:notes/default", "--at-least", token)
+    assert command(installed.node, "relations", "check", *question)["related"] is True
 
 
 def test_a_candidate_tells_what_it_would_change_and_changes_nothing(installed: Installation) -> None:

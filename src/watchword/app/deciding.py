@@ -17,6 +17,7 @@ from watchword.app.candidates import Candidates
 from watchword.app.feeds import feed_status, open_feeds
 from watchword.app.policies import PURPOSE, bundle_status, plant_default_policies, policy_source
 from watchword.app.policy_adapters import AuthzenAdapter, RelationAdapter
+from watchword.app.relating import RelatedNow
 from watchword.app.services import Services, device_key
 from watchword.app.supposing import Supposing
 from watchword.app.witness import NodeWitness
@@ -165,6 +166,10 @@ class Deciding:
         return Supposing(
             self._procedure, self._facts, self._applications, clock=services.clock, entropy=services.entropy
         )
+
+    def relating(self) -> RelatedNow:
+        """Make what tells this machine's own tools who is related to what."""
+        return RelatedNow(self.relations, self._in_force, self._facts)
 
     def authzen(self) -> AuthzenPart:
         """Make the API for enforcement points that are not ours; it follows the same facts."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import urlencode
 
 import typer
 
@@ -90,17 +92,75 @@ def list_tuples(
 
 
 @app.command("check")
-def check(context: typer.Context, user: User, relation: Relation, object_: Object, values: Values = "{}") -> None:
+def check(
+    context: typer.Context,
+    user: Annotated[str, typer.Argument(help="For example user:usr_...; leave all three out with --file.")] = "",
+    relation: Annotated[str, typer.Argument(help="For example viewer.")] = "",
+    object_: Annotated[str, typer.Argument(metavar="OBJECT", help="For example resource:notes/admin.")] = "",
+    values: Values = "{}",
+    at_least: Annotated[
+        str, typer.Option("--at-least", help="Token of a write: ask the running node, no older than that.")
+    ] = "",
+    file: Annotated[Path | None, typer.Option(help="Questions as JSON lines, instead of one.")] = None,
+) -> None:
     """Say whether a user is related so to an object; exit code 4 when not."""
     shell = shell_of(context)
+    if file is not None:
+        _check_batch(shell, file, user, values)
+        return
+    if at_least:
+        related = _asked_node(shell, user, relation, object_, values, at_least)
+    else:
 
-    async def act(services: Any) -> bool:
-        view, given = await _view(shell, services), await _groups_of(services, user)
-        return bool(view.check(user, relation, object_, context=_json(values), given=given))
+        async def act(services: Any) -> bool:
+            view, given = await _view(shell, services), await _groups_of(services, user)
+            return bool(view.check(user, relation, object_, context=_json(values), given=given))
 
-    related = shell.run(act)
+        related = shell.run(act)
     shell.say(f"`{user}` is {'' if related else 'not '}`{relation}` of `{object_}`", related=related)
     if not related:
+        raise typer.Exit(EXIT_FOUND_WRONG)
+
+
+def _asked_node(shell: Any, user: str, relation: str, object_: str, values: str, at_least: str) -> bool:
+    """Ask what the running node has in memory, once it has followed to a token."""
+    from watchword.cli.force import ask_node  # noqa: PLC0415  # quick help
+    from watchword.kernel import ConfigurationError, NotFoundError  # noqa: PLC0415  # as above
+
+    asked = {"user": user, "relation": relation, "object": object_, "context": values, "at_least": at_least}
+    found = asyncio.run(ask_node(shell.settings().data, path=f"/related?{urlencode(asked)}"))
+    if not found:
+        raise NotFoundError("no node runs on this data directory", hint="start it, or leave --at-least out")
+    if "problem" in found:
+        raise ConfigurationError(found["problem"], hint=found["hint"])
+    return bool(found["related"])
+
+
+def _check_batch(shell: Any, file: Path, user: str, values: str) -> None:
+    """Answer many questions from one picture; one without an answer says why."""
+    from watchword.kernel import ConfigurationError  # noqa: PLC0415  # quick help
+    from watchword.policy.relations import RelationError, read_lines  # noqa: PLC0415  # as above
+
+    if user:
+        raise ConfigurationError("give a user, a relation and an object, or --file")
+    questions = read_lines(file)
+
+    async def act(services: Any) -> list[dict[str, Any]]:
+        view, rows = await _view(shell, services), []
+        for each in questions:
+            who, related, problem = str(each.subject), None, None
+            try:
+                given = await _groups_of(services, who)
+                related = view.check(who, each.relation, str(each.object), context=_json(values), given=given)
+            except RelationError as error:
+                problem = error.message
+            row = {"user": who, "relation": each.relation, "object": str(each.object)}
+            rows.append(row | {"related": related, "problem": problem})
+        return rows
+
+    rows = shell.run(act)
+    shell.show(rows, "user", "relation", "object", "related", "problem", empty="there are no questions")
+    if not all(row["related"] for row in rows):
         raise typer.Exit(EXIT_FOUND_WRONG)
 
 

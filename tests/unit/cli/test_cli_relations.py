@@ -96,3 +96,21 @@ def test_groups_of_the_directory_count_as_at_the_doors(related: Any) -> None:
     assert "notes/x" in related("relations", "list-objects", f"user:{ada}", "can_view", "resource").out
     assert ada in related("relations", "list-users", "resource:notes/x", "can_view").out
     assert related("relations", "check", "user:somebody", "can_view", "resource:notes/x").code == 4
+
+
+def test_many_questions_are_answered_from_one_file(related: Any, tmp_path: Path) -> None:
+    assert related("relations", "write", "user:a", "viewer", "resource:notes/x").code == 0
+    file = tmp_path / "questions.jsonl"
+    asked = [("user:a", "can_view"), ("user:b", "can_view"), ("user:a", "veiwer")]
+    file.write_text(
+        "".join(
+            json.dumps({"user": user, "relation": relation, "object": "resource:notes/x"}) + "\n"
+            for user, relation in asked
+        )
+    )
+    said = related("--output", "json", "relations", "check", "--file", str(file))
+    assert said.code == 4
+    assert [row["related"] for row in said.json] == [True, False, None]
+    assert "did you mean" in said.json[2]["problem"] or "has no relation" in said.json[2]["problem"]
+    none = related("relations", "check", "user:a", "can_view", "resource:notes/x", "--at-least", "1")
+    assert (none.code, "no node runs" in none.err) == (3, True)
