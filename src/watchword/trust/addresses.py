@@ -94,6 +94,13 @@ _V6_SPECIAL = (
 )
 _V4 = tuple((int(IPv4Address(start)) >> (32 - size), 32 - size, kind) for start, size, kind in _V4_SPECIAL)
 _V6 = tuple((int(IPv6Address(start)) >> (128 - size), 128 - size, kind) for start, size, kind in _V6_SPECIAL)
+_OCTET = 24
+# First octets below which nothing is special.
+_V4_PLAIN = frozenset(
+    octet
+    for octet in range(256)
+    if all(octet << _OCTET >> max(shift, _OCTET) != first << shift >> max(shift, _OCTET) for first, shift, _ in _V4)
+)
 _LONGEST = 45
 
 
@@ -120,6 +127,8 @@ def kind_within(bits: int, start: int, length: int) -> AddressKind:
         length: of its prefix.
     """
     free = bits - length
+    if bits == V4_BITS and free <= _OCTET and start >> _OCTET in _V4_PLAIN:
+        return AddressKind.PUBLIC
     for first, shift, kind in _V4 if bits == V4_BITS else _V6:
         if start >> shift == first if shift >= free else start >> free == first >> (free - shift):
             return kind
