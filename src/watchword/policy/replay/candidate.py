@@ -157,4 +157,6 @@ class Candidate(Generic[T]):
         self._is_slow = policies is not None and not policies.is_repeatable
         if policies is not None:
             report = Report(most_groups=MOST_GROUPS)
-            self._rehearsal = Rehearsal(policies, is_known=self._is_known, report=report, relations=self._relations)
+            # What is judged in a thread must not walk over tuples, which belong to the loop's.
+            relations = None if self._is_slow else self._relations
+            self._rehearsal = Rehearsal(policies, is_known=self._is_known, report=report, relations=relations)

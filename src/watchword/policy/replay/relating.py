@@ -33,9 +33,9 @@ def bound(question: Question, model: RelationModel | None, seen: Seen | None, *,
     found: LazySet
     if seen is None:
         version = model.version if model is not None else ""
-        if not relations.asked or not relations.model or relations.model[:_MARK] == version[:_MARK]:
-            return question
-        found = AskedSet({})
+        is_same = not relations.asked or not relations.model or relations.model[:_MARK] == version[:_MARK]
+        # A copy, so that nobody walks over the tuples from another thread than theirs.
+        found = AskedSet(relations.asked if is_same else {}, relations.model)
     elif isinstance(relations, RelationSet):
         found = relations.seen_by(seen(model))
     else:
