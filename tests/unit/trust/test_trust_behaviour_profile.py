@@ -127,6 +127,14 @@ def test_an_event_of_last_week_comes_too_late() -> None:
     assert learn(event(50, day=1.0), profile, Population(), now=LATER) is Lesson.TOO_LATE
 
 
+def test_an_event_older_than_all_that_are_remembered_comes_too_late_for_nobody_could_tell() -> None:
+    profile, population = BehaviourProfile(), Population()
+    for number in range(MOST_IDS):
+        learn(event(number, day=0.1 + number / 1000), profile, population, now=LATER)
+    assert learn(event(99, day=0.05), profile, population, now=LATER) is Lesson.TOO_LATE
+    assert learn(event(98, day=0.1105), profile, population, now=LATER) is Lesson.LEARNED
+
+
 def test_a_clock_that_ran_ahead_and_went_back_does_not_stop_learning() -> None:
     profile, population = taught(5), Population()
     assert learn(event(300), profile, population, now=NOW + 301 * DAY_S) is Lesson.LEARNED
@@ -298,6 +306,12 @@ def test_garbage_in_storage_is_refused_by_name(stored: Any) -> None:
             read(json.dumps(stored))
         except ValueError:
             continue
+
+
+def test_another_format_is_refused_by_name() -> None:
+    for text, read in ((dump(taught(2)), parse), (dump_population(crowd(2)), parse_population)):
+        with pytest.raises(ValueError, match="in format 2"):
+            read(text.replace('"v":1', '"v":2'))
 
 
 def test_other_users_of_a_network_are_known_by_a_few() -> None:

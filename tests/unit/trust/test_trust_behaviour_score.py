@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from dataclasses import replace
 from math import exp, fsum
+from sys import getrefcount
 from typing import Any
 
 import pytest
@@ -155,7 +156,7 @@ def test_ones_own_habits_do_not_make_an_attacker_with_the_same_ones_likely() -> 
     alone = Population()
     profile = taught(20, alone)
     found = score(event(21), profile, alone, MODEL, now=NOW)
-    assert evidence(found)["network"] == -4.0
+    assert evidence(found)["network"] == evidence(found)["agent"] == -4.0
 
 
 def test_the_night_alone_never_adds_anything() -> None:
@@ -231,6 +232,15 @@ def test_a_user_agent_of_a_megabyte_is_cut_and_named() -> None:
     assert evidence(found)["overlong"] == 1.0
     assert found.log_odds > judged(AT_WORK).log_odds
     assert max(len(term.detail) for term in found.contributions) < 200
+
+
+def test_nothing_remembers_a_text_of_a_megabyte() -> None:
+    texts = [f"{name}{'x' * 2**20}" for name in "abcd"]
+    before = [getrefcount(text) for text in texts]
+    huge = replace(AT_WORK, agent=Agent(full=texts[0]), resource=texts[1], device=texts[2], application=texts[3])
+    judged(huge)
+    del huge
+    assert [getrefcount(text) for text in texts] == before
 
 
 @pytest.mark.parametrize(
