@@ -13,7 +13,7 @@ from watchword.app.witness import NodeWitness
 from watchword.audit import Journal, JournalUnwritableError, read
 from watchword.bus import Bus
 from watchword.enforcement.bodies import DataAccess, Notice, Visitor
-from watchword.kernel import FrozenClock, KeyId
+from watchword.kernel import ConfigurationError, FrozenClock, KeyId
 from watchword.keys import Algorithm, MasterKey, Sealer, Signer
 from watchword.settings import load
 from watchword.storage import Database, OutboxRelay
@@ -58,6 +58,13 @@ async def test_what_the_disk_does_not_take_is_not_proved(
     await journal.close()
     with pytest.raises(JournalUnwritableError):
         await NodeWitness(journal, database, entropy).record(DataAccess(VISITOR, "answer", clock.now(), {}, 200))
+
+
+@pytest.mark.parametrize("name", ["MAX_BODY_KIB", "MAX_HELD_MIB", "KEY_GENERATION"])
+@pytest.mark.parametrize("value", ["0", "-1", "99999999"])
+def test_bounds_that_hold_nothing_or_no_machine_has_are_refused(tmp_path: Path, name: str, value: str) -> None:
+    with pytest.raises(ConfigurationError, match=name.lower()):
+        load(data=tmp_path, environment={f"WATCHWORD_OBLIGATIONS__{name}": value})
 
 
 def test_a_higher_generation_is_another_key_and_keeps_the_earlier_ones(tmp_path: Path) -> None:

@@ -60,15 +60,27 @@ async def test_a_process_reduces_as_this_one_does(reducers: Reducers) -> None:
     assert await reducers.reduce(here, BODY) == expected  # a refusal does not end a process
 
 
-async def test_a_process_that_dies_shows_nothing_and_is_replaced(reducers: Reducers) -> None:
+async def test_a_process_that_dies_at_work_shows_nothing_and_is_replaced(reducers: Reducers) -> None:
+    here = exchange()
+    await reducers.reduce(here, BODY)
+    [process] = reducers._idle
+    os.kill(process.pid, signal.SIGSTOP)
+    asked = asyncio.create_task(reducers.reduce(here, BODY))
+    await asyncio.sleep(0)
+    os.kill(process.pid, signal.SIGKILL)
+    with pytest.raises(BodyRefusedError, match="died"):
+        await asked
+    assert len((await reducers.reduce(here, BODY)).body) > 1000
+
+
+async def test_a_process_that_died_idle_is_not_asked(reducers: Reducers) -> None:
     here = exchange()
     await reducers.reduce(here, BODY)
     [process] = reducers._idle
     os.kill(process.pid, signal.SIGKILL)
     await process.wait()
-    with pytest.raises(BodyRefusedError, match="died"):
-        await reducers.reduce(here, BODY)
     assert len((await reducers.reduce(here, BODY)).body) > 1000
+    assert process not in reducers._idle
 
 
 async def test_a_process_that_takes_too_long_is_ended() -> None:
@@ -76,6 +88,14 @@ async def test_a_process_that_takes_too_long_is_ended() -> None:
     with pytest.raises(BodyRefusedError, match="in time"):
         await hasty.reduce(exchange(), BODY)
     assert hasty._idle == []
+
+
+async def test_where_no_process_can_be_had_nothing_is_shown(
+    reducers: Reducers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("watchword.enforcement.envoy.reducers.sys.executable", "/nowhere/python")
+    with pytest.raises(BodyRefusedError, match="no process"):
+        await reducers.reduce(exchange(), BODY)
 
 
 def said_to(*frames: bytes) -> list[bytes]:

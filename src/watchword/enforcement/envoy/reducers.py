@@ -44,7 +44,7 @@ class Reducers:
             BodyRefusedError: nothing of it may be shown, or it took too long or too much.
         """
         async with self._turns:
-            process = self._idle.pop() if self._idle else await self._start()
+            process = self._alive() or await self._start()
             try:
                 async with asyncio.timeout(self._within_s):
                     outcome, left = await _ask(process, order(exchange.rules, exchange.watermark), body)
@@ -62,15 +62,22 @@ class Reducers:
             raise BodyRefusedError(str(outcome["refused"]))
         return Reduced(left, outcome["counts"])
 
+    def _alive(self) -> Process | None:
+        while self._idle:
+            process = self._idle.pop()
+            if process.returncode is None:
+                return process
+        return None
+
     async def _start(self) -> Process:
-        # Prevents: a process that inherits secrets from the environment of the node.
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-I", "-c", _PROGRAM.format("watchword.enforcement.bodies.worker"), _ROOT),
-            stdin=PIPE,
-            stdout=PIPE,
-            stderr=DEVNULL,
-            env={},
-        )
+        program = _PROGRAM.format("watchword.enforcement.bodies.worker")
+        try:
+            # Prevents: a process that inherits secrets from the environment of the node.
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-I", "-c", program, _ROOT), stdin=PIPE, stdout=PIPE, stderr=DEVNULL, env={}
+            )
+        except OSError as error:
+            raise BodyRefusedError("no process can be had to reduce the body") from error
         assert process.stdin is not None
         process.stdin.write(frame(self._secrets))
         return process
