@@ -99,6 +99,18 @@ def test_groups_of_the_directory_and_conditions_count_and_circles_end() -> None:
     assert (failed.holds, "misses `x`" in failed.how) == (None, True)
 
 
+def test_a_tuple_that_the_model_forbids_or_whose_condition_does_not_hold_is_no_way() -> None:
+    forbidden = view("user:x viewer doc:1", "group:a#member viewer doc:1", "user:x member group:a")
+    assert list(lines(reason_of(forbidden, "user:x", "viewer", "doc:1"))) == [
+        "+ doc:1 viewer",
+        "  + group:a member",
+        "    + user:x",
+    ]
+    late = view("user:x owner doc:1 soon", "group:a#member viewer doc:1", "user:x member group:a")
+    step = reason_of(late, "user:x", "viewer", "doc:1", context={"x": 9})
+    assert [part.object for part in step.parts] == ["group:a"]
+
+
 def test_a_userset_is_inside_itself_and_nonsense_is_refused() -> None:
     found = view("group:a#member viewer doc:1")
     assert list(lines(reason_of(found, "group:a#member", "viewer", "doc:1"))) == [
