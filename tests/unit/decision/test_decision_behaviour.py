@@ -77,6 +77,8 @@ async def test_habits_alone_ask_and_a_listed_network_beside_them_refuses(world: 
 
 async def test_the_same_question_has_the_same_risk_to_the_bit_within_a_minute(world: DecisionWorld) -> None:
     visit = await at_home(world)
+    # A proof fades with its age, from a quarter of an hour on.
+    await visit.change(mfa_at=world.clock.now() - timedelta(minutes=30))
     world.clock.advance(timedelta(seconds=60 - world.clock.now().second + 0.25))
     first = visit.asks(user_agent=EDGE)
     world.clock.advance(timedelta(seconds=50))
@@ -84,6 +86,10 @@ async def test_the_same_question_has_the_same_risk_to_the_bit_within_a_minute(wo
     assert first.assessment is not None
     assert again.assessment is not None
     assert again.assessment.weighed == first.assessment.weighed
+    world.clock.advance(timedelta(seconds=11))
+    later = visit.asks(user_agent=EDGE)
+    assert later.assessment is not None
+    assert later.assessment.weighed != first.assessment.weighed
 
 
 # --- reuse: an allow is given again only while a fresh one would say the same -----------------------------------------

@@ -120,6 +120,7 @@ async def test_what_is_learned_of_somebody_away_is_added_to_their_history_not_pu
 async def test_what_was_not_written_yet_is_never_let_go(habits: Habits, clock: FrozenClock) -> None:
     for number in range(9):
         await live(habits, clock, f"usr_{number}", days=6)
+    habits._evict()
     assert [habits.known(f"usr_{number}").profile.learned for number in range(9)] == [6] * 9
 
 
