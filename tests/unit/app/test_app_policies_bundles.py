@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import sqlite3
 from collections.abc import Sequence
@@ -13,13 +14,15 @@ from typing import Any
 import pytest
 from bundle_server import BundleServer, serving
 from bundle_world import ALICE, FILES, MALLORY, OTHER, bundle
+from registry_server import Registry
+from registry_server import serving as serving_registry
 
 from watchword.app import open_services
 from watchword.app.adapters import PolicyAdapter
 from watchword.app.doctor import Finding, examine
 from watchword.app.policies import bundle_status, policy_source
 from watchword.app.services import Services
-from watchword.kernel import SystemClock
+from watchword.kernel import ConfigurationError, SystemClock
 from watchword.policy import PolicySource
 from watchword.policy.bundles import BundleSource, Form, Parcel, write
 from watchword.policy.bundles.oci import write_layout
@@ -165,6 +168,23 @@ async def test_the_other_sources_are_put_together_from_the_configuration(tmp_pat
         assert len(source.current) == 1
     else:
         assert "git fetch" in (source.problem or "")
+
+
+async def test_a_registry_is_put_together_with_credentials_from_a_file(tmp_path: Path) -> None:
+    registry = Registry(password="ada:sesame")
+    registry.put(write_layout(fresh()))
+    with serving_registry(registry) as server:
+        host = server.url("").removeprefix("http://")
+        credentials = tmp_path / "registry.json"
+        credentials.write_text(json.dumps({"auths": {host: {"auth": base64.b64encode(b"ada:sesame").decode()}}}))
+        lines = f'source = "registry"\nlocation = "http://{host}/team/policies:production"\n'
+        settings = configured(tmp_path, lines + f'credentials_file = "{credentials}"')
+        async with open_services(settings) as services:
+            source = policy_source(services)
+            await source.reload()
+    assert len(source.current) == 1
+    with pytest.raises(ConfigurationError, match=r"an artifact (needs a tag|is named)"):
+        configured(tmp_path, 'source = "registry"\nlocation = "registry.example.com/team/policies"')
 
 
 async def test_the_nodes_own_key_is_trusted_where_the_configuration_says_node(tmp_path: Path) -> None:
