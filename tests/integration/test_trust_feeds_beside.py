@@ -25,7 +25,9 @@ def job(staged: Path, *, secret: str = "", **settings: Any) -> dict[str, Any]:
 
 
 def children() -> set[int]:
-    return {child.pid for child in psutil.Process().children(recursive=True) if "worker" in " ".join(child.cmdline())}
+    return {
+        child.pid for child in psutil.Process().children(recursive=True) if "feeds.worker" in " ".join(child.cmdline())
+    }
 
 
 async def test_a_feed_is_fetched_and_read_beside_the_node(tmp_path: Path) -> None:
