@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -25,9 +26,13 @@ def job(staged: Path, *, secret: str = "", **settings: Any) -> dict[str, Any]:
 
 
 def children() -> set[int]:
-    return {
-        child.pid for child in psutil.Process().children(recursive=True) if "feeds.worker" in " ".join(child.cmdline())
-    }
+    """Return the processes that read feeds for us; others come and go beside them."""
+    found = set()
+    for child in psutil.Process().children(recursive=True):
+        with suppress(psutil.Error):
+            if "watchword.trust.feeds.worker" in child.cmdline():
+                found.add(child.pid)
+    return found
 
 
 async def test_a_feed_is_fetched_and_read_beside_the_node(tmp_path: Path) -> None:
