@@ -82,6 +82,15 @@ def test_server_side_request_forgery_to_private_addresses_is_refused(host: str) 
     assert resolve(host, 443, allow_private=True)
 
 
+@pytest.mark.parametrize(("host", "is_public"), [("64:ff9b::808:808", True), ("64:ff9b::7f00:1", False)])
+def test_behind_nat64_the_address_inside_counts(host: str, is_public: bool) -> None:  # noqa: FBT001  # a table
+    if is_public:
+        assert resolve(host, 443, allow_private=False) == [host]
+    else:
+        with pytest.raises(FeedUnreachableError):
+            resolve(host, 443, allow_private=False)
+
+
 def test_a_name_that_has_one_private_address_among_public_ones_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     def answer(*_: Any, **__: Any) -> list[Any]:
         return [(2, 1, 6, "", (address, 443)) for address in ("8.8.8.8", "127.0.0.1")]

@@ -80,7 +80,8 @@ def resolve(host: str, port: int, *, allow_private: bool) -> list[str]:
     except (OSError, UnicodeError) as error:
         raise FeedUnreachableError(f"the name `{host[:100]}` has no address") from error
     addresses = list(dict.fromkeys(str(each[4][0]) for each in found))
-    hidden = [address for address in addresses if read_address(address).kind is not AddressKind.PUBLIC]
+    # A network of IPv6 alone reaches IPv4 through NAT64, so there the address inside counts.
+    hidden = [address for address in addresses if read_address(address).place_key is None]
     if hidden and not allow_private:
         raise FeedUnreachableError(
             f"`{host[:100]}` is an address of a private network or of this machine",
