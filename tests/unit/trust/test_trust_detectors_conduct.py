@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from detector_acts import DAY, HOUR, MINUTE, START, act
 
-from watchword.trust.detectors import Detectors
+from watchword.trust.detectors import Detectors, hours
 from watchword.trust.observation import Finding, Observation
 
 MORNING = START - START % DAY + 8 * HOUR
@@ -160,7 +160,7 @@ def test_an_insider_who_looks_around_is_found_and_one_curious_click_is_not() -> 
 
 
 def test_without_enough_peers_nothing_is_rare() -> None:
-    detectors = _team(members=3)
+    detectors = _team(members=4)
     assert _value(detectors.observe(act(_after(10), application="payroll")), "peer_rarity", "insider") == 0.0
     assert _value(_team().observe(act(_after(10), application="payroll", group="")), "peer_rarity", "insider") == 0.0
 
@@ -171,6 +171,19 @@ def test_one_peer_who_asks_a_thousand_times_makes_nothing_usual() -> None:
     for n in range(1000):
         detectors.observe(act(_after(3) + n, **often))
     assert _value(detectors.judge(act(_after(3), application="payroll")), "peer_rarity") >= 0.4
+
+
+def test_what_no_second_factor_vouches_for_makes_nothing_usual_in_the_group() -> None:
+    detectors = _team()
+    for n in range(12):
+        detectors.observe(act(_after(10), user=f"peer-{n}", session=f"peer-{n}", application="payroll"))
+    assert _value(detectors.judge(act(_after(10) + 1, application="payroll")), "peer_rarity") >= 0.8
+
+
+def test_of_somebody_new_a_bulk_read_is_told_with_reserve() -> None:
+    detectors = Detectors()
+    found = [_value(detectors.observe(act(MORNING + n)), "bulk_read") for n in range(1000)]
+    assert found[-1] == 1.0
 
 
 # --- door after door ------------------------------------------------------------------------------------------------
@@ -223,6 +236,18 @@ def test_the_usual_doors_say_nothing_however_often() -> None:
 
 
 # --- the hour -------------------------------------------------------------------------------------------------------
+
+
+def test_an_odd_hour_adds_nothing_to_next_to_nothing() -> None:
+    rhythm = hours.Rhythm()
+    for day in range(40):
+        rhythm = hours.fold(rhythm, MORNING + day * DAY, 0)
+    night = MORNING + 40 * DAY + 12 * HOUR
+    assert hours.find(rhythm, night, 0, 0.9) is None
+    assert hours.find(rhythm, MORNING + 41 * DAY, 0, 5.0) is None
+    found = hours.find(rhythm, night, 0, 1.0)
+    assert found is not None
+    assert found.value > 0.3
 
 
 def test_an_odd_hour_is_nothing_alone_and_makes_worse_what_else_was_found() -> None:

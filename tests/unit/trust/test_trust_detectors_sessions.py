@@ -107,6 +107,14 @@ def test_a_thief_cannot_make_the_session_his_by_asking() -> None:
         assert _weight(findings) >= 3.0
 
 
+def test_a_network_from_which_a_session_looked_stolen_does_not_become_its_own() -> None:
+    detectors = _begun()
+    for n in range(10):
+        (found,) = detectors.observe(act(START + HOUR + n, network=THERE, place=HAMBURG))
+        assert found.indicator == "context_change"
+    assert THERE not in detectors._conduct.sessions.get("session-of-ada").networks
+
+
 def test_a_denied_request_binds_no_session() -> None:
     detectors = Detectors()
     detectors.observe(act(START, network=THERE, place=SYDNEY, agent=CURL, is_success=False))

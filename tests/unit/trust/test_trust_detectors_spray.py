@@ -97,6 +97,13 @@ def test_a_neighbour_of_the_attacker_is_not_denied_for_him() -> None:
     assert sum(finding.value for finding in running) <= 2.0
 
 
+def test_nobody_is_at_home_where_he_first_was_an_hour_ago() -> None:
+    detectors = Detectors()
+    detectors.observe(sign_in(START - HOUR, network=ELSEWHERE, agent=CURL, is_verified=True))
+    _spray(detectors, 60, 1.0)
+    assert _found(detectors.judge(sign_in(START + 90, network=ELSEWHERE, agent=CURL))) >= 4.0
+
+
 def test_one_account_that_fails_a_thousand_times_is_no_spray() -> None:
     detectors = Detectors()
     found = [_found(detectors.observe(sign_in(START + n, is_success=False, agent=FIREFOX))) for n in range(1000)]

@@ -39,6 +39,11 @@ def test_a_stolen_list_tried_from_one_network_is_found() -> None:
     assert _stuff(Detectors(), 40, networks=1)[-1] >= 2.0
 
 
+def test_a_few_wrong_names_from_few_networks_are_not_spread_on_purpose() -> None:
+    assert max(_stuff(Detectors(), 16, networks=4, known_each=99)[1:]) == 0.0
+    assert max(_stuff(Detectors(), 16, networks=8, known_each=99)[1:]) > 0.3
+
+
 def test_the_pair_that_fits_pays_for_the_list() -> None:
     detectors = Detectors()
     _stuff(detectors, 60)
