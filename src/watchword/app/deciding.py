@@ -32,7 +32,7 @@ from watchword.policy.rego import RemoteOpa
 from watchword.policy.relations.keeping import Relations
 from watchword.settings import NODE_KEY
 from watchword.storage import OutboxRelay
-from watchword.trust import ContextSource, Habits, NetworkLists, TrustState, profiles
+from watchword.trust import ADDITIVE, STATISTICAL, ContextSource, Habits, NetworkLists, TrustState, profiles
 from watchword.trust.feeds import FeedStatus
 from watchword.trust.learning import Feedback, KeptModels
 
@@ -101,7 +101,8 @@ class Deciding:
                 device_key=device_key(services.sealer),
                 settings=settings.decision,
                 relations=self.relations.view,
-                portal_profile=settings.trust.profile,
+                # What people need to sign in is asked for by risk; trust is earned only behind that door.
+                portal_profile=STATISTICAL if settings.trust.profile == STATISTICAL else ADDITIVE,
             ),
             clock,
             services.entropy,

@@ -67,8 +67,8 @@ class TrustSettings:
     working_from: str = setting("Working hours begin, in each user's own zone.", default="08:00")
     working_until: str = setting("Working hours end; before the beginning means past midnight.", default="18:00")
     profile: str = setting(
-        "How risk is computed where an application does not say, and at sign-in: `additive`, `trust-score` or "
-        "`statistical`.",
+        "How trust is computed where an application does not say: `additive`, `trust-score` or `statistical`, "
+        "which then holds at sign-in, too.",
         default=ADDITIVE,
     )
     habits_in_memory: int = setting(
