@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from watchword.trust.learning import ExtraMissingError, ModelKeptError, TooFewLabelsError
+from watchword.trust.learning import FEATURES, ExtraMissingError, ModelKeptError, TooFewLabelsError
 from watchword.trust.learning.batch import (
+    FOREST_FEATURES,
     Forest,
     Night,
     PeerGroups,
@@ -22,6 +23,7 @@ from watchword.trust.learning.batch import (
     peer_groups,
     psi,
 )
+from watchword.trust.learning.features import FOUR
 
 # Two trees over two features: one splits on the first, the other is a single leaf.
 _FOREST = Forest(
@@ -165,6 +167,11 @@ def test_too_little_says_nothing_of_drift() -> None:
 def test_an_index_of_nothing_is_refused(past: list[float], recent: list[float]) -> None:
     with pytest.raises(ValueError, match="samples"):
         psi(past, recent)
+
+
+def test_the_four_features_of_a_log_in_anomaly_are_among_those_of_the_forest() -> None:
+    assert FOUR == ("hour", "distinct_addresses", "failures", "resources")
+    assert set(FOUR) < set(FOREST_FEATURES) < set(FEATURES)
 
 
 # --- what is kept -----------------------------------------------------------------------------------------------------

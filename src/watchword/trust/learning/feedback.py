@@ -224,6 +224,11 @@ class Feedback:
         async with self._database.read() as connection:
             return await store.active(connection, self._clock.now())
 
+    async def forget(self, user: str) -> None:
+        """Remove everything that was said of an account, because the account is gone."""
+        async with self._database.work() as work:
+            await store.drop_of_user(work.connection, user)
+
     async def _give(self, about: Judged, source: Source, *, is_attack: bool, weight: float, actor: str) -> Label:
         now = self._clock.now()
         _check(about, now)

@@ -7,11 +7,12 @@ scores: they fit at night, and what they found is read without them.
 from watchword.trust.learning.batch.drift import Drift, Stability, drift, psi
 from watchword.trust.learning.batch.fitting import export_forest, fit_forest
 from watchword.trust.learning.batch.forest import Forest
-from watchword.trust.learning.batch.nightly import Night, Unusual, keep, kept_forest, kept_peers, night
+from watchword.trust.learning.batch.nightly import FOREST_FEATURES, Night, Unusual, keep, kept_forest, kept_peers, night
 from watchword.trust.learning.batch.peers import PeerGroups, peer_groups
 from watchword.trust.learning.batch.tables import resources_used
 
 __all__ = [
+    "FOREST_FEATURES",
     "Drift",
     "Forest",
     "Night",
