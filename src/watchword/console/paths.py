@@ -11,6 +11,7 @@ from watchword.policy.relations import Step
 _ROW, _BOX, _INDENT, _LETTER, _PADDING = 62, 46, 28, 7.3, 14
 _LONGEST: Final = 64
 _ANSWERS: Final = {True: "yes", False: "no", None: "no answer"}
+_MARKS: Final = {True: "", False: "✗ ", None: "? "}  # colour is never the only sign
 _CLASSES: Final = {True: "yes", False: "no", None: "open"}
 
 
@@ -68,7 +69,7 @@ def answer_of(step: Step) -> str:
 
 
 def _lay(step: Step, depth: int, above: Box | None, boxes: list[Box]) -> None:
-    title, note = _cut(title_of(step)), _cut(step.how)
+    title, note = _MARKS[step.holds] + _cut(title_of(step)), _cut(step.how)
     x, y = 1 + depth * _INDENT, len(boxes) * _ROW + 1
     width = max(len(title), len(note)) * _LETTER + 2 * _PADDING
     joint = ""

@@ -78,6 +78,7 @@ async def test_a_way_is_drawn_and_told_with_the_groups_of_the_directory(related:
     assert "<script" not in shown
     bob = (await browser.visit("/admin/relations?user=bob&relation=can_view&object=resource:notes/admin")).text
     assert "bob is not can_view of resource:notes/admin." in bob
+    assert ">✗ can_view of resource:notes/admin</text>" in bob
 
 
 async def test_who_may_and_what_may_are_answered_as_at_the_doors(related: ConsoleWorld) -> None:
