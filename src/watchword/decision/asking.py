@@ -76,6 +76,11 @@ class PolicyGate:
         for duty in case.obligations:
             if duty.name in self._known_obligations or (duty.is_for_application and app_does):
                 continue
+            if duty.limits is not None:
+                # Only the edge can end a stream. Where it cannot, nobody knows that none was opened.
+                if duty.limits.session_s is not None and not case.request.filters_bodies:
+                    return False
+                continue
             # A WebSocket has no body that could be reduced.
             if duty.rules is None or case.request.is_upgrade or not (app_does or case.request.filters_bodies):
                 return False

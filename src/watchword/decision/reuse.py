@@ -21,7 +21,7 @@ from typing import Final
 from watchword.decision.case import Case
 from watchword.decision.model import AccessRequest, Decision, ResourceRule, repeat, repeatable
 from watchword.decision.sources import Sources
-from watchword.kernel import DecisionId, Entropy, Reason
+from watchword.kernel import DecisionId, Entropy, Reason, merged_limits
 from watchword.policy import PolicySet
 from watchword.trust import Baseline, Place, Situation, Standing
 
@@ -163,6 +163,9 @@ class Reuse:
         ends = min(session.expires_at, session.authenticated_at + longest)
         anchors = (session.authenticated_at, session.mfa_at, device.first_seen_at, device.posture_at)
         turn = _next_minute(case.now, (anchor for anchor in anchors if anchor is not None))
+        if decision.obligations:
+            lease_s = merged_limits(each.limits for each in decision.obligations).lease_s
+            ends = ends if lease_s is None else min(ends, case.now + timedelta(seconds=lease_s))
         return min(turn, ends) if turn is not None else None
 
 

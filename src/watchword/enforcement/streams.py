@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Final, Protocol
 
 from watchword.decision import AccessRequest, Decision
-from watchword.kernel import Answer, DecisionId, Event
+from watchword.kernel import Answer, DecisionId, Event, Reason, merged_limits
 
 # Streams claim their admission within milliseconds; those that never come are forgotten in turn.
 _REMEMBERED: Final = 20_000
@@ -38,10 +39,16 @@ class Admission:
 
     Attributes:
         names: identifiers of the session, the user and the device; none on an open route.
+        until: when its stream is over, whatever is decided then; nothing where no policy limits it.
     """
 
     request: AccessRequest
     names: frozenset[str]
+    until: datetime | None = None
+
+    def lasts(self, at: datetime) -> bool:
+        """Tell whether the stream may still be open."""
+        return self.until is None or at < self.until
 
 
 class Streams:
@@ -76,7 +83,9 @@ class Streams:
         """Remember an allowed request until a stream claims it or 20,000 others have come."""
         known = (decision.session, decision.user, decision.device)
         names = frozenset(str(found.id) for found in known if found is not None)
-        self._admitted[decision.id] = Admission(decision.request, names)
+        limit_s = merged_limits(each.limits for each in decision.obligations).session_s
+        until = decision.at + timedelta(seconds=limit_s) if limit_s is not None else None
+        self._admitted[decision.id] = Admission(decision.request, names, until)
         if len(self._admitted) > self._evict_above:
             self._evict()
 
@@ -119,8 +128,10 @@ class Streams:
         """Cut one stream unless its request would be let in now; one that nobody remembers is cut."""
         admission = self._admitted.get(decision_id)
         decision = await self._asked(admission.request) if admission is not None else None
-        if decision is not None and decision.answer is Answer.ALLOW:
-            return
+        if admission is not None and decision is not None and decision.answer is Answer.ALLOW:
+            if admission.lasts(decision.at):
+                return
+            decision = replace(decision, answer=Answer.DENY, reasons=(Reason.SESSION_EXPIRED,))
         if self._guard is not None and self._guard.cut_decision(decision_id) and decision is not None:
             # Prevents: one cut that cannot be told saving all streams after it.
             with suppress(Exception):

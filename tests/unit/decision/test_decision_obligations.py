@@ -19,6 +19,10 @@ obligations:
   mask: {kind: mask, fields: [ssn], keep_last: 4}
   mask_more: {kind: mask, fields: [ssn], keep_last: 2}
   record: {kind: application}
+  brief: {kind: lease_limit, seconds: 9}
+  briefer: {kind: lease_limit, seconds: 3}
+  fresh: {kind: lease_limit, seconds: 0}
+  lunch: {kind: session_limit, seconds: 60}
 """
 SELF = replace(NOTES, fulfils_obligations=True)
 
@@ -107,3 +111,31 @@ def test_who_reduces_answers_is_the_edge_or_the_application() -> None:
     assert made(obligations="application").fulfils_obligations
     with pytest.raises(ConfigurationError, match="obligations"):
         made(obligations="nobody")
+
+
+@pytest.mark.parametrize(("attached", "again_s", "anew_s"), [("brief", 8, 9), ("brief, briefer", 2, 3)])
+async def test_an_allow_is_given_again_no_longer_than_the_shortest_lease(
+    make: Any, attached: str, again_s: int, anew_s: int
+) -> None:
+    world = make(NOTES, attached)
+    visit = await world.visit()
+    world.clock.advance(timedelta(seconds=1))
+    first = visit.asks()
+    world.clock.advance(timedelta(seconds=again_s))
+    assert visit.asks().repeats == first.id
+    world.clock.advance(timedelta(seconds=anew_s - again_s))
+    assert visit.asks().repeats is None
+
+
+async def test_an_allow_without_a_lease_is_never_given_again(make: Any) -> None:
+    world = make(NOTES, "fresh")
+    visit = await world.visit()
+    world.clock.advance(timedelta(seconds=1))
+    assert [visit.asks().repeats for _ in range(3)] == [None] * 3
+
+
+async def test_a_door_that_cannot_end_a_stream_denies_where_streams_are_limited(make: Any) -> None:
+    world = make(NOTES, "lunch")
+    assert (await ask(world, filters=True, is_upgrade=True)).answer is Answer.ALLOW
+    refused = await ask(world, filters=False)
+    assert (refused.answer, refused.reasons) == (Answer.DENY, (Reason.OBLIGATION_UNKNOWN,))

@@ -14,7 +14,7 @@ from decision_world import HOME, DecisionWorld, Visit
 from watchword.decision import Decision
 from watchword.enforcement import streams as module
 from watchword.enforcement.streams import Streams
-from watchword.kernel import DecisionId, Reason
+from watchword.kernel import Answer, DecisionId, Limits, Obligation, Reason
 from watchword.trust import NetworkList
 
 
@@ -216,3 +216,19 @@ async def test_without_a_guard_nothing_is_open(world: DecisionWorld) -> None:
     streams = Streams(world.point.evaluate, lambda *_: None)
     streams.admitted((await world.visit()).asks())
     await streams.review()
+
+
+async def test_a_stream_is_cut_when_the_time_that_a_policy_gave_it_is_over(opened: StreamWorld) -> None:
+    visit = await opened.world.visit()
+    decision = visit.asks("/live")
+    limited = Obligation("lunch", limits=Limits(session_s=60))
+    opened.streams.admitted(replace(decision, obligations=(limited,)))
+    opened.guard.open.append(decision.id)
+    opened.world.clock.advance(timedelta(seconds=59))
+    await opened.streams.review()
+    assert opened.guard.cut == []
+    opened.world.clock.advance(timedelta(seconds=1))
+    await opened.streams.review()
+    assert opened.guard.cut == [decision.id]
+    [(_, why)] = opened.told
+    assert (why.answer, why.reasons) == (Answer.DENY, (Reason.SESSION_EXPIRED,))
