@@ -204,7 +204,7 @@ class Authzen:
             )
         self.counts[verdict.answer, verdict.reason] += 1
         self.by_caller[caller.name, verdict.answer] += 1
-        told = {"answer": verdict.answer.value, "reasons": [verdict.reason.code], "personal": {}}
+        told: dict[str, Any] = {"answer": verdict.answer.value, "reasons": [verdict.reason.code], "personal": {}}
         self.recent.append(record | told)
         return verdict
 
