@@ -112,6 +112,21 @@ async def test_a_decision_by_points_is_shown_as_before(world: ConsoleWorld) -> N
     assert "speaks for somebody else" not in shown.text
 
 
+async def test_the_person_concerned_sees_what_spoke_against_the_request_and_not_which_habits_it_met(
+    world: ConsoleWorld,
+) -> None:
+    """Attack: a thief with a session reads the pages about their own requests to learn how to look like the owner."""
+    user = await world.person()
+    record = behaviour_record(world, user.id)
+    world.decisions.push(record)
+    browser = world.browser()
+    await browser.sign_in()
+    shown = await browser.visit(f"/decisions/{record['id']}")
+    assert "New country" in shown.text
+    assert "-4.0" not in shown.text
+    assert "Hour of the day" not in shown.text
+
+
 async def test_an_administrator_sees_what_is_usual_for_a_person(world: ConsoleWorld) -> None:
     with_habits(world, Habits())
     browser, root = await world.administrator()

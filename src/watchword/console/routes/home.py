@@ -14,7 +14,7 @@ from watchword.console.charts import balance_bars, weight_bars
 from watchword.console.desk import Desk
 from watchword.console.model import DecisionView, decision_view
 from watchword.console.pages import Page
-from watchword.console.ports import Verdict
+from watchword.console.ports import Verdict, Weight
 from watchword.console.routes.endpoint import endpoint, member
 from watchword.console.routes.visit import Visit
 from watchword.console.rows import Card, decision_rows, person_of, ring_of_decision, ring_of_session
@@ -127,9 +127,7 @@ def _explained(visit: Visit, view: DecisionView, *, is_detailed: bool) -> dict[s
         if is_own
         else headline.replace("you were", "it was").replace("it was asked", "a proof was asked"),
         "ring": ring_of_decision(view, place=place),
-        "bars": (weight_bars if view.probability is None else balance_bars)(
-            [weight for weight in view.contributions if weight.points]
-        ),
+        "bars": (weight_bars if view.probability is None else balance_bars)(_told(view, is_detailed=is_detailed)),
         "untold": [weight for weight in view.contributions if not weight.points],
         "trust_bars": weight_bars(view.trust_contributions),
         "application": titles.get(view.application or "", view.application or ""),
@@ -137,6 +135,15 @@ def _explained(visit: Visit, view: DecisionView, *, is_detailed: bool) -> dict[s
         "place": place,
         "browser": browser(view.user_agent),
     }
+
+
+def _told(view: DecisionView, *, is_detailed: bool) -> list[Weight]:
+    """Choose the contributions to show.
+
+    # Prevents: whoever holds a stolen session reading from the page which habits of its owner they already meet.
+    """
+    is_whole = is_detailed or view.probability is None
+    return [weight for weight in view.contributions if weight.points > 0 or (is_whole and weight.points)]
 
 
 async def _verdict(visit: Visit) -> Verdict | None:
