@@ -150,7 +150,7 @@ def _invented(users: int, days: int, seed: int, profile: Kind) -> Iterable[Label
         users=users,
         days=days,
         profile=Profile(profile.value),
-        incidents=max(_LEAST_INCIDENTS, users // 4),
+        incidents=max(_LEAST_INCIDENTS, users // 8),
         requests_a_session=2.0,
     )
     return generate(spec, seed=seed)
@@ -202,6 +202,8 @@ def _print(shell: Shell, found: Evaluation) -> None:
             print(f"owners asked again in {rate:.1%} of their first {count} log-ins, where 98% of attackers are found")
         if measured.ece is not None:
             print(f"probabilities are off by {measured.ece:.3f} on average")
+    if found.left_out:
+        print(f"\nno act of an owner is like those of: {', '.join(map(one_line, found.left_out))}")
     if found.unreadable:
         print(f"\n{found.unreadable:,} acts could not be read by the score, which is a fault of it")
 

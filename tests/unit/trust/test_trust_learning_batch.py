@@ -147,6 +147,10 @@ def test_an_indicator_that_begins_to_fire_is_noticed_although_it_was_nearly_alwa
     assert psi(silent, firing) > 0.25
 
 
+def test_silence_and_speaking_for_the_owner_are_not_the_same() -> None:
+    assert psi([0.0] * 900 + [2.0] * 100, [-1.0] * 900 + [2.0] * 100) > 0.25
+
+
 def test_drift_is_told_for_each_indicator_what_moved_most_first() -> None:
     past = [{"network": value, "hour": 0.5} for value in _drawn(0.0, 400)]
     recent = [{"network": value, "hour": 0.5} for value in _drawn(2.0, 400)]

@@ -198,3 +198,23 @@ def test_generic_detectors_learn_from_people_with_a_history_before_what_is_measu
     assert found.rivals["new"].by_attacker["thief"].auc == 1.0
     with pytest.raises(ObservationsError, match="have a history"):
         evaluate(traffic, Model(), Plan(since=traffic[40].observation.at), generic={"new": counting})
+
+
+def test_an_act_of_which_nobody_knows_whose_it_was_is_learned_and_not_counted() -> None:
+    unknown = [Labelled(_sign_in(day), is_labelled=False) for day in range(8)]
+    (found,) = Replay(Model()).run([*unknown, Labelled(_sign_in(9))])
+    assert found.values["network"] < -1.0
+
+
+def test_of_one_attack_only_one_log_in_is_labelled() -> None:
+    past = [Labelled(_sign_in(day)) for day in range(20)]
+    attacks = [Labelled(_sign_in(20 + n, **_ABROAD), "thief", f"attack_{n // 10}") for n in range(40)]
+    drawn = draw_labels(Replay(Model()).run([*past, *attacks]), 40, seed=1)
+    assert sum(each.is_attack for each in drawn) == 4
+
+
+def test_an_attacker_who_does_what_no_owner_did_is_named_and_left_out() -> None:
+    traffic = [Labelled(_sign_in(day), "thief" if day % 4 == 3 else None, str(day)) for day in range(12)]
+    asked = _sign_in(12, act=Act.REQUEST, id="asked", application="wiki")
+    found = evaluate([*traffic, Labelled(asked, "insider", "one")], Model(), Plan(since=0.0))
+    assert (found.left_out, set(found.own.by_attacker)) == (("insider",), {"thief", "all"})

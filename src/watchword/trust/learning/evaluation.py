@@ -67,7 +67,7 @@ class Measured:
     """One way to score, measured.
 
     Attributes:
-        by_attacker: and `all` for every log-in of every attacker together; empty without any.
+        by_attacker: and `all` for every log-in of every attacker together. Left out is who does what no owner did.
         reauthentication: how often owners are asked again by log-ins made so far, at the threshold that finds 98% of
             naive and VPN attackers; only what enough people reached.
         ece: nothing where the score is no probability.
@@ -104,6 +104,11 @@ class Evaluation:
     with_labels: Measured | None = None
     refitted: Model | None = None
     labels: Sequence[Label] = ()
+
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """Attackers of whom nothing can be said, because no act of an owner is like theirs."""
+        return tuple(sorted({each.attacker for each in self.scored if each.attacker} - self.own.by_attacker.keys()))
 
     @property
     def unreadable(self) -> int:
@@ -179,7 +184,12 @@ def measure(
     Raises:
         ObservationsError: there is nothing to compare.
     """
-    acts = _act_of(scored)
+    owned = {each.act for each in scored if not each.is_attack}
+    acts = {attacker: act for attacker, act in _act_of(scored).items() if act in owned}
+    if not acts:
+        raise ObservationsError(
+            "there is nothing of owners to compare with", hint="the observations must hold ordinary traffic as well"
+        )
     found = {attacker: _quality(scored, scores, {attacker}, act) for attacker, act in sorted(acts.items())}
     entering = {attacker for attacker, act in acts.items() if act is Act.SIGN_IN}
     if entering:
@@ -287,10 +297,6 @@ def _quality(scored: Sequence[Scored], scores: Sequence[float], attackers: set[s
         if each.act is act and (not each.is_attack or each.attacker in attackers):
             kept.append(value)
             labels.append(each.is_attack)
-    if len(set(labels)) < 2:  # noqa: PLR2004  # attacks and owners
-        raise ObservationsError(
-            f"no {act.value} of owners to compare with", hint="the observations must hold ordinary traffic as well"
-        )
     return Quality(
         metrics.auc(kept, labels),
         metrics.tpr_at_fpr(kept, labels, fpr=FALSE_POSITIVES),

@@ -17,7 +17,7 @@ from watchword.trust.observation import Act, Observation
 # A prompt that was answered is learned when the sign-in that it belongs to has been judged, or after this long.
 PROMPT_WAITS_S = 600.0
 # One in so many of the owners' requests and prompts is scored; of attackers' all are.
-_SAMPLED = 20
+_SAMPLED = 5
 _PRIOR = "prior"
 # The one contribution of an act that the score could not read, and so holds for the worst.
 UNREADABLE = "unreadable"
