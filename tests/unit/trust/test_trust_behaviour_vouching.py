@@ -52,8 +52,10 @@ def test_what_speaks_for_an_attacker_from_within_is_not_outvoted_by_the_owner_s_
 
 
 def test_a_weak_suspicion_takes_back_a_part(learned: tuple[BehaviourProfile, Population]) -> None:
-    half, whole = _score(learned, Finding("volume", 0.5, "why")), _score(learned, Finding("volume", 9.0, "why"))
+    half, whole = _score(learned, Finding("volume", 1.25, "why")), _score(learned, Finding("volume", 9.0, "why"))
     assert 0 < _term(half) == pytest.approx(_term(whole) / 2, abs=1e-5)
+    assert _term(_score(learned, Finding("peer_rarity", 0.5, "why"))) == 0.0
+    assert _score(learned, Finding("peer_rarity", 1.5, "why")).risk < 1
 
 
 @pytest.mark.parametrize(
