@@ -15,12 +15,13 @@ class OpaServer:
     Attributes:
         results: by path with dots; a path that is missing is undefined, as in OPA.
         asked: path and input of every question.
+        is_silent: hang up instead of answering, as a server that is gone does.
     """
 
     def __init__(self, **results: Any) -> None:
         self.results: dict[str, Any] = {name.replace("__", "."): value for name, value in results.items()}
         self.asked: list[tuple[str, dict[str, Any]]] = []
-        self._is_stopped = False
+        self.is_silent = False
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -30,7 +31,7 @@ class OpaServer:
             def do_POST(self) -> None:
                 given = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
                 path = self.path.partition("?")[0].removeprefix("/v1/data/").replace("/", ".")
-                if outer._is_stopped:
+                if outer.is_silent:
                     self.close_connection = True
                     return
                 outer.asked.append((path, given["input"]))
@@ -56,12 +57,6 @@ class OpaServer:
     def url(self) -> str:
         return f"http://127.0.0.1:{self._server.server_address[1]}"
 
-    def stop(self) -> None:
-        """Answer nobody any more, on open connections neither."""
-        self._is_stopped = True
-        self._server.shutdown()
-        self._server.server_close()
-
     def __enter__(self) -> Self:
         self._thread.start()
         return self
@@ -69,5 +64,6 @@ class OpaServer:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.stop()
+        self._server.shutdown()
+        self._server.server_close()
         self._thread.join()
