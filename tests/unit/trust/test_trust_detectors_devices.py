@@ -1,12 +1,10 @@
-"""Posture that changes, and how strongly somebody proved to be who they are."""
+"""Posture that changes."""
 
 from __future__ import annotations
 
-import pytest
 from detector_acts import DAY, HOUR, START, act
 
-from watchword.kernel import Acr
-from watchword.trust.detectors import Detectors, authentication_strength
+from watchword.trust.detectors import Detectors
 from watchword.trust.observation import Finding
 
 IN_ORDER = {"managed_device": True, "disk_encrypted": True, "edr_running": True, "os_patched": None}
@@ -46,32 +44,5 @@ def test_an_older_report_and_one_from_the_future_change_nothing() -> None:
     assert _of_posture(detectors, START + HOUR) == {}
 
 
-def test_a_device_that_fell_silent_is_told() -> None:
-    detectors = Detectors()
-    detectors.note_posture("laptop", IN_ORDER, START)
-    assert _of_posture(detectors, START + 3 * DAY)["posture_age"].value == 0.2
-    assert _of_posture(detectors, START + 9 * DAY)["posture_age"].value == 0.5
-    assert detectors.judge(act(START + 9 * DAY, device="unheard-of")) == ()
-
-
-def test_the_stronger_and_the_fresher_the_more_it_speaks_for_the_owner() -> None:
-    values = [
-        authentication_strength(Acr.PHISHING_RESISTANT, 60).value,
-        authentication_strength(Acr.PHISHING_RESISTANT, 3600).value,
-        authentication_strength(Acr.MULTI_FACTOR, 60).value,
-        authentication_strength(Acr.MULTI_FACTOR, 3600).value,
-        authentication_strength(Acr.MULTI_FACTOR, DAY).value,
-        authentication_strength(Acr.SINGLE_FACTOR, 1).value,
-    ]
-    assert values == sorted(values)
-    assert values[0] >= -1.0
-    assert values[-1] > 0
-
-
-@pytest.mark.parametrize("age_s", [-3600.0, float("nan"), float("inf"), 1e9])
-def test_a_second_factor_from_the_future_or_from_no_time_speaks_for_nobody(age_s: float) -> None:
-    assert authentication_strength(Acr.PHISHING_RESISTANT, age_s).value > 0
-
-
-def test_without_any_sign_in_strength_is_unknown() -> None:
-    assert not authentication_strength(Acr.NONE, 0).is_known
+def test_of_a_device_that_never_reported_nothing_is_said() -> None:
+    assert Detectors().judge(act(START, device="unheard-of")) == ()

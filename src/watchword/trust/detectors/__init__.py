@@ -6,7 +6,6 @@ anybody's floods deny somebody else, and to learn from what was denied, save tha
 
 from watchword.trust.detectors.limits import Limits
 from watchword.trust.detectors.stream import INFLICTED, NO_FINDINGS, VERSION, WITHIN, Detectors, Row
-from watchword.trust.detectors.strength import authentication_strength
 
 __all__ = [
     "INFLICTED",
@@ -16,5 +15,4 @@ __all__ = [
     "Detectors",
     "Limits",
     "Row",
-    "authentication_strength",
 ]

@@ -87,7 +87,7 @@ class Conduct:
         kind = kind_of(seen)
         doing = f"{kind} {seen.action}"
         session, walked, strays = self._session(seen), self._walked(seen), self.strays.get(seen.user)
-        found = [session, edges.find(walked, seen.application, seen.at), *self._posture(seen)]
+        found = [session, edges.find(walked, seen.application, seen.at), self._posture(seen)]
         size, rates = self.volumes.get(seen.user), self.rates.get(seen.user)
         if seen.is_success and seen.user:
             size = volume.fold(
@@ -129,11 +129,8 @@ class Conduct:
     def _has_used(self, seen: Observation, doing: str) -> bool:
         return peers.has_used(self.peers.get(seen.group), seen.user, doing)
 
-    def _posture(self, seen: Observation) -> tuple[Finding | None, ...]:
-        if seen.device not in self.postures:
-            return ()
-        known = self.postures.get(seen.device)
-        return posture.change(known, seen.at), posture.age(known, seen.at)
+    def _posture(self, seen: Observation) -> Finding | None:
+        return posture.change(self.postures.get(seen.device), seen.at) if seen.device in self.postures else None
 
     def _with_hour(self, seen: Observation, found: list[Finding]) -> list[Finding]:
         if not found or not seen.user:

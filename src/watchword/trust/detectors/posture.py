@@ -1,4 +1,4 @@
-"""A device that was in order and is not any more, or has not been heard of for long."""
+"""A device that was in order and is not any more."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from watchword.trust.detectors import stored
 from watchword.trust.observation import Finding
 
-CHANGE, AGE = "posture_change", "posture_age"
+CHANGE = "posture_change"
 KEPT_S = 86_400.0
 _MOST_FACTS = 16
 # What it is worth when a fact was true and is false; what malware or a thief does first weighs most.
@@ -25,8 +25,6 @@ _WORTH = MappingProxyType(
     }
 )
 MOST = 3.0
-_STALE_S, _OLD_S = 86_400.0, 7 * 86_400.0
-_STALE, _OLD = 0.2, 0.5
 
 _NONE: Mapping[str, bool] = MappingProxyType({})
 _NEVER: Mapping[str, float] = MappingProxyType({})
@@ -70,12 +68,3 @@ def change(known: Posture, now: float) -> Finding | None:
     if not lost:
         return None
     return Finding(CHANGE, min(MOST, sum([value for value, _ in lost])), ", ".join([words for _, words in lost]))
-
-
-def age(known: Posture, now: float) -> Finding | None:
-    """Judge how long a device that used to report has been silent."""
-    silent_s = now - known.at
-    if not known.at or silent_s < _STALE_S:
-        return None
-    value = _OLD if silent_s >= _OLD_S else _STALE
-    return Finding(AGE, value, f"the device last reported {silent_s / _STALE_S:.0f} days ago")
