@@ -45,6 +45,11 @@ def test_a_tie_across_the_bound_is_not_used_in_part() -> None:
     assert metrics.tpr_at_fpr(scores, labels, fpr=0.01) == 0.5
 
 
+def test_one_owner_in_a_hundred_is_within_one_percent_and_two_are_not() -> None:
+    scores, labels = [9.0, 8.5, 8.0, 7.0, *([1.0] * 98)], [False, True, False, True, *([False] * 98)]
+    assert metrics.tpr_at_fpr(scores, labels, fpr=0.01) == 0.5
+
+
 def test_one_score_for_everybody_tells_nothing() -> None:
     assert metrics.auc([3.0] * 6, [True, False] * 3) == 0.5
     assert metrics.tpr_at_fpr([3.0] * 6, [True, False] * 3) == 0.0

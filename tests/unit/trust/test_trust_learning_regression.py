@@ -67,6 +67,15 @@ def test_no_neighbour_within_bounds_is_better(seed: int, count: int, bounds: Bou
         assert _loss(examples, dict(found.weights), found.intercept + step, bounds) >= best - 1e-9
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_a_first_step_that_would_jump_over_the_valley_is_shortened(seed: int) -> None:
+    drawer = random.Random(seed)  # noqa: S311  # drawn from a fixed seed, for figures
+    examples = [Example({name: drawer.gauss(0.0, 5.0) for name in _NAMES}, is_attack=n % 2 == 0) for n in range(12)]
+    bounds = Bounds(-50.0, 50.0, 1e-3)
+    found = fit(examples, dict.fromkeys(_NAMES, 1.0), intercept=-4.0, bounds=bounds)
+    assert found.loss < _loss(examples, dict.fromkeys(_NAMES, 0.0), 0.0, bounds)
+
+
 def test_labels_that_separate_perfectly_still_give_bounded_weights() -> None:
     examples = [Example({"device": 3.0}, is_attack=True)] * 40 + [Example({"device": -3.0}, is_attack=False)] * 40
     found = fit(examples, {"device": 1.0}, bounds=Bounds(highest=2.0, strength=1e-6))
