@@ -65,7 +65,11 @@ class BehaviourProfile:
 
     def count(self, path: Path, day: int, counted: list[Step]) -> None:
         """Count one path as seen on a day, and add the steps that the guard let through to `counted`."""
-        today, totals, weight = self.days[day], self.totals, weight_of(day)
+        today = self.days[day]
+        # INVARIANT: a coarser key was counted whenever a finer one was, so where the finest is full, all are.
+        if today.get(path[-1], 0) >= A_DAY:
+            return
+        totals, weight = self.totals, weight_of(day)
         parent = path[0]
         levels = LEVELS[parent]
         for depth in range(1, len(path)):
