@@ -34,6 +34,13 @@ def test_a_spray_is_found_by_the_twentieth_account_however_slow(gap_s: float) ->
     assert found == sorted(found)
 
 
+def test_sign_ins_that_succeed_there_do_not_hide_a_spray() -> None:
+    detectors = Detectors()
+    for n in range(10):
+        detectors.observe(sign_in(START - HOUR + n, user=f"neighbour-{n}", network=ELSEWHERE))
+    assert _spray(detectors, 20, 1.0)[19] >= 2.0
+
+
 def test_a_spray_from_ever_other_networks_is_found_by_its_program() -> None:
     detectors = Detectors()
     found = [

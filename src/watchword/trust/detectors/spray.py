@@ -20,7 +20,7 @@ MOST_ACCOUNTS = 128
 _USUAL = 3.0
 _USUAL_SHARE = 0.02
 _SURPRISING = 3.0
-_EACH = 0.5
+_EACH = 0.6
 # The attempt itself is denied by its password; what counts is the success that comes out of it.
 _SUCCESS = 2.0
 MOST_TRIED = 3.0
