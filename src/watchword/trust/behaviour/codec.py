@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from sys import intern
 from typing import Any
 
+import orjson
+
 from watchword.trust.behaviour.company import Companies
 from watchword.trust.behaviour.population import Population
 from watchword.trust.behaviour.profile import MOST_IDS, BehaviourProfile, LastPlace
@@ -63,8 +65,8 @@ def _place(at: float, latitude: float, longitude: float, radius_km: float, words
 
 
 def dump_population(population: Population) -> str:
-    """Write a population."""
-    return json.dumps(
+    """Write a population; it is large, and whoever decides waits meanwhile, so the fastest encoder there is does it."""
+    return orjson.dumps(
         {
             "v": _FORMAT,
             "t": population.totals,
@@ -75,9 +77,8 @@ def dump_population(population: Population) -> str:
             "d": population.devices.known,
             "w": population.networks.known,
         },
-        separators=(",", ":"),
-        ensure_ascii=False,
-    )
+        option=orjson.OPT_NON_STR_KEYS,
+    ).decode()
 
 
 def parse_population(text: str) -> Population:
