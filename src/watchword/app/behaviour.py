@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
 from watchword.audit import last
-from watchword.decision import DecisionPoint
+from watchword.decision import Decision, DecisionPoint
 from watchword.identity import SessionFacts
+from watchword.kernel import Acr, Answer, Clock, Event, SessionId
 from watchword.storage import StorageError
 from watchword.trust import Habits
 from watchword.trust.learning import (
@@ -24,6 +29,8 @@ from watchword.trust.learning import (
 
 _EVERY_S: Final = 2.0
 _SEARCHED: Final = 1
+_MOST_ASKED: Final = 10_000
+_LAPSES_AFTER: Final = timedelta(minutes=15)
 
 
 class Abreast:
@@ -99,3 +106,71 @@ class OwnersFeedback:
             return judged_of(record, self._kept)
         except (FeedbackMalformedError, ModelKeptError):
             return nothing
+
+
+class StepUpOutcomes:
+    """Take what came of asking for a second factor as weak labels: given soon speaks for the owner, not given against.
+
+    What was asked is kept in bounded memory; a restart forgets it, which loses weak labels and nothing else.
+
+    Args:
+        acr_of: how a session was proved, by now; nothing for one that is gone.
+    """
+
+    def __init__(
+        self, feedback: Feedback, kept: KeptModels, clock: Clock, acr_of: Callable[[SessionId], Acr | None]
+    ) -> None:
+        self._feedback = feedback
+        self._kept = kept
+        self._clock = clock
+        self._acr_of = acr_of
+        self._asked: OrderedDict[SessionId, Decision] = OrderedDict()
+        self._passed: list[tuple[Decision, Acr]] = []
+        self._gone: list[str] = []
+
+    def see(self, decision: Decision) -> None:
+        """Remember the first act of a session for which behaviour asked; told of every decision."""
+        if decision.answer is not Answer.STEP_UP or decision.session is None or decision.session.id in self._asked:
+            return
+        if decision.assessment is None or decision.assessment.weighed is None:
+            return
+        # Prevents: sessions of very many users, asked and never answered, filling the memory.
+        if len(self._asked) >= _MOST_ASKED:
+            self._asked.popitem(last=False)
+        self._asked[decision.session.id] = decision
+
+    async def observe(self, events: Sequence[Event]) -> None:
+        """Note who gave the factor and who is gone; the facts of decisions never wait for what is learned of them."""
+        for event in events:
+            if event.type == "identity.session.stepped_up":
+                session = SessionId(event.subject)
+                decision, acr = self._asked.pop(session, None), self._acr_of(session)
+                if decision is not None and acr is not None:
+                    self._passed.append((decision, acr))
+            elif event.type == "identity.user.deleted":
+                self._gone.append(event.subject)
+
+    async def run(self) -> None:
+        """Write labels every few seconds, until cancelled."""
+        while True:
+            await asyncio.sleep(_EVERY_S)
+            with suppress(StorageError):  # weak labels are lost, and nothing else
+                await self.learn()
+
+    async def learn(self) -> None:
+        """Write what came of asking; what was asked a quarter of an hour ago, and not answered since, was not given."""
+        now = self._clock.now()
+        passed, self._passed = self._passed, []
+        for decision, acr in passed:
+            await self._say(decision, acr, is_passed=True)
+        while self._asked and now - next(iter(self._asked.values())).at >= _LAPSES_AFTER:
+            _, decision = self._asked.popitem(last=False)
+            assert decision.session is not None
+            await self._say(decision, decision.session.acr, is_passed=False)
+        while self._gone:
+            await self._feedback.forget(self._gone[-1])
+            self._gone.pop()
+
+    async def _say(self, decision: Decision, acr: Acr, *, is_passed: bool) -> None:
+        with suppress(FeedbackMalformedError, FeedbackRefusedError, ModelKeptError):  # it says nothing, then
+            await self._feedback.step_up(judged_of(decision.record(), self._kept), acr=acr, is_passed=is_passed)

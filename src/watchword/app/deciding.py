@@ -12,7 +12,7 @@ from watchword import __version__
 from watchword.app import adapters
 from watchword.app.acts import Acts
 from watchword.app.authzen import AuthzenPart
-from watchword.app.behaviour import Abreast, OwnersFeedback
+from watchword.app.behaviour import Abreast, OwnersFeedback, StepUpOutcomes
 from watchword.app.candidates import Candidates
 from watchword.app.feeds import feed_status, open_feeds
 from watchword.app.policies import PURPOSE, bundle_status, plant_default_policies, policy_source
@@ -26,7 +26,7 @@ from watchword.bus import Bus, Observer
 from watchword.console import Services as ConsoleServices
 from watchword.decision import Application, Decision, DecisionPoint, FactBase, Procedure, Sources, peers_of
 from watchword.enforcement.streams import Streams
-from watchword.kernel import Answer, DecisionId, Reason, UserId, WatchwordError
+from watchword.kernel import Acr, Answer, DecisionId, Reason, SessionId, UserId, WatchwordError
 from watchword.policy import PolicySet
 from watchword.policy.rego import RemoteOpa
 from watchword.policy.relations.keeping import Relations
@@ -81,6 +81,7 @@ class Deciding:
         self._kept = KeptModels.of(settings.data)
         self._feedback = Feedback(services.database, clock, services.entropy)
         self._abreast = Abreast(self._kept, self._feedback, self._habits)
+        self._outcomes = StepUpOutcomes(self._feedback, self._kept, clock, self._acr_of)
         acts = Acts(self._trust, self._places)
         self._habits.fed_by(acts.drain)
         self.relations = Relations(
@@ -113,6 +114,7 @@ class Deciding:
         )
         self.point.subscribe(self._candidates.observe)
         self.point.subscribe(acts.note)
+        self.point.subscribe(self._outcomes.see)
         self._authzen: AuthzenPart | None = None
         self.streams = Streams(self.point.evaluate, self._note_cut, ask=self.point.ask if self._opa else None)
 
@@ -144,6 +146,7 @@ class Deciding:
             self._trust.observe,
             self._services.keys.observe,
             self.streams.observe,
+            self._outcomes.observe,
         ):
             self._bus.subscribe(observer)
         await self._relay.catch_up()
@@ -194,6 +197,7 @@ class Deciding:
             self._trust.run(),
             self._habits.run(),
             self._abreast.run(),
+            self._outcomes.run(),
             self._feeds.run(),
             self.streams.run(),
             self._follow_policies(),
@@ -289,6 +293,10 @@ class Deciding:
             "journal": self._journal.problem is None,
             "policies": self.policies.is_well,
         }
+
+    def _acr_of(self, session_id: SessionId) -> Acr | None:
+        session = self._facts.session(session_id)
+        return session.acr if session is not None else None
 
     def _zone_of(self, user_id: str) -> str:
         user = self._facts.user(UserId(user_id))

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from behaviour_world import EDGE, FIREFOX, PARIS, at_home
-from decision_world import NOTES, DecisionWorld
+from decision_world import NOTES, DecisionWorld, Visit
 from sqlalchemy import text
 
-from watchword.app.behaviour import Abreast, OwnersFeedback
-from watchword.kernel import Acr, Answer, FrozenClock
+from watchword.app.behaviour import Abreast, OwnersFeedback, StepUpOutcomes
+from watchword.decision import Decision
+from watchword.kernel import Acr, Answer, FrozenClock, SessionId
 from watchword.storage import Database
 from watchword.trust import STATISTICAL
 from watchword.trust.behaviour import Model
@@ -130,6 +132,83 @@ async def test_whoever_disowns_without_end_is_not_heard_without_end(
     assert 0 < len(await _labels(world)) <= 20
 
 
+@pytest.fixture
+def outcomes(world: DecisionWorld, feedback: Feedback, kept: KeptModels) -> StepUpOutcomes:
+    made = StepUpOutcomes(feedback, kept, world.clock, lambda _: Acr.PHISHING_RESISTANT)
+    world.point.subscribe(made.see)
+    return made
+
+
+async def asked(world: DecisionWorld) -> tuple[Visit, Decision]:
+    """Make somebody whom behaviour asks for a second factor, twice in a row."""
+    visit = await at_home(world)
+    away = await world.session(visit.user, None, ip=PARIS, mfa_at=None, mfa_network=None, acr=Acr.SINGLE_FACTOR)
+    first, _ = [await world.point.authorize(away.request(user_agent=EDGE)) for _ in range(2)]
+    assert first.answer is Answer.STEP_UP
+    return away, first
+
+
+async def test_a_second_factor_that_was_given_speaks_for_the_owner_once(
+    world: DecisionWorld, outcomes: StepUpOutcomes
+) -> None:
+    away, decision = await asked(world)
+    stepped_up = world.event("identity.session.stepped_up", away.session.id)
+    await outcomes.observe([stepped_up, stepped_up])
+    await outcomes.learn()
+    world.clock.advance(timedelta(hours=1))
+    await outcomes.learn()
+    [(act, is_attack, weight)] = await _weak(world)
+    assert (act, is_attack) == (decision.id, False)
+    assert 0 < weight < 1
+
+
+async def test_a_second_factor_that_never_came_speaks_a_little_against(
+    world: DecisionWorld, outcomes: StepUpOutcomes
+) -> None:
+    away, decision = await asked(world)
+    world.clock.advance(timedelta(minutes=14))
+    await outcomes.learn()
+    assert await _labels(world) == []
+    world.clock.advance(timedelta(minutes=1))
+    await outcomes.learn()
+    [(act, is_attack, weight)] = await _weak(world)
+    assert (act, is_attack) == (decision.id, True)
+    assert 0 < weight < 1
+    await outcomes.observe([world.event("identity.session.stepped_up", away.session.id)])
+    await outcomes.learn()
+    assert await _labels(world) == [decision.id]
+
+
+async def test_what_was_said_of_somebody_who_is_gone_goes_with_them(
+    world: DecisionWorld, outcomes: StepUpOutcomes
+) -> None:
+    away, _ = await asked(world)
+    await outcomes.observe([world.event("identity.session.stepped_up", away.session.id)])
+    await outcomes.learn()
+    assert len(await _labels(world)) == 1
+    await outcomes.observe([world.event("identity.user.deleted", away.user.id)])
+    await outcomes.learn()
+    assert await _labels(world) == []
+
+
+async def test_sessions_that_are_asked_and_never_answer_fill_no_memory(
+    world: DecisionWorld, outcomes: StepUpOutcomes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("watchword.app.behaviour._MOST_ASKED", 2)
+    _, decision = await asked(world)
+    assert decision.session is not None
+    for _ in range(5):
+        session = replace(decision.session, id=SessionId.new(world.clock.now(), world.entropy))
+        outcomes.see(replace(decision, session=session))
+    assert len(outcomes._asked) == 2
+
+
 async def _labels(world: DecisionWorld) -> list[str]:
     async with world.database.read() as connection:
         return list((await connection.execute(text("SELECT act FROM trust_labels"))).scalars())
+
+
+async def _weak(world: DecisionWorld) -> list[tuple[str, bool, float]]:
+    async with world.database.read() as connection:
+        rows = (await connection.execute(text("SELECT act, is_attack, weight FROM trust_labels"))).all()
+    return [(act, bool(is_attack), weight) for act, is_attack, weight in rows]
