@@ -13,11 +13,13 @@ from sqlalchemy import event, make_url, text
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.util import await_
 
 from watchword.storage.errors import CorruptDatabaseError, DatabaseUnavailableError, translated
 from watchword.storage.work import UnitOfWork
 
 _BUSY_TIMEOUT_MS = 5000
+_LOOK_AGAIN_MS = 20
 _POOL_SIZE = 5
 # Prevents: sealed secrets, digests and addresses in the text of a driver's exception.
 _QUIET = {"hide_parameters": True}
@@ -152,7 +154,7 @@ def _sqlite_engine(url: URL) -> AsyncEngine:
         # The driver must not open transactions by itself; `begin` below does.
         connection.isolation_level = None
         cursor = connection.cursor()
-        cursor.execute("PRAGMA journal_mode=WAL")
+        _write_ahead(cursor)
         # FULL: a commit that was acknowledged survives a power cut.
         cursor.execute("PRAGMA synchronous=FULL")
         cursor.execute("PRAGMA foreign_keys=ON")
@@ -165,6 +167,23 @@ def _sqlite_engine(url: URL) -> AsyncEngine:
         connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
 
     return engine
+
+
+def _write_ahead(cursor: Any) -> None:
+    """Switch to the write-ahead log, which the file then remembers.
+
+    Whoever does that to a new file needs it alone, and for that SQLite does not wait, however long it may wait for a
+    lock: nodes and commands that start together would fail on each other.
+    """
+    for tries_left in reversed(range(_BUSY_TIMEOUT_MS // _LOOK_AGAIN_MS)):
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or not tries_left:
+                raise
+            await_(asyncio.sleep(_LOOK_AGAIN_MS / 1000))
+        else:
+            return
 
 
 def _postgres_engine(url: URL) -> AsyncEngine:

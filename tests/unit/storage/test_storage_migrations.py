@@ -86,7 +86,7 @@ async def test_migrating_twice_changes_nothing(database_url: str) -> None:
 
 
 async def test_nodes_that_start_together_migrate_once(database_url: str) -> None:
-    databases = [Database(database_url) for _ in range(3)]
+    databases = [Database(database_url) for _ in range(6)]
     await asyncio.gather(*(migrate(database) for database in databases))
     assert await _versions(databases[0]) == [migrations.REVISIONS[-1]]
     for database in databases:
