@@ -5,22 +5,23 @@ from __future__ import annotations
 import asyncio
 import queue
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 from watchword.audit.errors import AuditError, JournalUnwritableError, UnrecordableError
 from watchword.audit.model import MAX_BYTES, encode, event_record
+from watchword.audit.pace import Pace
 from watchword.audit.writer import CHECKPOINT_S, Writer
 from watchword.kernel import Clock, Event
 from watchword.keys import Signer, VerificationKey
 
-# Where several waited, more are coming: a moment later one sync serves them all, and the event loop is interrupted less
-# often. Whoever comes alone waits for nothing.
+# Where several waited for the thread, more are coming: a moment later one sync serves them all, and the event loop is
+# interrupted less often. Whoever comes alone waits for nothing.
 _GATHER_S = 0.001
 _BACKLOG_BYTES = 16 * 1024 * 1024
 
@@ -43,9 +44,10 @@ class _Entry:
 class Journal:
     """One node's append-only, hash-chained log.
 
-    The event loop encodes a record and queues it; one thread chains whatever is queued, writes it in one piece, syncs
-    once, and has the event loop tell whoever waits. While a group is being synced the next one gathers, so one sync
-    serves many.
+    The event loop encodes a record and queues it. Whatever is queued is chained, written in one piece and synced once,
+    and whoever waits is told; meanwhile the next group gathers, so one sync serves many. While the disk is quick the
+    event loop does that by itself, for to hand it to a thread takes longer than it does; when the disk is slow a thread
+    does, so that nobody else waits for it.
 
     If the disk refuses, every append of the group raises; the next append tries again, on a file that was cut back to
     what was acknowledged. The chain has neither a hole nor a half-written record afterwards.
@@ -58,9 +60,13 @@ class Journal:
         self._clock = clock
         self._pending: deque[_Entry] = deque()
         self._backlog = 0
-        self._wake: queue.SimpleQueue[None] = queue.SimpleQueue()
-        self._is_signalled = False
+        self._pace = Pace()
+        self._work: queue.SimpleQueue[Sequence[_Entry] | None] = queue.SimpleQueue()
+        self._is_busy = False
+        self._idle = asyncio.Event()
+        self._idle.set()
         self._is_closing = False
+        self._timer: asyncio.TimerHandle | None = None
         self._loop: asyncio.AbstractEventLoop
         self._thread = threading.Thread(target=self._run, name="watchword-journal", daemon=True)
         self._thread.start()
@@ -156,7 +162,10 @@ class Journal:
     async def close(self) -> None:
         """Write what is queued, sign a last checkpoint and let go of the directory."""
         self._is_closing = True
-        self._wake.put(None)
+        if self._timer is not None:
+            self._timer.cancel()
+        await self._idle.wait()
+        self._work.put(None)
         await asyncio.to_thread(self._thread.join)
 
     def _enqueue(self, records: Sequence[tuple[bytes, int | None]], size: int) -> asyncio.Future[int]:
@@ -188,37 +197,50 @@ class Journal:
         self._backlog += size
         self._loop = asyncio.get_running_loop()
         self._pending.append(_Entry(records, settled, size))
-        if not self._is_signalled:
-            self._is_signalled = True
-            self._wake.put(None)
+        if not self._is_busy:
+            self._be_busy()
+            self._loop.call_soon(self._take)
 
-    def _run(self) -> None:
-        while not (self._is_closing and not self._pending):
-            # While records keep coming nobody has to be waited for.
-            if not self._pending:
-                try:
-                    self._wake.get(timeout=CHECKPOINT_S if self._writer.uncovered else None)
-                except queue.Empty:
-                    self._writer.checkpoint()
-                    continue
-            # In this order: whoever queues from here on signals again, and what was queued before is taken below.
-            self._is_signalled = False
-            group = [self._pending.popleft() for _ in range(len(self._pending))]
-            if group:
-                self._commit(group)
-                if len(group) > 1:
-                    time.sleep(_GATHER_S)
-                self._writer.checkpoint_if_due()
-        self._writer.close()
+    # ---- on the event loop: which group is next, and who writes it ---------------------------------------------------
 
-    def _commit(self, group: Sequence[_Entry]) -> None:
-        first, error = 0, None
-        try:
-            first = self._writer.commit([record for entry in group for record in entry.records])
-        except JournalUnwritableError as refusal:
-            error = refusal
-        with suppress(RuntimeError):  # the loop is gone, and everybody who waited with it
-            self._loop.call_soon_threadsafe(self._settle, group, first, error)
+    def _be_busy(self) -> None:
+        self._is_busy = True
+        self._idle.clear()
+
+    def _take(self) -> None:
+        """Have everything that waits written: here while the disk is quick, else by the thread."""
+        group = tuple(self._pending)
+        self._pending.clear()
+        if not group:
+            self._is_busy = False
+            self._idle.set()
+            self._sign_later()
+        elif self._pace.is_quick(self._clock.monotonic()):
+            began = perf_counter()
+            outcome = self._written(group)
+            self._pace.note(perf_counter() - began, self._clock.monotonic())
+            self._settle(group, *outcome)
+            self._loop.call_soon(self._take)
+        else:
+            self._work.put(group)
+
+    def _written_by_thread(self, group: Sequence[_Entry], first: int, error: JournalUnwritableError | None) -> None:
+        self._settle(group, first, error)
+        if len(group) > 1:
+            self._loop.call_later(_GATHER_S, self._take)
+        else:
+            self._take()
+
+    def _sign_later(self) -> None:
+        if self._writer.uncovered and self._timer is None and not self._is_closing:
+            self._timer = self._loop.call_later(CHECKPOINT_S, self._sign)
+
+    def _sign(self) -> None:
+        """Cover what came last, when nothing more has come for a while."""
+        self._timer = None
+        if not self._is_busy and not self._is_closing:
+            self._be_busy()
+            self._work.put(())
 
     def _settle(self, group: Sequence[_Entry], first: int, error: JournalUnwritableError | None) -> None:
         seq = first
@@ -229,3 +251,24 @@ class Journal:
                 entry.settled(seq - 1, error)
             except Exception as failure:  # noqa: BLE001  # one that cannot be told must not keep the others waiting
                 self._loop.call_exception_handler({"message": "a record's owner failed", "exception": failure})
+
+    # ---- on the thread, or on the event loop: one of them at a time ------------------------------------------------
+
+    def _run(self) -> None:
+        while (group := self._work.get()) is not None:
+            outcome = self._written(group) if group else self._signed()
+            with suppress(RuntimeError):  # the loop is gone, and everybody who waited with it
+                self._loop.call_soon_threadsafe(self._written_by_thread, group, *outcome)
+        self._writer.close()
+
+    def _written(self, group: Sequence[_Entry]) -> tuple[int, JournalUnwritableError | None]:
+        try:
+            first = self._writer.commit([record for entry in group for record in entry.records])
+        except JournalUnwritableError as refusal:
+            return 0, refusal
+        self._writer.checkpoint_if_due()
+        return first, None
+
+    def _signed(self) -> tuple[int, JournalUnwritableError | None]:
+        self._writer.checkpoint()
+        return 0, None

@@ -22,9 +22,17 @@ def directory(tmp_path: Path) -> Path:
     return tmp_path / "journal"
 
 
-@pytest.fixture
-def open_journal(directory: Path, signer: Signer, clock: FrozenClock) -> OpenJournal:
+@pytest.fixture(params=["the event loop writes", "the thread writes"])
+def open_journal(
+    request: pytest.FixtureRequest,
+    directory: Path,
+    signer: Signer,
+    clock: FrozenClock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> OpenJournal:
     """Open the journal of this test, as often as it likes."""
+    is_quick = request.param == "the event loop writes"
+    monkeypatch.setattr("watchword.audit.pace.Pace.is_quick", lambda *_: is_quick)
     return lambda: Journal.open(directory, signer=signer, clock=clock)
 
 
