@@ -16,7 +16,7 @@ from threading import Timer
 from time import monotonic
 from types import TracebackType
 from typing import Any, Final, Self
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 
 from watchword.kernel import Secret
 from watchword.policy.bundles.envelope import MOST_ENVELOPE_BYTES, strict_json
@@ -26,7 +26,16 @@ from watchword.policy.bundles.parcel import Parcel
 from watchword.policy.bundles.paths import MOST_BUNDLE_BYTES, MOST_FILES
 from watchword.policy.bundles.reference import ArtifactReference
 from watchword.policy.bundles.registry_auth import Challenge, Credentials, may_see_password, token_in
-from watchword.policy.bundles.wire import SILENCE_S, body_of, check_url, connection_to, cut, reason_of
+from watchword.policy.bundles.wire import (
+    SILENCE_S,
+    body_of,
+    check_url,
+    connection_to,
+    cut,
+    reason_of,
+    redirected,
+    target_of,
+)
 
 _WHOLE_S: Final = 60.0
 _MOST_MANIFEST_BYTES: Final = 2 * 1024 * 1024
@@ -237,7 +246,7 @@ class _Exchange:
             answer = self._ask(url, headers, authorization if is_same else None, most_bytes)
             if answer.status not in _REDIRECTS:
                 return answer
-            url = _led_to(url, answer.headers.get("Location", ""))
+            url = redirected(url, answer.headers.get("Location", ""), "the registry")
         raise BundleUnreachableError(f"the registry redirects more than {_MOST_REDIRECTS} times")
 
     def _ask(self, url: str, headers: Mapping[str, str], authorization: Secret[str] | None, most_bytes: int) -> _Answer:
@@ -245,7 +254,7 @@ class _Exchange:
         sent = {"Accept-Encoding": "identity", **headers}
         if authorization is not None:
             sent["Authorization"] = authorization.reveal()
-        target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        target = target_of(parts)
         try:
             try:
                 return self._once(url, target, sent, most_bytes)
@@ -299,16 +308,3 @@ class _Exchange:
     def _end(self) -> None:
         for connection in list(self._kept.values()):
             cut(connection, self._sockets)
-
-
-def _led_to(url: str, location: str) -> str:
-    refused = BundleUnreachableError("the registry redirects to an address that is not allowed")
-    try:
-        target = urljoin(url, location)
-        # Prevents: being led from https to http, or to this machine's own servers.
-        is_same = check_url(target).scheme == urlsplit(url).scheme
-    except ValueError:
-        raise refused from None
-    if not location or not is_same:
-        raise refused
-    return target

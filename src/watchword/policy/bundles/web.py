@@ -11,13 +11,22 @@ from pathlib import Path
 from threading import Timer
 from time import monotonic
 from typing import Final
-from urllib.parse import SplitResult, urljoin, urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from watchword.policy.bundles.errors import BundleMalformedError, BundleUnreachableError
 from watchword.policy.bundles.oci import read_layout
 from watchword.policy.bundles.parcel import Parcel
 from watchword.policy.bundles.tarball import MOST_ARCHIVE_BYTES, read_tar
-from watchword.policy.bundles.wire import SILENCE_S, body_of, check_url, connection_to, cut, reason_of
+from watchword.policy.bundles.wire import (
+    SILENCE_S,
+    body_of,
+    check_url,
+    connection_to,
+    cut,
+    reason_of,
+    redirected,
+    target_of,
+)
 
 _WHOLE_S: Final = 60.0
 _MOST_REDIRECTS: Final = 3
@@ -93,7 +102,7 @@ class UrlCarrier:
             answer = self._ask(check_url(url), deadline)
             if answer.status not in _REDIRECTS:
                 return answer
-            url = _redirected(url, answer.location)
+            url = redirected(url, answer.location, "the bundle server")
         raise BundleUnreachableError(f"the bundle server redirects more than {_MOST_REDIRECTS} times")
 
     def _ask(self, parts: SplitResult, deadline: float) -> _Answer:
@@ -110,7 +119,7 @@ class UrlCarrier:
             headers = {"Accept": "application/x-tar, application/octet-stream", "Accept-Encoding": "identity"}
             if self._tag:
                 headers["If-None-Match"] = self._tag
-            target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+            target = target_of(parts)
             connection.connect()
             # A connection forgets its socket when the answer is to end with it; the watch must not.
             held.append(connection.sock)
@@ -140,16 +149,3 @@ class UrlCarrier:
         if response.status != _OK:
             return answer
         return _Answer(answer.status, answer.tag, "", body_of(response, self._most_bytes))
-
-
-def _redirected(url: str, location: str) -> str:
-    refused = BundleUnreachableError("the bundle server redirects to an address that is not allowed")
-    try:
-        target = urljoin(url, location)
-        # Prevents: being led from https to http, or to a file of this machine.
-        is_same = check_url(target).scheme == urlsplit(url).scheme
-    except ValueError:
-        raise refused from None
-    if not location or not is_same:
-        raise refused
-    return target

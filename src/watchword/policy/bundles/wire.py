@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, urljoin, urlsplit
 
-from watchword.policy.bundles.errors import BundleKeyError, BundleMalformedError
+from watchword.policy.bundles.errors import BundleKeyError, BundleMalformedError, BundleUnreachableError
 
 SILENCE_S: Final = 10.0
 _PIECE: Final = 64 * 1024
@@ -78,6 +78,32 @@ def body_of(response: http.client.HTTPResponse, most_bytes: int) -> bytes:
     if wanted is not None and total != wanted:
         raise http.client.IncompleteRead(b"", wanted - total)
     return b"".join(pieces)
+
+
+def redirected(url: str, location: str, server: str) -> str:
+    """Return where an answer leads.
+
+    Args:
+        server: who answered, in words.
+
+    Raises:
+        BundleUnreachableError: nowhere, or where bundles may not come from.
+    """
+    refused = BundleUnreachableError(f"{server} redirects to an address that is not allowed")
+    try:
+        target = urljoin(url, location)
+        # Prevents: being led from https to http, or to this machine's own servers.
+        is_same = check_url(target).scheme == urlsplit(url).scheme
+    except ValueError:
+        raise refused from None
+    if not location or not is_same:
+        raise refused
+    return target
+
+
+def target_of(parts: SplitResult) -> str:
+    """Return what of an address a server is asked for."""
+    return (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
 
 
 def cut(connection: http.client.HTTPConnection, held: Sequence[socket.socket]) -> None:
