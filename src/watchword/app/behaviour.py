@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
@@ -58,13 +58,8 @@ class Abreast:
         self._habits.use_suppressions(await self._feedback.suppressions())
 
     async def run(self) -> None:
-        """Look again every few seconds, until cancelled."""
-        while True:
-            await asyncio.sleep(_EVERY_S)
-            try:
-                await self.look()
-            except StorageError:
-                continue  # what was in force stays
+        """Look again every few seconds, until cancelled; where that fails, what was in force stays."""
+        await _again_and_again(self.look)
 
 
 class OwnersFeedback:
@@ -151,11 +146,8 @@ class StepUpOutcomes:
                 self._gone.append(event.subject)
 
     async def run(self) -> None:
-        """Write labels every few seconds, until cancelled."""
-        while True:
-            await asyncio.sleep(_EVERY_S)
-            with suppress(StorageError):  # weak labels are lost, and nothing else
-                await self.learn()
+        """Write labels every few seconds, until cancelled; where that fails, weak labels are lost and nothing else."""
+        await _again_and_again(self.learn)
 
     async def learn(self) -> None:
         """Write what came of asking; what was asked a quarter of an hour ago, and not answered since, was not given."""
@@ -174,3 +166,10 @@ class StepUpOutcomes:
     async def _say(self, decision: Decision, acr: Acr, *, is_passed: bool) -> None:
         with suppress(FeedbackMalformedError, FeedbackRefusedError, ModelKeptError):  # it says nothing, then
             await self._feedback.step_up(judged_of(decision.record(), self._kept), acr=acr, is_passed=is_passed)
+
+
+async def _again_and_again(work: Callable[[], Awaitable[None]]) -> None:
+    while True:
+        await asyncio.sleep(_EVERY_S)
+        with suppress(StorageError):
+            await work()

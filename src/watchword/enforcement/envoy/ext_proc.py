@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
@@ -14,7 +15,7 @@ _METHOD: Final = "/envoy.service.ext_proc.v3.ExternalProcessor/Process"
 _SOCKET_MODE: Final = 0o600
 
 
-class Processor:
+class Processor(ABC):
     """Serve one gRPC stream for each HTTP exchange that Envoy sends here; `_process` says what becomes of it.
 
     Attributes:
@@ -43,6 +44,6 @@ class Processor:
         """Name the one gRPC method served here, in grpclib's way."""
         return {_METHOD: Handler(self._process, Cardinality.STREAM_STREAM, *self.messages)}
 
+    @abstractmethod
     async def _process(self, stream: Any) -> None:
         """Serve one stream, from the first message to its end."""
-        raise NotImplementedError

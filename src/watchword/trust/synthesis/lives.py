@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from heapq import merge
 from operator import itemgetter
@@ -23,7 +24,7 @@ _AT = itemgetter(0)
 Moment = tuple[float, Observation, Session | None]
 
 
-class Life:
+class Life(ABC):
     """One person's sessions, day by day; `Worker` and `Customer` say which.
 
     Attributes:
@@ -62,9 +63,9 @@ class Life:
                 self._busy_until = max(self._busy_until, *(session.end for session in kept))
                 yield kept
 
+    @abstractmethod
     def _plan(self) -> Iterator[list[Session]]:
         """Plan each day; sessions of one day begin when `_arrive` says so, or later."""
-        raise NotImplementedError
 
     def _trip_on(self, day: int) -> Trip | None:
         while day > self._trip.last_day:
