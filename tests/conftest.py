@@ -145,6 +145,13 @@ def migrated_sqlite_url(sqlite_template: Path, sqlite_url: str) -> str:
     return sqlite_url
 
 
+@pytest.fixture
+async def plain_database(anyio_backend: str, migrated_sqlite_url: str) -> AsyncIterator[Database]:  # noqa: ARG001  # for anyio
+    found = Database(migrated_sqlite_url)
+    yield found
+    await found.close()
+
+
 @pytest.fixture(scope="session")
 def postgres_template(cluster: Cluster) -> str:
     """The name of a PostgreSQL database with every table and nothing in it."""

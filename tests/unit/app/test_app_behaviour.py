@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -23,15 +22,8 @@ from watchword.trust.learning import Feedback, KeptModels, Scope
 
 
 @pytest.fixture
-async def world(
-    anyio_backend: str,  # noqa: ARG001  # for anyio
-    migrated_sqlite_url: str,
-    clock: FrozenClock,
-    entropy: Any,
-) -> AsyncIterator[DecisionWorld]:
-    database = Database(migrated_sqlite_url)
-    yield DecisionWorld(database, clock, entropy, applications=(replace(NOTES, profile=STATISTICAL),))
-    await database.close()
+def world(plain_database: Database, clock: FrozenClock, entropy: Any) -> DecisionWorld:
+    return DecisionWorld(plain_database, clock, entropy, applications=(replace(NOTES, profile=STATISTICAL),))
 
 
 @pytest.fixture

@@ -25,15 +25,8 @@ NO_WRITES = '@id("no-writes") {} forbid (principal, action == Watchword::Action:
 
 
 @pytest.fixture
-async def world(
-    anyio_backend: str,  # noqa: ARG001  # for anyio
-    migrated_sqlite_url: str,
-    clock: FrozenClock,
-    entropy: Any,
-) -> AsyncIterator[DecisionWorld]:
-    database = Database(migrated_sqlite_url)
-    yield DecisionWorld(database, clock, entropy, applications=APPLICATIONS)
-    await database.close()
+def world(plain_database: Database, clock: FrozenClock, entropy: Any) -> DecisionWorld:
+    return DecisionWorld(plain_database, clock, entropy, applications=APPLICATIONS)
 
 
 async def visit_of(world: DecisionWorld) -> Visit:

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -53,15 +52,8 @@ DRAFTS = (
 
 
 @pytest.fixture
-async def world(
-    anyio_backend: str,  # noqa: ARG001  # for anyio
-    migrated_sqlite_url: str,
-    clock: FrozenClock,
-    entropy: Any,
-) -> AsyncIterator[DecisionWorld]:
-    database = Database(migrated_sqlite_url)
-    yield DecisionWorld(database, clock, entropy, applications=APPLICATIONS, known_obligations=KNOWN)
-    await database.close()
+def world(plain_database: Database, clock: FrozenClock, entropy: Any) -> DecisionWorld:
+    return DecisionWorld(plain_database, clock, entropy, applications=APPLICATIONS, known_obligations=KNOWN)
 
 
 async def test_what_the_node_repeats_is_replayed_as_if_it_had_not(

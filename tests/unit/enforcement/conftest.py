@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -9,13 +8,6 @@ from decision_world import DecisionWorld
 from watchword.kernel import FrozenClock, KeyId
 from watchword.keys import Algorithm, Signer
 from watchword.storage import Database
-
-
-@pytest.fixture
-async def plain_database(anyio_backend: str, migrated_sqlite_url: str) -> AsyncIterator[Database]:  # noqa: ARG001  # for anyio
-    found = Database(migrated_sqlite_url)
-    yield found
-    await found.close()
 
 
 @pytest.fixture
