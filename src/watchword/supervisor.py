@@ -47,7 +47,11 @@ def report(**message: Any) -> None:
 
 @dataclass
 class Program:
-    """A child and how often it was started."""
+    """A child and how often it was started.
+
+    Attributes:
+        environment: all that it gets to know.
+    """
 
     name: str
     argv: list[str]
@@ -69,7 +73,7 @@ class Supervisor:
         os.set_blocking(self._reader, False)  # as above
         self._buffer = b""
         self._programs = {
-            "control plane": Program("control plane", control_plane, {REPORT_VARIABLE: str(self._writer)})
+            "control plane": Program("control plane", control_plane, os.environ | {REPORT_VARIABLE: str(self._writer)})
         }
         self._stopping = False
         self._is_up = False
@@ -103,7 +107,9 @@ class Supervisor:
                 try:
                     program.process = subprocess.Popen(  # noqa: S603  # our own programs, no shell
                         program.argv,
-                        env=os.environ | program.environment,
+                        # Prevents: keys and credentials in our environment showing in the one of a program that meets
+                        # the network; only the control plane gets ours.
+                        env=program.environment,
                         pass_fds=(self._writer,) if REPORT_VARIABLE in program.environment else (),
                         stdin=subprocess.DEVNULL,
                         preexec_fn=partial(_child, os.getpid()),  # noqa: PLW1509  # one thread only; must run in the child
@@ -160,11 +166,12 @@ class Supervisor:
         self._note(message["name"], message["state"], detail=message.get("detail", ""))
 
     def _on_program(self, message: dict[str, Any]) -> None:
+        environment = message.get("environment", {})
         known = self._programs.get(message["name"])
         if known is None:
-            self._programs[message["name"]] = Program(message["name"], message["argv"], message.get("environment", {}))
+            self._programs[message["name"]] = Program(message["name"], message["argv"], environment)
         else:
-            known.argv = message["argv"]
+            known.argv, known.environment = message["argv"], environment
 
     def _on_failed(self, message: dict[str, Any]) -> None:
         """The control plane cannot start: one sentence, and a remedy if there is one.

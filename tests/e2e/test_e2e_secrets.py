@@ -21,6 +21,8 @@ NEW_PASSWORD = "entirely other horse battery"  # as above
 MISTYPED = "corect-horse-batery-staple"  # as above
 # What people type into the wrong field.
 PASSWORD_AS_NAME = "my password in the wrong field"  # as above
+FEED_CREDENTIAL = "credential-of-a-feed"  # as above
+PROGRAMS = ("control plane", "envoy", "notes")
 _RECOVERY = re.compile(r"<(?:li|code)[^>]*>\s*(?:<code>)?([A-Za-z0-9]{4,6}(?:-[A-Za-z0-9]{4,6})+)")
 
 
@@ -41,9 +43,13 @@ class Keeper(Browser):
         super()._keep_cookies(host, page)
 
 
-def test_no_secret_reaches_disk_logs_or_terminal(make_node: Callable[..., SiegeNode]) -> None:
-    node = make_node(extra={"WATCHWORD_EDGE__ACCESS_LOG": "true"})
+def test_no_secret_reaches_disk_logs_terminal_or_the_programs_that_strangers_talk_to(
+    make_node: Callable[..., SiegeNode],
+) -> None:
+    node = make_node(extra={"WATCHWORD_EDGE__ACCESS_LOG": "true", "PARTNER_FEED": FEED_CREDENTIAL})
     node.start()
+    environments = {name: Path(f"/proc/{node.pid_of(name)}/environ").read_bytes() for name in PROGRAMS}
+    assert {name for name, held in environments.items() if FEED_CREDENTIAL.encode() in held} == {"control plane"}
     secrets: dict[str, str] = {}
     root = Citizen(node, "root", "198.51.100.7")
     root.browser = Keeper(node.proxy_port, node.authority, "198.51.100.7")

@@ -21,7 +21,7 @@ from watchword.app.data import hold, prepare, run_directory
 from watchword.app.deciding import Deciding
 from watchword.app.feeds import in_short
 from watchword.app.sample import HOST as SAMPLE_HOST
-from watchword.app.sample import sample_application, sample_command, wait_for_sample
+from watchword.app.sample import sample_application, sample_command, sample_environment, wait_for_sample
 from watchword.app.services import Services, authority_of, obligation_keys, open_services
 from watchword.app.serving import Listener, on_address, on_unix_socket
 from watchword.audit import Journal
@@ -31,6 +31,7 @@ from watchword.enforcement.answers import Answers
 from watchword.enforcement.assertion import AssertionMinter
 from watchword.enforcement.door import Door
 from watchword.enforcement.envoy import (
+    ENVOY_ENVIRONMENT,
     BodyService,
     EdgeFiles,
     PublishedApplication,
@@ -138,9 +139,11 @@ class Node:
         """Let the supervisor start Envoy and the sample now; Envoy denies until this process answers."""
         published = [_edge_view(app) for app in applications]
         apis = published_apis(self._settings, self._run)
-        report(kind="program", name="envoy", argv=prepare_envoy(self._settings.edge, published, files, apis))
+        envoy = prepare_envoy(self._settings.edge, published, files, apis)
+        report(kind="program", name="envoy", argv=envoy, environment=dict(ENVOY_ENVIRONMENT))
         if self._with_sample:
-            report(kind="program", name="notes", argv=sample_command(self._run, self._settings.edge.origin()))
+            notes = sample_command(self._run, self._settings.edge.origin())
+            report(kind="program", name="notes", argv=notes, environment=sample_environment())
 
     async def _open_decision(self, services: Services, applications: Sequence[Application]) -> Deciding:
         journal = await asyncio.to_thread(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import sys
 from pathlib import Path
@@ -14,6 +15,8 @@ from watchword.kernel import Sensitivity
 NAME = "notes"
 HOST = "notes.localhost"
 _POLL_S = 0.02
+# Where Python finds itself and its modules, how it writes letters and times.
+_PASSED_ON = ("PATH", "PYTHONPATH", "LANG", "TZ")
 
 
 class SampleStartError(NodeError):
@@ -46,6 +49,11 @@ def sample_command(run: Path, issuer: str) -> list[str]:
         *("--jwks", str(run / "jwks.json")),
         *("--issuer", issuer),
     ]
+
+
+def sample_environment() -> dict[str, str]:
+    """Return all that it gets to know; like any other application it is told no secret of the node."""
+    return {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
 
 
 async def wait_for_sample(run: Path, *, timeout_s: float) -> None:

@@ -22,6 +22,7 @@ from watchword.supervisor import Program, Supervisor
 
 _SOURCE = Path(__file__).parents[3] / "src"
 _WITHIN_S = 20.0
+SECRET = "a credential of a feed"
 # The supervisor itself, on a stub of a control plane and in a hurry.
 _DRIVER = """
 import sys
@@ -66,12 +67,15 @@ class Unit:
     def program(self, name: str, text: str) -> str:
         """Write a program and return the line with which the control plane asks for it."""
         path = self.write(name, text)
-        return f"report(kind='program', name={name!r}, argv=[sys.executable, {str(path)!r}])\n"
+        environment = {"PYTHONPATH": str(_SOURCE)}
+        return (
+            f"report(kind='program', name={name!r}, argv=[sys.executable, {str(path)!r}], environment={environment})\n"
+        )
 
     def start(self, control: str, *, as_json: bool = True) -> None:
         path = self.write("control", control)
         words = [sys.executable, "-c", _DRIVER, str(path), *(["--json"] if as_json else [])]
-        environment = {"PYTHONPATH": str(_SOURCE), "PATH": os.environ["PATH"]}
+        environment = {"PYTHONPATH": str(_SOURCE), "PATH": os.environ["PATH"], "PARTNER_FEED": SECRET}
         self.process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True, env=environment)
 
     def line(self) -> str:
@@ -151,6 +155,26 @@ def test_everything_starts_and_says_so(unit: Unit) -> None:
     assert event["link"] == "l"
     assert set(event["pids"]) >= {"control plane"}
     until(lambda: any(line.startswith("door started") for line in unit.log()))
+    assert unit.end() == 0
+
+
+def test_a_stranger_who_reads_the_memory_of_a_door_finds_no_credential_of_the_node_in_its_environment(
+    unit: Unit,
+) -> None:
+    shows = "(here / 'door.environment').write_text(repr(dict(os.environ))); started('door'); stopped('door'); wait()"
+    door = unit.program("door", shows)
+    own = "(here / 'own.environment').write_text(repr(dict(os.environ)))\n"
+    unit.start(f"stopped('control')\n{own}{door}started('control'); up()\nwait()")
+    unit.event(is_up)
+    until(lambda: any(line.startswith("door started") for line in unit.log()))
+    for is_second in (False, True):
+        if is_second:
+            os.kill(next(int(line.split()[2]) for line in unit.log() if line.startswith("door")), signal.SIGKILL)
+            until(lambda: sum(line.startswith("door started") for line in unit.log()) == 2)
+        seen = (unit.directory / "door.environment").read_text()
+        assert SECRET not in seen
+        assert supervisor.REPORT_VARIABLE not in seen
+    assert SECRET in (unit.directory / "own.environment").read_text()
     assert unit.end() == 0
 
 

@@ -31,6 +31,7 @@ from watchword.enforcement.envoy.model import (
     Upstream,
 )
 from watchword.enforcement.envoy.process import (
+    ENVOY_ENVIRONMENT,
     EnvoyProcess,
     check_addresses,
     find_envoy,
@@ -46,6 +47,7 @@ __all__ = [
     "AUTHZ_PREFIX",
     "CLIENT_IP_HEADER",
     "DECISION_HEADER",
+    "ENVOY_ENVIRONMENT",
     "SESSION_HEADER",
     "STREAM_HEADER",
     "AddressTakenError",

@@ -13,8 +13,9 @@ import socket
 import ssl
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 from watchword.enforcement.envoy.bootstrap import bootstrap, certificate_secret
@@ -25,6 +26,9 @@ from watchword.enforcement.envoy.errors import (
     EnvoyStartError,
 )
 from watchword.enforcement.envoy.model import EdgeFiles, EdgeSettings, PublishedApi, PublishedApplication, TcpAddress
+
+# Prevents: keys in our environment showing in the one of the program that every stranger talks to. It needs none of it.
+ENVOY_ENVIRONMENT: Final[Mapping[str, str]] = MappingProxyType({})
 
 _GLIBC_NEEDED: Final = (2, 31)
 _ADMIN_READY: Final = b"GET /ready HTTP/1.1\r\nhost: admin\r\nconnection: close\r\n\r\n"
@@ -153,7 +157,14 @@ def validate(edge: EdgeSettings, applications: Sequence[PublishedApplication], f
         EnvoyConfigurationError: in Envoy's words.
     """
     command = [part for part in prepare(edge, applications, files) if part not in {"--log-path", str(files.log_file)}]
-    done = subprocess.run([*command, "--mode", "validate"], capture_output=True, text=True, check=False, timeout=60)  # noqa: S603  # our own command
+    done = subprocess.run(  # noqa: S603  # our own command
+        [*command, "--mode", "validate"],
+        env=ENVOY_ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
     if done.returncode != 0:
         raise EnvoyConfigurationError(f"Envoy refuses its configuration: {_complaint(done.stderr + done.stdout)}")
 
@@ -219,7 +230,7 @@ class EnvoyProcess:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            env={"PATH": "/usr/bin:/bin"},  # Prevents: keys in our environment showing in its own.
+            env=ENVOY_ENVIRONMENT,
         )
         ready = asyncio.ensure_future(wait_ready(self._files, timeout_s=timeout_s))
         ended = asyncio.ensure_future(self._process.wait())
