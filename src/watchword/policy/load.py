@@ -193,6 +193,11 @@ class _Reader:
         if len(self._problems) > before:
             return []
         ests = parsed["staticPolicies"] | parsed["templates"]
+        # Prevents: a forbid that Cedar reads and this file's cutting takes for a comment.
+        if len(ests) != len(cut):
+            words = f"Cedar reads {len(ests)} policies here, and {len(cut)} are told apart"
+            self._problems.append(Problem(path.name, 0, 0, words, expected="plain spaces and line ends"))
+            return []
         found = []
         for number, statement in enumerate(cut):
             est = ests[f"policy{number}"]

@@ -13,7 +13,7 @@ import cedarpy
 from watchword.policy.errors import Problem
 
 _TOKEN = re.compile(
-    r"""(?P<skip>\s+|//[^\n]*)
+    r"""(?P<skip>\s+|//[^\n\r]*)
       | (?P<string>"(?:[^"\\]|\\.)*")
       | (?P<name>[A-Za-z_][A-Za-z0-9_]*)
       | (?P<number>[0-9]+)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from watchword.policy import PolicyLoadError, PolicySet, Problem
+from watchword.policy.text import statements
 
 GOOD = 'permit (principal in Watchword::Group::"members", action, resource);\n'
 
@@ -123,6 +124,24 @@ def test_comments_and_layout_do_not_change_the_version(tmp_path: Path) -> None:
     assert PolicySet.load(tmp_path).version == before
     (tmp_path / "a.cedar").write_text(GOOD.replace("members", "Members"))
     assert PolicySet.load(tmp_path).version != before
+
+
+def test_a_forbid_cannot_be_hidden_behind_a_comment_that_ends_in_a_carriage_return(tmp_path: Path) -> None:
+    (tmp_path / "a.cedar").write_bytes(f"{GOOD}// said\rforbid (principal, action, resource);\n".encode())
+    assert len(PolicySet.load(tmp_path)) == 2
+
+
+def test_what_overflows_the_parsers_stack_cannot_hide_behind_a_carriage_return(tmp_path: Path) -> None:
+    text = f"// said\rpermit (principal, action, resource) when {{ {'(' * 30_000}true{')' * 30_000} }};"
+    (tmp_path / "a.cedar").write_bytes(text.encode())
+    with pytest.raises(PolicyLoadError, match="nested too deeply"):
+        PolicySet.load(tmp_path)
+
+
+def test_a_file_that_cedar_reads_differently_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("watchword.policy.load.text.statements", lambda source: iter(list(statements(source))[:1]))
+    (problem,) = problems(tmp_path, a__cedar=GOOD + GOOD)
+    assert "Cedar reads 2 policies" in problem.message
 
 
 def test_an_editors_hidden_file_is_left_out(tmp_path: Path) -> None:
