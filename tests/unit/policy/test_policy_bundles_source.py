@@ -291,6 +291,20 @@ async def test_a_clock_that_is_set_back_does_not_revive_an_expired_bundle_not_ev
     assert len(node.source.current) == 0
 
 
+async def test_a_clock_that_is_far_behind_for_a_moment_denies_for_that_moment_only(node: Node) -> None:
+    await node.offer(bundle(days=30))
+    node.clock.step(timedelta(days=-400))
+    await node.source.reload()
+    assert len(node.source.current) == 0
+    assert "from the future" in (node.source.problem or "")
+    assert node.alarm.types == ["policy.bundle.accepted", "policy.bundle.refused"]
+    node.clock.step(timedelta(days=400))
+    await node.source.reload()
+    assert len(node.source.current) == 1
+    assert node.source.problem is None
+    assert len((await node.restart()).current) == 1
+
+
 async def test_an_expired_bundle_stays_in_force_where_the_operator_chose_so(tmp_path: Path) -> None:
     node = Node(tmp_path)
     node.make(denies_when_expired=False)

@@ -288,7 +288,7 @@ class BundleSource:
             self._ended = (_problem(error),)
             if self._rules.denies_when_expired:
                 self._in_force = _NOTHING
-            await self._note_end(manifest)
+            await self._note_end(manifest, error, is_over=manifest.expires <= now or memory.is_expired)
             return
         except WatchwordError as error:  # the memory cannot be read; the next bundle is refused and says so
             self._ended = (_problem(error),)
@@ -299,7 +299,12 @@ class BundleSource:
             data: dict[str, Json] = {"version": manifest.version, "expires_at": manifest.expires.isoformat()}
             self._note(manifest.digest, Notice(BUNDLE_EXPIRING, manifest.name, data))
 
-    async def _note_end(self, manifest: Manifest) -> None:
+    async def _note_end(self, manifest: Manifest, error: BundleExpiredError, *, is_over: bool) -> None:
+        # Prevents: a clock that is wrong for a moment, before the bundle was made, ending it for ever.
+        if not is_over:
+            said: dict[str, Json] = {"reason": error.code, "detail": error.message, "version": manifest.version}
+            self._note(error.message, Notice(BUNDLE_REFUSED, manifest.name, said))
+            return
         data: dict[str, Json] = {
             "version": manifest.version,
             "expires_at": manifest.expires.isoformat(),
