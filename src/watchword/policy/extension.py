@@ -21,6 +21,7 @@ _MAX_OFFSET_HOURS, _MAX_OFFSET_MINUTES = 23, 59
 _V4, _V6 = 4, 6
 _V4_BITS, _V6_BITS = 32, 128
 _LONGEST_ADDRESS = 43
+_MOST_DIGITS = 19
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 
@@ -126,7 +127,7 @@ def decimal(text: str) -> Decimal:
     if not match:
         raise MalformedValueError("not a decimal number")
     sign, whole, rest = match.groups()
-    value = int(whole) * _SCALE + int(rest.ljust(4, "0"))
+    value = _digits(whole) * _SCALE + int(rest.ljust(4, "0"))
     return Decimal(_long(-value if sign else value))
 
 
@@ -141,7 +142,7 @@ def duration(text: str) -> Duration:
     if not match or not any(match.groups()[1:]):
         raise MalformedValueError("not a duration")
     sign, *parts = match.groups()
-    total = sum(int(part) * unit for part, unit in zip(parts, _DURATION_MS, strict=True) if part)
+    total = sum(_digits(part) * unit for part, unit in zip(parts, _DURATION_MS, strict=True) if part)
     return Duration(_long(-total if sign else total))
 
 
@@ -178,6 +179,14 @@ def _epoch_ms(year: int, month: int, day: int, hour: int, minute: int, second: i
     except ValueError:
         raise MalformedValueError("no such day or time") from None
     return (at - _EPOCH) // _MILLISECOND - (146_097 * _DAY_MS if shifted else 0)
+
+
+def _digits(text: str) -> int:
+    """Read a whole number. Prevents: an error of Python's own, which reads no number of thousands of digits."""
+    significant = text.lstrip("0")
+    if len(significant) > _MOST_DIGITS:
+        raise MalformedValueError("the number does not fit 64 bits")
+    return int(significant or "0")
 
 
 def _long(value: int) -> int:

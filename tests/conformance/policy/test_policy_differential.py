@@ -192,6 +192,20 @@ def test_a_text_is_a_value_exactly_when_the_reference_takes_it(name: str, data: 
         assert said.allowed, (text, value)
 
 
+@pytest.mark.parametrize("digits", ["0" * 5_000 + "1", "1" * 5_000, "0" * 5_000], ids=["zeros before", "huge", "zeros"])
+@pytest.mark.parametrize(("name", "tail"), [("decimal", ".0"), ("duration", "ms")])
+def test_thousands_of_digits_are_a_number_exactly_when_the_reference_takes_them(
+    name: str, tail: str, digits: str
+) -> None:
+    try:
+        PARSERS[name](digits + tail)
+        is_taken = True
+    except MalformedValueError:
+        is_taken = False
+    literal = json.dumps(digits + tail)
+    assert is_taken == reference_takes(f"{name}({literal}) == {name}({literal})")
+
+
 LETTERS = st.text('ab*\\"\n\0ü', max_size=8)
 
 
