@@ -39,10 +39,11 @@ def write(
 ) -> None:
     """Relate a user to an object; prints a token for checks that must see it."""
     shell = shell_of(context)
-    found = _given(user, relation, object_, file, condition=condition, values=values)
+    chosen = model_of(shell)
+    found = _given(user, relation, object_, file, condition=condition, values=values, model=chosen)
 
     async def act(services: Any) -> tuple[str, str]:
-        chosen, token = model_of(shell), ""
+        token = ""
         for chunk in _chunks(found):
             token = await services.relations.write(chunk, model=chosen, actor=shell.actor)
         return token, await in_force(services)
@@ -279,7 +280,14 @@ async def _view(shell: Any, services: Any) -> Any:
 
 
 def _given(
-    user: str, relation: str, object_: str, file: Path | None, *, condition: str = "", values: str = "{}"
+    user: str,
+    relation: str,
+    object_: str,
+    file: Path | None,
+    *,
+    condition: str = "",
+    values: str = "{}",
+    model: Any = None,
 ) -> Any:
     from watchword.kernel import ConfigurationError  # noqa: PLC0415  # quick help
     from watchword.policy.relations import read_lines, read_tuple  # noqa: PLC0415  # as above
@@ -287,7 +295,7 @@ def _given(
     if (file is None) == (not object_):
         raise ConfigurationError("give a user, a relation and an object, or --file")
     if file is not None:
-        return read_lines(file)
+        return read_lines(file, model=model)
     return [read_tuple(object_, relation, user, condition=condition, context=_json(values))]
 
 

@@ -51,10 +51,33 @@ def test_a_malformed_file_names_the_line_and_writes_nothing(related: Any, tmp_pa
     assert related("--output", "json", "relations", "list").json == []
 
 
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"user": "user:a", "relation": "viewr", "object": "resource:x"}, "did you mean `viewer`?"),
+        ({"user": "user:0", "relation": "viewer", "object": "resource:x"}, "the first is in line 1"),
+        ({"user": "user:\ud800", "relation": "viewer", "object": "resource:x"}, "is no user"),
+    ],
+    ids=["not allowed", "twice", "half a surrogate pair"],
+)
+def test_a_long_file_with_one_wrong_tuple_near_its_end_is_refused_before_anything_is_in_force(
+    related: Any, tmp_path: Path, wrong: dict[str, str], said: str
+) -> None:
+    file = tmp_path / "long.jsonl"
+    tuples = [{"user": f"user:{number}", "relation": "viewer", "object": "resource:x"} for number in range(600)]
+    file.write_text("\n".join(map(json.dumps, [*tuples, wrong])))
+    answer = related("relations", "write", "--file", str(file))
+    assert answer.code == 1
+    assert "long.jsonl:601: " in answer.err
+    assert said in answer.err
+    assert related("--output", "json", "relations", "list").json == []
+
+
 def test_what_the_model_does_not_allow_is_refused_with_a_hint(related: Any) -> None:
     said = related("relations", "write", "user:a", "viewr", "resource:x")
     assert said.code == 1
     assert "did you mean `viewer`?" in said.err
+    assert "is no user" in related("relations", "write", "user:\udcff", "viewer", "resource:x").err
     assert related("relations", "delete", "user:a", "viewer", "resource:x").code == 3
     assert related("relations", "check", "user:a", "viewer", "resource:x", "--context", "[").code == 2
     assert related("relations", "write").code == 2

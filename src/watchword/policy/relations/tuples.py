@@ -21,8 +21,9 @@ from watchword.policy.text import nearest
 
 _LONGEST_OBJECT: Final = 256
 _MOST_CONTEXT: Final = 4096
-_OBJECT: Final = re.compile(r"([^:#@*\s\x00-\x1f\x7f]{1,254}):([^#:*\s\x00-\x1f\x7f]+)")
-_RELATION: Final = re.compile(r"[^:#@*\s\x00-\x1f\x7f]{1,50}")
+# Half of a pair of surrogates is refused as well: no database and no hash takes one.
+_OBJECT: Final = re.compile(r"([^:#@*\s\x00-\x1f\x7f\ud800-\udfff]{1,254}):([^#:*\s\x00-\x1f\x7f\ud800-\udfff]+)")
+_RELATION: Final = re.compile(r"[^:#@*\s\x00-\x1f\x7f\ud800-\udfff]{1,50}")
 _NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 # What may stand in an identifier as it is; anything else that a name may hold is percent-encoded.
 _PLAIN: Final = "-._~!$&'()+,;=@/"
