@@ -65,7 +65,7 @@ class Acts:
             utc_offset_s=utc_offset_s(decision.at, user.timezone) if user is not None else 0,
             device=decision.device.id if decision.device is not None else "",
             session=session.id,
-            group=peers_of(user) if user is not None else "",
+            group=(peers_of(user) or self._trust.group_of(user.id)) if user is not None else "",
             application=decision.application or "",
             resource=decision.resource or "",
             action=decision.action or "",

@@ -15,6 +15,8 @@ from watchword.app.authzen import AuthzenPart
 from watchword.app.behaviour import Abreast, OwnersFeedback, StepUpOutcomes
 from watchword.app.candidates import Candidates
 from watchword.app.feeds import feed_status, open_feeds
+from watchword.app.learning import learning_profiles, portal_profile
+from watchword.app.peers import PeersAbreast
 from watchword.app.policies import PURPOSE, bundle_status, plant_default_policies, policy_source
 from watchword.app.policy_adapters import AuthzenAdapter, RelationAdapter
 from watchword.app.relating import RelatedNow
@@ -32,7 +34,7 @@ from watchword.policy.rego import RemoteOpa
 from watchword.policy.relations.keeping import Relations
 from watchword.settings import NODE_KEY
 from watchword.storage import OutboxRelay
-from watchword.trust import ADDITIVE, STATISTICAL, ContextSource, Habits, NetworkLists, TrustState, profiles
+from watchword.trust import ContextSource, Habits, NetworkLists, TrustState, profiles
 from watchword.trust.feeds import FeedStatus
 from watchword.trust.learning import Feedback, KeptModels
 
@@ -69,6 +71,7 @@ class Deciding:
             most=settings.trust.habits_in_memory,
             reputation=self._feeds.reputation,
             places="; ".join(self._places.sources),
+            learns=learning_profiles(applications, settings.trust),
         )
         self._trust = TrustState(
             services.database,
@@ -81,9 +84,8 @@ class Deciding:
         self._kept = KeptModels.of(settings.data)
         self._feedback = Feedback(services.database, clock, services.entropy)
         self._abreast = Abreast(self._kept, self._feedback, self._habits)
+        self._peers = PeersAbreast(settings.data / "trust" / "batch", self._habits)
         self._outcomes = StepUpOutcomes(self._feedback, self._kept, clock, self._acr_of)
-        acts = Acts(self._trust, self._places)
-        self._habits.fed_by(acts.drain)
         self.relations = Relations(
             services.database, position=lambda: self._relay.position, catch_up=self._relay.catch_up
         )
@@ -103,7 +105,7 @@ class Deciding:
                 settings=settings.decision,
                 relations=self.relations.view,
                 # What people need to sign in is asked for by risk; trust is earned only behind that door.
-                portal_profile=STATISTICAL if settings.trust.profile == STATISTICAL else ADDITIVE,
+                portal_profile=portal_profile(settings.trust),
             ),
             clock,
             services.entropy,
@@ -113,8 +115,11 @@ class Deciding:
             lambda: self.policies.current, settings.candidate_directory, relations=self.relations.view
         )
         self.point.subscribe(self._candidates.observe)
-        self.point.subscribe(acts.note)
-        self.point.subscribe(self._outcomes.see)
+        if self._habits.learns:
+            acts = Acts(self._trust, self._places)
+            self._habits.fed_by(acts.drain)
+            self.point.subscribe(acts.note)
+            self.point.subscribe(self._outcomes.see)
         self._authzen: AuthzenPart | None = None
         self.streams = Streams(self.point.evaluate, self._note_cut, ask=self.point.ask if self._opa else None)
 
@@ -133,6 +138,8 @@ class Deciding:
         await self._feeds.load()
         await self._trust.load()
         await self._abreast.look()
+        if self._habits.learns:
+            await self._peers.look()
         await self._facts.load()
         await self.relations.load()
         await self.policies.start()
@@ -203,6 +210,7 @@ class Deciding:
             self._follow_policies(),
             self._sum_up_strangers(),
             *self._candidates.background(),
+            *((self._peers.run(),) if self._habits.learns else ()),
         )
 
     async def trim(self) -> None:
@@ -268,8 +276,10 @@ class Deciding:
             "place_problems": [*self._places.problems, *self._feeds.reputation.problems],
             "feeds": feed_status(self._feeds),
             "habits": dataclasses.asdict(self._habits.figures),
+            "learns": sorted(self._habits.learns),
             "score": self._habits.model.label,
             "score_problem": self._abreast.problem,
+            "peer_groups_problem": self._peers.problem,
             "decisions": _counted(self.point.counts),
             **self._facts.counts(),
         }

@@ -17,8 +17,8 @@ from watchword.trust.behaviour import authentication, posture
 _EVERYBODY: Final = frozenset({"members"})
 
 
-def situation_of(case: Case, sources: Sources, evidence: Evidence, act: Act) -> Situation:
-    """Gather what the profile `statistical` judges a case by.
+def situation_of(case: Case, sources: Sources, evidence: Evidence, act: Act, *, by: str) -> Situation:
+    """Gather what a profile judges the behaviour of a case by.
 
     Its time is the whole minute, so that the same request has the same risk to the bit until the clock turns.
     """
@@ -39,12 +39,12 @@ def situation_of(case: Case, sources: Sources, evidence: Evidence, act: Act) -> 
         utc_offset_s=utc_offset_s(now, user.timezone),
         device=device.id if device is not None else "",
         session=session.id if session is not None else "",
-        group=peers_of(user),
+        group=peers_of(user) or sources.trust.group_of(user.id),
         application=case.app.name if case.app is not None else "",
         resource=case.rule.name if case.rule is not None else "",
         action=case.action or "",
     )
-    return sources.trust.situation(observation, now, given=tuple(_given(case, evidence, now)))
+    return sources.trust.situation(observation, now, given=tuple(_given(case, evidence, now)), by=by)
 
 
 def _given(case: Case, evidence: Evidence, now: datetime) -> Iterator[Finding]:
@@ -64,7 +64,10 @@ def _given(case: Case, evidence: Evidence, now: datetime) -> Iterator[Finding]:
 
 
 def peers_of(user: UserFacts) -> str:
-    """Name the group that a user is compared with: the first by name of those that not everybody is in."""
+    """Name the group that a user is compared with: the first by name of those that not everybody is in.
+
+    The empty text for none: then whoever uses the same is compared with, as far as a night has found such.
+    """
     return min(user.groups - _EVERYBODY, default="")
 
 

@@ -70,7 +70,7 @@ class Application:
         open_paths: prefixes that need no identity at all, for example a health check.
         streaming: prefixes whose answers may outlive a request: they hold a kill handle.
         high_risk: what a high risk means here, deny or approval.
-        profile: `additive`, `trust-score` or `statistical`.
+        profile: `additive`, `trust-score`, `statistical` or `freeman`.
         identity_headers: plain header name to claim, for applications that verify no signature.
         fulfils_obligations: it reduces its own answers, so that no door needs to.
     """

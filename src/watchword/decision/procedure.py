@@ -138,9 +138,10 @@ class Procedure:
         """Weigh what the portal sees; the portal counts as `internal`."""
         evidence = self._evidence(case, user, standing, mfa_at=mfa_at, sighting=None)
         profile = self._sources.profiles[self._sources.portal_profile]
-        situation = situation_of(case, self._sources, evidence, Act.SIGN_IN) if profile.is_statistical else None
+        if profile.reads_behaviour:
+            case.situation = situation_of(case, self._sources, evidence, Act.SIGN_IN, by=profile.name)
         baseline = self._sources.trust.baseline(user.id)
-        case.assessment = assess(evidence, baseline, profile, now=case.now, situation=situation)
+        case.assessment = assess(evidence, baseline, profile, now=case.now, situation=case.situation)
         case.level = profile.gate(case.assessment, Sensitivity.INTERNAL)
 
     def _now(self) -> datetime:
@@ -303,8 +304,8 @@ class Procedure:
         baseline = case.baseline = self._sources.trust.baseline(user.id)
         case.read("baseline", baseline.version)
         profile = self._sources.profiles[app.profile]
-        if profile.is_statistical:
-            case.situation = situation_of(case, self._sources, evidence, Act.REQUEST)
+        if profile.reads_behaviour:
+            case.situation = situation_of(case, self._sources, evidence, Act.REQUEST, by=profile.name)
         case.assessment = assess(evidence, baseline, profile, now=case.now, situation=case.situation)
         case.level = profile.gate(case.assessment, rule.sensitivity, min_trust=rule.min_trust)
         if not case.is_question and case.place is not None:

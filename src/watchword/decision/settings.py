@@ -70,7 +70,8 @@ class ApplicationSettings:
     streaming: tuple[str, ...] = setting("Path prefixes with long answers or uploads.", default=())
     high_risk: Answer = setting("Answer to a high risk: `deny` or `approval`.", default=Answer.DENY)
     profile: str = setting(
-        "How trust is computed: `additive`, `trust-score` or `statistical`; else as `trust.profile` says.", default=""
+        "How trust is computed: `additive`, `trust-score`, `statistical` or `freeman`; else as `trust.profile` says.",
+        default="",
     )
     min_trust: int = setting("Least trust score, for the profile `trust-score`.", default=0)
     permissions: tuple[str, ...] = setting("Permissions the application asks about, decided by policy.", default=())

@@ -15,6 +15,7 @@ from watchword.policy import PolicySet
 from watchword.policy.relations import RelationModel, RelationView
 from watchword.trust import (
     ADDITIVE,
+    STATISTICAL,
     Baseline,
     Finding,
     NetworkTraits,
@@ -50,8 +51,14 @@ class TrustFacts(Protocol):
         """Return what is known of an address's network."""
         ...
 
-    def situation(self, observation: Observation, now: datetime, *, given: Sequence[Finding] = ()) -> Situation:
-        """Gather what behaviour is judged by."""
+    def situation(
+        self, observation: Observation, now: datetime, *, given: Sequence[Finding] = (), by: str = STATISTICAL
+    ) -> Situation:
+        """Gather what a profile judges behaviour by."""
+        ...
+
+    def group_of(self, user: str) -> str:
+        """Return the peer group of somebody who has no group of their own; the empty text for none."""
         ...
 
     def still_holds(self, situation: Situation, now: datetime) -> bool:

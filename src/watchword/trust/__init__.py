@@ -38,6 +38,8 @@ from watchword.trust.replay import Outcome, Replayed, replay
 from watchword.trust.service import TrustState
 from watchword.trust.settings import (
     ADDITIVE,
+    FREEMAN,
+    LEARNING,
     PROFILES,
     STATISTICAL,
     TRUST_SCORE,
@@ -45,7 +47,7 @@ from watchword.trust.settings import (
     ThresholdSettings,
     TrustSettings,
 )
-from watchword.trust.statistical import Known, Situation
+from watchword.trust.situation import Known, KnownSignIns, Situation
 from watchword.trust.store import Listing
 from watchword.trust.usual import Usual, usual_for, usual_of
 from watchword.trust.worktime import LocalTime, clock_of, utc_offset_s
@@ -54,6 +56,8 @@ __all__ = [
     "ADDITIVE",
     "DEFAULT_THRESHOLDS",
     "EMPTY_BASELINE",
+    "FREEMAN",
+    "LEARNING",
     "PROFILES",
     "STATISTICAL",
     "TRUST_SCORE",
@@ -69,6 +73,7 @@ __all__ = [
     "Finding",
     "Habits",
     "Known",
+    "KnownSignIns",
     "Listing",
     "LocalTime",
     "NetworkFileSettings",

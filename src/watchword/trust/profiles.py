@@ -6,7 +6,7 @@ Source: rows R2 and R3 of the mission; the slots for travel and hijack are expla
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from types import MappingProxyType
 
@@ -34,8 +34,10 @@ from watchword.trust.model import (
     WorkingHours,
     level,
 )
-from watchword.trust.settings import PROFILES, STATISTICAL, TRUST_SCORE, TrustSettings
-from watchword.trust.statistical import DEFAULT_PROBABILITIES, Situation, probability_level, with_behaviour
+from watchword.trust.published import PUBLISHED_THRESHOLDS, with_published
+from watchword.trust.settings import FREEMAN, LEARNING, PROFILES, TRUST_SCORE, TrustSettings
+from watchword.trust.situation import KnownSignIns, Situation
+from watchword.trust.statistical import DEFAULT_PROBABILITIES, probability_level, with_behaviour
 
 HIGHEST = 100
 
@@ -67,7 +69,7 @@ class Profile:
         version: goes into every assessment, so that an old decision can be understood later.
         thresholds: for `additive`.
         required_trust: for `trust-score`, the least score by sensitivity.
-        probabilities: for `statistical`, in hundredths.
+        probabilities: for `statistical` and `freeman`, in hundredths.
     """
 
     name: str
@@ -78,9 +80,9 @@ class Profile:
     probabilities: Mapping[Sensitivity, Thresholds] = field(default_factory=lambda: DEFAULT_PROBABILITIES)
 
     @property
-    def is_statistical(self) -> bool:
-        """Whether it reads habits."""
-        return self.name == STATISTICAL
+    def reads_behaviour(self) -> bool:
+        """Whether it compares with what was learned."""
+        return self.name in LEARNING
 
     def gate(self, assessment: Assessment, sensitivity: Sensitivity, *, min_trust: int = 0) -> RiskLevel:
         """Say what an assessment means for a resource: by points, by trust (`trust-score`) or by probability."""
@@ -95,7 +97,9 @@ def profiles(settings: TrustSettings | None = None) -> Mapping[str, Profile]:
     """Return the profiles by name, with the configured thresholds and working hours."""
     given = settings or TrustSettings()
     hours, thresholds = given.working_hours(), given.risk_thresholds()
-    return MappingProxyType({name: Profile(name, working_hours=hours, thresholds=thresholds) for name in PROFILES})
+    made = {name: Profile(name, working_hours=hours, thresholds=thresholds) for name in PROFILES}
+    made[FREEMAN] = replace(made[FREEMAN], probabilities=PUBLISHED_THRESHOLDS)
+    return MappingProxyType(made)
 
 
 def trust_level(assessment: Assessment, required: int) -> RiskLevel:
@@ -117,7 +121,7 @@ def assess(
         evidence: the request's own facts.
         baseline: the user's own history; an empty one leaves place and hours unknown.
         profile: supplies working hours and its version; both scores are computed under either profile.
-        situation: what behaviour is judged by, for the profile `statistical`; without it points are added up.
+        situation: what behaviour is judged by, for a profile that does; without it points are added up.
         now: timezone-aware; the only clock that is read.
 
     Returns:
@@ -126,7 +130,10 @@ def assess(
     """
     try:
         added = _assess(evidence, baseline, profile, now)
-        return added if situation is None else with_behaviour(added, evidence, situation)
+        if situation is None:
+            return added
+        judge = with_published if isinstance(situation.known, KnownSignIns) else with_behaviour
+        return judge(added, evidence, situation)
     except Exception as error:  # noqa: BLE001  # fail closed: a decision must not fail on what a client sent
         return _unreadable(error)
 

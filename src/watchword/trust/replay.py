@@ -10,9 +10,22 @@ from typing import Any
 
 from watchword.trust.addresses import network_of
 from watchword.trust.agents import agent_of
-from watchword.trust.behaviour import BehaviourProfile, Model, Population, Score, score
+from watchword.trust.behaviour import (
+    BehaviourProfile,
+    Model,
+    Population,
+    Reading,
+    Score,
+    score,
+    score_reading,
+    sigmoid,
+    values_of,
+)
 from watchword.trust.context import ContextSource
 from watchword.trust.observation import Act, Finding, NetworkTraits, Observation
+from watchword.trust.published import FORMAT as PUBLISHED_FORMAT
+from watchword.trust.published import PROFILE, checksum
+from watchword.trust.settings import FREEMAN
 from watchword.trust.statistical import TRAITS, hushed
 from watchword.trust.tape import FORMAT, ReplayError, Tape, playing
 
@@ -62,6 +75,8 @@ def _replay(
     name: str, record: Mapping[str, Any], context: ContextSource, model_of: Callable[[str], Model | None]
 ) -> Replayed:
     told, inputs = record["behaviour"], record["personal"]["behaviour"]
+    if str(told["versions"]["profile"]).partition("/")[0] == FREEMAN:
+        return _replay_published(name, record, context)
     if inputs["format"] != FORMAT:
         return Replayed(name, Outcome.CANNOT, "what was read is not recorded in a form that this version knows")
     model = model_of(told["versions"]["model"])
@@ -70,16 +85,44 @@ def _replay(
     tape = Tape(list(inputs["read"]), [])
     profile = playing(BehaviourProfile, inputs["profile"], tape)
     population = playing(Population, inputs["population"], tape)
-    findings = [Finding(indicator, value, "", is_known) for indicator, value, is_known in inputs["findings"]]
+    findings = _findings(inputs)
     observation = _observation(record, inputs, context)
     found = score(observation, profile, population, model, findings, now=observation.at)
-    found = hushed(found, inputs["quiet"], model) if inputs["quiet"] else found
+    found = hushed(found, inputs["quiet"], model.calibration.probability) if inputs["quiet"] else found
     # Whatever goes wrong while scoring is the worst score there is; here it means that the tape does not fit.
     if any(term.indicator == "unreadable" for term in found.contributions) or tape.values:
         return Replayed(name, Outcome.CANNOT, _elsewhere(told, context), told["log_odds"])
     if _bits(record, told) == _bits_of(found) and tape.checksum == inputs["by"]:
         return Replayed(name, Outcome.SAME, "", told["log_odds"], found.log_odds)
     return Replayed(name, Outcome.DIFFERENT, _elsewhere(told, context), told["log_odds"], found.log_odds)
+
+
+def _replay_published(name: str, record: Mapping[str, Any], context: ContextSource) -> Replayed:
+    told, inputs = record["behaviour"], record["personal"]["behaviour"]
+    if told["versions"]["profile"] != PROFILE or inputs["format"] != PUBLISHED_FORMAT:
+        return Replayed(name, Outcome.CANNOT, "what was read is not recorded in a form that this version knows")
+    users, own, everybody, shown, seen, unseen = inputs["read"]
+    reading = Reading(users, own, everybody, _tuples(shown), _tuples(seen), tuple(unseen))
+    found = score_reading(reading, _findings(inputs))
+    found = hushed(found, inputs["quiet"], sigmoid) if inputs["quiet"] else found
+    is_same = checksum(values_of(_seen(record, context))) == inputs["by"] and _bits(record, told) == _bits_of(found)
+    outcome, why = (Outcome.SAME, "") if is_same else (Outcome.DIFFERENT, _elsewhere(told, context))
+    return Replayed(name, outcome, why, told["log_odds"], found.log_odds)
+
+
+def _tuples(rows: Any) -> tuple[tuple[int, ...], ...]:
+    return tuple([tuple(row) for row in rows])
+
+
+def _findings(inputs: Mapping[str, Any]) -> list[Finding]:
+    return [Finding(indicator, value, "", is_known) for indicator, value, is_known in inputs["findings"]]
+
+
+def _seen(record: Mapping[str, Any], context: ContextSource) -> Observation:
+    """Return what a record says of address and program."""
+    personal, ip = record["personal"], str(record["personal"]["ip"])
+    agent = agent_of(str(personal["user_agent"]))
+    return Observation(str(record["id"]), 0.0, "", Act.REQUEST, ip=ip, place=context.place_of(ip), agent=agent)
 
 
 def _observation(record: Mapping[str, Any], inputs: Mapping[str, Any], context: ContextSource) -> Observation:

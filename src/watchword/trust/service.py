@@ -20,7 +20,8 @@ from watchword.trust.habits import Habits
 from watchword.trust.indicators import CLOCK_SKEW_S, HIJACK_KM, HIJACK_S
 from watchword.trust.model import Place, Sighting
 from watchword.trust.observation import Act, Finding, NetworkTraits, Observation
-from watchword.trust.statistical import Situation
+from watchword.trust.settings import STATISTICAL
+from watchword.trust.situation import Situation
 from watchword.trust.undoing import Snapshots
 from watchword.trust.worktime import utc_offset_s
 
@@ -45,7 +46,7 @@ class TrustState:
     Args:
         timezone_of: a user's IANA zone, by id; without it hours are learned in UTC.
         group_of: a user's peer group, by id; the empty text for none.
-        habits: for the profile `statistical`, taught by the same events.
+        habits: for the profiles that judge behaviour, taught by the same events.
     """
 
     def __init__(
@@ -129,9 +130,15 @@ class TrustState:
         elif known is None or _is_reachable(known, place, now):
             self._remember_session(session_id, Sighting(place, now))
 
-    def situation(self, observation: Observation, now: datetime, *, given: Sequence[Finding] = ()) -> Situation:
-        """Gather what behaviour is judged by, for the profile `statistical`."""
-        return self.habits.situation(observation, now, given=given)
+    def situation(
+        self, observation: Observation, now: datetime, *, given: Sequence[Finding] = (), by: str = STATISTICAL
+    ) -> Situation:
+        """Gather what a profile judges behaviour by."""
+        return self.habits.situation(observation, now, given=given, by=by)
+
+    def group_of(self, user: str) -> str:
+        """Return the peer group of somebody who has no group of their own; the empty text for none."""
+        return self.habits.group_of(user)
 
     def still_holds(self, situation: Situation, now: datetime) -> bool:
         """Tell whether behaviour would be judged by the very same again."""
@@ -221,7 +228,7 @@ class TrustState:
         user, ip = _user(event), _text(event, "ip")
         if event.type == "identity.user.deleted":
             self.habits.forget(event.subject)
-        elif event.type in _ACTS and ip:
+        elif event.type in _ACTS and ip and self.habits.learns:
             zone = self._timezone_of(user) if user else "UTC"
             self.habits.note(
                 Observation(
@@ -239,7 +246,7 @@ class TrustState:
                     utc_offset_s=utc_offset_s(event.at, zone),
                     device=_text(event, "device"),
                     session=_text(event, "session"),
-                    group=self._group_of(user) if user else "",
+                    group=(self._group_of(user) or self.group_of(user)) if user else "",
                 )
             )
 

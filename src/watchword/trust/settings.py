@@ -18,7 +18,10 @@ _LEAST_HABITS, _MOST_HABITS = 10, 1_000_000
 ADDITIVE = "additive"
 TRUST_SCORE = "trust-score"
 STATISTICAL = "statistical"
-PROFILES = (ADDITIVE, TRUST_SCORE, STATISTICAL)
+FREEMAN = "freeman"
+PROFILES = (ADDITIVE, TRUST_SCORE, STATISTICAL, FREEMAN)
+# Those that compare with what they have learned, and so need something to learn from.
+LEARNING = (STATISTICAL, FREEMAN)
 # Each feed costs every request a look-up of a microsecond, once a minute for each address.
 _MOST_FEEDS = 64
 
@@ -67,12 +70,18 @@ class TrustSettings:
     working_from: str = setting("Working hours begin, in each user's own zone.", default="08:00")
     working_until: str = setting("Working hours end; before the beginning means past midnight.", default="18:00")
     profile: str = setting(
-        "How trust is computed where an application does not say: `additive`, `trust-score` or `statistical`, "
-        "which then holds at sign-in, too.",
+        "How trust is computed where an application does not say: `additive`, `trust-score`, `statistical` or "
+        "`freeman`; the last two then hold at sign-in, too.",
         default=ADDITIVE,
     )
+    learn_ahead: tuple[str, ...] = setting(
+        "Profiles to learn for before any application uses them: `statistical`, `freeman`. A node learns for those in "
+        "use by themselves, and for no others.",
+        default=(),
+    )
     habits_in_memory: int = setting(
-        "How many users' habits are held in memory; those used least recently are read from storage when needed.",
+        "How many users' habits are held in memory, for each profile that learns; those used least recently are read "
+        "from storage when needed.",
         default=10_000,
     )
     thresholds: Mapping[str, ThresholdSettings] = setting(
@@ -83,6 +92,8 @@ class TrustSettings:
         """Refuse days, hours and thresholds that cannot be meant."""
         if self.profile not in PROFILES:
             raise ValueError(f"no profile is called `{self.profile}`: use {', '.join(PROFILES)}")
+        if not set(self.learn_ahead) <= set(LEARNING):
+            raise ValueError(f"`learn_ahead` can name {' and '.join(LEARNING)}")
         if not _LEAST_HABITS <= self.habits_in_memory <= _MOST_HABITS:
             raise ValueError(f"`habits_in_memory` must lie between {_LEAST_HABITS} and {_MOST_HABITS}")
         if not set(self.working_days) <= set(_WEEK):

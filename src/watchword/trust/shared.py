@@ -7,6 +7,8 @@ from collections import OrderedDict
 from typing import Final
 from zlib import crc32
 
+import orjson
+
 # From so many accounts on, a network says little about who is in it.
 FROM_USERS: Final = 3
 _MOST: Final = 20_000
@@ -40,7 +42,7 @@ class SharedNetworks:
 
     def dump(self) -> str:
         """Write them as JSON, the one used longest ago first."""
-        return json.dumps(list(self._users.items()), separators=(",", ":"))
+        return orjson.dumps(list(self._users.items())).decode()
 
     @classmethod
     def parse(cls, text: str) -> SharedNetworks:

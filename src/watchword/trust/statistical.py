@@ -5,21 +5,21 @@ With too little history, or none at hand, it says so by name and is as cautious 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from types import MappingProxyType
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from watchword.kernel import RiskLevel, Sensitivity
-from watchword.trust.behaviour import BehaviourProfile, Model, Population, Score, score, thresholds_by_sensitivity
+from watchword.trust.behaviour import Score, score, thresholds_by_sensitivity
 from watchword.trust.detectors import INFLICTED
 from watchword.trust.indicators import suspicious_ip
 from watchword.trust.model import Assessment, Contribution, Evidence, Thresholds, Weighed, level
-from watchword.trust.observation import Finding, Observation
+from watchword.trust.observation import Finding
 from watchword.trust.settings import STATISTICAL
+from watchword.trust.situation import Known, Situation
 from watchword.trust.tape import FORMAT, Tape, recording, rest_of
 
-VERSION: Final = "1"
+_PROFILE: Final = f"{STATISTICAL}/1"
 TRAITS: Final = ("is_hosting", "is_vpn", "is_tor", "is_mobile", "is_shared")
 COLD_START, HISTORY_AWAY = "cold_start", "history_away"
 HIGHEST: Final = 100
@@ -29,50 +29,12 @@ _POINTS, _MOST_POINTS = 10, 35
 # What an operator's own list is worth, in log-odds. Source: set by hand below what feeds together may say, 3.
 _LISTED = 2.5
 
-NO_VERSIONS: Mapping[str, str] = MappingProxyType({})
-
 # What a score of habits finds that is no habit; and from how much log-odds on something is a cause.
 _FACTS: Final = frozenset({"impossible_travel", "unreadable"})
 _CAUSE: Final = 1.0
 
 # Where asking costs less than a takeover is to be feared for, and refusing less than asking.
 DEFAULT_PROBABILITIES: Mapping[Sensitivity, Thresholds] = thresholds_by_sensitivity()
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """What is known of one user's habits; the same object until something of it changes.
-
-    Attributes:
-        is_away: there is a history, and it is still being read from storage.
-    """
-
-    profile: BehaviourProfile
-    population: Population
-    model: Model
-    is_away: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Situation:
-    """What behaviour is judged by beside the evidence.
-
-    Attributes:
-        observation: its time is a whole minute, so that nothing changes between two turns of the clock.
-        findings: of whoever watches for what only shows over time.
-        reputation: of the address; nothing without feeds.
-        versions: of the data that both come from.
-        given: what is known beside habits.
-        quiet: indicators that say nothing against this user here, because an administrator said so for a while.
-    """
-
-    observation: Observation
-    known: Known
-    findings: tuple[Finding, ...] = ()
-    reputation: Finding | None = None
-    versions: Mapping[str, str] = field(default_factory=lambda: NO_VERSIONS)
-    quiet: frozenset[str] = frozenset()
-    given: tuple[Finding, ...] = ()
 
 
 def probability_level(
@@ -92,10 +54,11 @@ def probability_level(
 def with_behaviour(added: Assessment, evidence: Evidence, situation: Situation) -> Assessment:
     """Put the risk of behaviour in place of the points that were added up; the trust score stays as it is."""
     known = situation.known
+    assert isinstance(known, Known)
     if known.is_away:
-        return _cautious(added, situation, _AWAY)
+        return cautious(added, situation, AWAY, _PROFILE)
     tape = Tape([], [])
-    causes = (*situation.findings, *_listed(evidence, situation.reputation))
+    causes = causes_of(evidence, situation)
     findings = (*causes, *situation.given)
     found = score(
         situation.observation,
@@ -107,28 +70,37 @@ def with_behaviour(added: Assessment, evidence: Evidence, situation: Situation) 
         versions=situation.versions,
     )
     if situation.quiet:
-        found = hushed(found, situation.quiet, known.model)
+        found = hushed(found, situation.quiet, known.model.calibration.probability)
     if found.is_cold:
-        return _cautious(added, situation, _COLD)
+        return cautious(added, situation, COLD, _PROFILE)
     return replace(
         added,
         risk=found.risk,
-        contributions=tuple(_contributions(found)),
-        versions={**added.versions, **found.versions, "profile": f"{STATISTICAL}/{VERSION}"},
+        contributions=tuple(told(found)),
+        versions={**added.versions, **found.versions, "profile": _PROFILE},
         weighed=Weighed(
-            found.probability, found.log_odds, _is_habit_alone(found, causes), _inputs(situation, findings, tape)
+            found.probability, found.log_odds, is_habit_alone(found, causes), _inputs(situation, known, findings, tape)
         ),
     )
 
 
-def _is_habit_alone(found: Score, causes: Sequence[Finding]) -> bool:
+def is_habit_alone(found: Score, causes: Sequence[Finding]) -> bool:
     """Tell whether nothing but habits speaks against a request; what others can bring about for somebody is nothing."""
     named = {each.indicator for each in causes if each.indicator not in INFLICTED} | _FACTS
     return not any(term.indicator in named and term.value >= _CAUSE for term in found.contributions)
 
 
-def hushed(found: Score, quiet: Collection[str], model: Model) -> Score:
-    """Return a score to which some indicators add nothing; what they say for the owner stays."""
+def causes_of(evidence: Evidence, situation: Situation) -> tuple[Finding, ...]:
+    """Return what speaks against a request beside habits: what watchers found, and what lists say."""
+    return (*situation.findings, *_listed(evidence, situation.reputation))
+
+
+def hushed(found: Score, quiet: Collection[str], probability_of: Callable[[float], float]) -> Score:
+    """Return a score to which some indicators add nothing; what they say for the owner stays.
+
+    Args:
+        probability_of: makes a probability of log-odds, as the score did.
+    """
     terms = tuple(
         term._replace(value=0.0, is_known=False, detail=f"{term.detail} (said to be all right for a while)")
         if term.indicator in quiet and term.value > 0
@@ -136,24 +108,29 @@ def hushed(found: Score, quiet: Collection[str], model: Model) -> Score:
         for term in found.contributions
     )
     log_odds = sum([term.value for term in terms])
-    probability = model.calibration.probability(log_odds)
+    probability = probability_of(log_odds)
     return replace(
         found, risk=round(probability * 100), probability=probability, log_odds=log_odds, contributions=terms
     )
 
 
-def _contributions(found: Score) -> Iterator[Contribution]:
+def told(found: Score) -> Iterator[Contribution]:
     """Name what counted, and what could not be judged; what was judged and said nothing is left out."""
     for term in found.contributions:
         if term.value or not term.is_known:
             yield Contribution(term.indicator, term.value, term.detail)
 
 
-_COLD = Contribution(COLD_START, 0, "too little history to say what is usual: judged by rules alone")
-_AWAY = Contribution(HISTORY_AWAY, 0, "the history is still being read: judged by rules alone for the moment")
+COLD: Final = Contribution(COLD_START, 0, "too little history to say what is usual: judged by rules alone")
+AWAY: Final = Contribution(HISTORY_AWAY, 0, "the history is still being read: judged by rules alone for the moment")
 
 
-def _cautious(added: Assessment, situation: Situation, why: Contribution) -> Assessment:
+def cautious(added: Assessment, situation: Situation, why: Contribution, profile: str) -> Assessment:
+    """Judge by rules alone, and by what watchers and feeds found, where habits cannot be judged.
+
+    Args:
+        profile: that judges, with its version.
+    """
     known = {each.indicator for each in added.contributions}
     others = [
         Contribution(each.indicator, min(_MOST_POINTS, round(each.value * _POINTS)), each.detail)
@@ -165,7 +142,7 @@ def _cautious(added: Assessment, situation: Situation, why: Contribution) -> Ass
         added,
         risk=min(HIGHEST, round(sum([each.points for each in contributions]))),
         contributions=contributions,
-        versions={**added.versions, **situation.versions, "profile": f"{STATISTICAL}/{VERSION}"},
+        versions={**added.versions, **situation.versions, "profile": profile},
     )
 
 
@@ -179,8 +156,8 @@ def _listed(evidence: Evidence, reputation: Finding | None) -> Iterator[Finding]
         yield Finding("suspicious_ip", _LISTED, listed.detail)
 
 
-def _inputs(situation: Situation, findings: Sequence[Finding], tape: Tape) -> Mapping[str, Any]:
-    known, seen = situation.known, situation.observation
+def _inputs(situation: Situation, known: Known, findings: Sequence[Finding], tape: Tape) -> Mapping[str, Any]:
+    seen = situation.observation
     return {
         "format": FORMAT if tape.is_whole else 0,
         "read": tape.values,

@@ -1,10 +1,12 @@
-"""The tables of this room: listed networks, baselines, habits, what detectors remember."""
+"""The tables of this room: listed networks, baselines, habits, sign-ins, what detectors remember."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
+from types import MappingProxyType
 
 from sqlalchemy import (
     CheckConstraint,
@@ -57,6 +59,16 @@ habits = Table(
     Index("ix_trust_habits_updated_at", "updated_at"),
 )
 
+sign_ins = Table(
+    "trust_sign_ins",
+    metadata,
+    Column("owner", String(40), primary_key=True),
+    Column("version", Integer, nullable=False),
+    Column("data", Text, nullable=False),
+    Column("updated_at", UtcDateTime, nullable=False),
+    Index("ix_trust_sign_ins_updated_at", "updated_at"),
+)
+
 detector_states = Table(
     "trust_detector_states",
     metadata,
@@ -66,6 +78,16 @@ detector_states = Table(
     Column("updated_at", UtcDateTime, nullable=False),
     PrimaryKeyConstraint("detector", "key"),
 )
+
+
+class Learned(StrEnum):
+    """What is learned of each user, each kind in a table of its own."""
+
+    HABITS = "habits"
+    SIGN_INS = "sign_ins"
+
+
+_LEARNED: Mapping[Learned, Table] = MappingProxyType({Learned.HABITS: habits, Learned.SIGN_INS: sign_ins})
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,28 +166,34 @@ async def all_baselines(connection: AsyncConnection) -> Sequence[tuple[str, str]
     return [(row.user_id, row.data) for row in rows]
 
 
-async def put_habits(connection: AsyncConnection, rows: Iterable[tuple[str, int, str]], now: datetime) -> None:
-    """Write owner, version and data of each profile of habits over what stood there."""
+async def put_learned(
+    connection: AsyncConnection, kind: Learned, rows: Iterable[tuple[str, int, str]], now: datetime
+) -> None:
+    """Write owner, version and data of each over what stood there."""
+    table = _LEARNED[kind]
     written = [{"owner": owner, "version": version, "data": data, "updated_at": now} for owner, version, data in rows]
     if written:
-        await connection.execute(delete(habits).where(habits.c.owner.in_([row["owner"] for row in written])))
-        await connection.execute(insert(habits), written)
+        await connection.execute(delete(table).where(table.c.owner.in_([row["owner"] for row in written])))
+        await connection.execute(insert(table), written)
 
 
-async def drop_habits(connection: AsyncConnection, owners: Sequence[str]) -> None:
-    """Forget the habits of these."""
-    await connection.execute(delete(habits).where(habits.c.owner.in_(owners)))
+async def drop_learned(connection: AsyncConnection, kind: Learned, owners: Sequence[str]) -> None:
+    """Forget what was learned of these."""
+    table = _LEARNED[kind]
+    await connection.execute(delete(table).where(table.c.owner.in_(owners)))
 
 
-async def owners_of_habits(connection: AsyncConnection) -> Sequence[str]:
-    """Name everybody of whom habits are stored, those written last first."""
-    rows = await connection.execute(select(habits.c.owner).order_by(habits.c.updated_at.desc(), habits.c.owner))
+async def owners_of_learned(connection: AsyncConnection, kind: Learned) -> Sequence[str]:
+    """Name everybody of whom something is stored, those written last first."""
+    table = _LEARNED[kind]
+    rows = await connection.execute(select(table.c.owner).order_by(table.c.updated_at.desc(), table.c.owner))
     return rows.scalars().all()
 
 
-async def habits_of(connection: AsyncConnection, owners: Sequence[str]) -> Mapping[str, str]:
-    """Return the stored habits of these, as far as there are some."""
-    rows = await connection.execute(select(habits.c.owner, habits.c.data).where(habits.c.owner.in_(owners)))
+async def learned_of(connection: AsyncConnection, kind: Learned, owners: Sequence[str]) -> Mapping[str, str]:
+    """Return what is stored of these, as far as there is something."""
+    table = _LEARNED[kind]
+    rows = await connection.execute(select(table.c.owner, table.c.data).where(table.c.owner.in_(owners)))
     return {row.owner: row.data for row in rows}
 
 
@@ -191,3 +219,9 @@ async def all_detector_states(connection: AsyncConnection) -> Sequence[tuple[str
     table = detector_states
     rows = await connection.execute(select(table).order_by(table.c.updated_at, table.c.detector, table.c.key))
     return [(row.detector, row.key, row.data) for row in rows]
+
+
+async def drop_detector_states_of(connection: AsyncConnection, user: str) -> None:
+    """Remove every state whose key is a user, or begins with one."""
+    key = detector_states.c.key
+    await connection.execute(delete(detector_states).where((key == user) | key.startswith(f"{user} ", autoescape=True)))

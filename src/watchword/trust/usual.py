@@ -63,7 +63,7 @@ async def usual_for(database: Database, user: str) -> Usual:
         ValueError: what is stored cannot be read.
     """
     async with database.read() as connection:
-        found = await store.habits_of(connection, [user])
+        found = await store.learned_of(connection, store.Learned.HABITS, [user])
     return usual_of(parse(found[user])) if user in found else Usual()
 
 

@@ -55,3 +55,8 @@ class Watching:
                 await store.put_detector_states(work.connection, rows, self._clock.now())
             for key in batch:
                 del self._unwritten[key]
+
+    async def drop_stored(self, user: str) -> None:
+        """Forget what was stored of a deleted user by a node that watched, where nothing of it was loaded."""
+        async with self._database.work() as work:
+            await store.drop_detector_states_of(work.connection, user)

@@ -15,7 +15,7 @@ from watchword.kernel import FrozenClock
 from watchword.storage import Database, StorageError
 from watchword.trust import Act, Agent, Finding, Habits, NetworkTraits, Observation, Place, usual_for, usual_of
 from watchword.trust.behaviour import Model
-from watchword.trust.habits import POPULATION
+from watchword.trust.memory import POPULATION
 from watchword.trust.shared import FROM_USERS, SharedNetworks
 
 LINUX = Agent("Mozilla/5.0 (X11; Linux) Firefox/128.0", "Firefox 128", "Linux", "desktop")
@@ -93,7 +93,7 @@ async def test_memory_holds_a_bounded_number_and_the_rest_is_fetched_when_asked_
     for user in users:
         await live(habits, clock, user, days=6)
         await habits.flush()
-    assert len(habits._profiles) + len(habits._packed) <= 4
+    assert len(habits._habits.shelf) <= 4
     away = habits.known("usr_0")
     assert away.is_away
     assert away.profile.learned == 0
@@ -120,7 +120,7 @@ async def test_what_is_learned_of_somebody_away_is_added_to_their_history_not_pu
 async def test_what_was_not_written_yet_is_never_let_go(habits: Habits, clock: FrozenClock) -> None:
     for number in range(9):
         await live(habits, clock, f"usr_{number}", days=6)
-    habits._evict()
+    habits._habits.shelf.evict()
     assert [habits.known(f"usr_{number}").profile.learned for number in range(9)] == [6] * 9
 
 

@@ -8,9 +8,11 @@ fail on what a client sent.
 """
 
 from watchword.trust.behaviour.chains import SEPARATOR
-from watchword.trust.behaviour.codec import dump, dump_population, parse, parse_population
+from watchword.trust.behaviour.codec import dump, dump_population, parse, parse_population, population_parts
 from watchword.trust.behaviour.costs import SHIPPED_COSTS, Costs, thresholds_by_sensitivity, thresholds_from
-from watchword.trust.behaviour.freeman import Freeman
+from watchword.trust.behaviour.freeman import Freeman, Reading, read, score_reading
+from watchword.trust.behaviour.freeman_codec import dump_sign_ins, everybody_parts, parse_everybody, parse_sign_ins
+from watchword.trust.behaviour.freeman_counts import Everybody, SignIns, Values, learn_sign_in, values_of
 from watchword.trust.behaviour.given import authentication, posture
 from watchword.trust.behaviour.learning import Lesson, learn
 from watchword.trust.behaviour.model import Calibration, Isotonic, Model, Platt, sigmoid
@@ -24,25 +26,38 @@ __all__ = [
     "BehaviourProfile",
     "Calibration",
     "Costs",
+    "Everybody",
     "Freeman",
     "Isotonic",
     "Lesson",
     "Model",
     "Platt",
     "Population",
+    "Reading",
     "Score",
+    "SignIns",
     "Term",
+    "Values",
     "authentication",
     "dump",
     "dump_population",
+    "dump_sign_ins",
+    "everybody_parts",
     "learn",
+    "learn_sign_in",
     "merge",
     "merge_populations",
     "parse",
+    "parse_everybody",
     "parse_population",
+    "parse_sign_ins",
+    "population_parts",
     "posture",
+    "read",
     "score",
+    "score_reading",
     "sigmoid",
     "thresholds_by_sensitivity",
     "thresholds_from",
+    "values_of",
 ]

@@ -1,4 +1,4 @@
-"""The published score, as a baseline and an option: Freeman et al., in the form Wiefling et al. evaluated.
+"""The published score, as a baseline and a profile: Freeman et al., in the form Wiefling et al. evaluated.
 
     S = product over features of p(x) / p(x | user)  times  p(user | attack) / p(user | legitimate)
 
@@ -14,110 +14,164 @@ Up Password Security!", ACM TOPS 2022, doi:10.1145/3546069, and the notebook pub
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from math import log
+from typing import Final, NamedTuple
 
+from watchword.trust.behaviour.freeman_counts import Everybody, Shown, Values, values_of
+from watchword.trust.behaviour.given import cap_reputation
+from watchword.trust.behaviour.indicators import Row
+from watchword.trust.behaviour.likelihood import clipped
 from watchword.trust.behaviour.model import sigmoid
-from watchword.trust.behaviour.score import NO_WEIGHTS, PRIOR, Score, Term, weighed
-from watchword.trust.observation import Act, Observation
+from watchword.trust.behaviour.score import NO_VERSIONS, NO_WEIGHTS, PRIOR, Score, Term, weighed
+from watchword.trust.observation import Act, Finding, Observation
 
-_ADDRESS_WEIGHTS = (0.6, 0.3, 0.1)
-_AGENT_WEIGHTS = (0.5386653840551359, 0.2680451498625666, 0.18818295100109536, 0.0051065150812021525)
+VERSION: Final = "freeman/1"
+_WEIGHTS = ((0.6, 0.3, 0.1), (0.5386653840551359, 0.2680451498625666, 0.18818295100109536, 0.0051065150812021525))
+_FEATURES = ("address", "agent")
+_LEVELS = (("address", "network operator", "country"), ("version", "browser", "operating system", "kind of program"))
 _NEVER_SHOWN = 4.0
+_UNREADABLE = 20.0
 _MOST_USERS = 100_000
-_MOST_VALUES = 50_000
-_LONGEST_TEXT = 512
-
-Values = tuple[tuple[str, ...], tuple[str, ...]]
+_NOBODY = Shown()
 
 
-@dataclass(slots=True)
-class _Counts:
-    """How often each value was seen; keys are feature, level and value. `kinds` counts the values of a level."""
+class Reading(NamedTuple):
+    """Every number that the formula reads; it needs nothing else, so that it can be computed again.
 
-    sign_ins: int = 0
-    seen: dict[tuple[int, int, str], int] = field(default_factory=dict)
-    kinds: dict[tuple[int, int], int] = field(default_factory=dict)
+    Attributes:
+        users: how many accounts have sign-ins.
+        own: in how many sign-ins of this account; `everybody` those of all accounts.
+        shown: of each feature, how often this account showed the value of each level.
+        seen: the same of all accounts.
+        unseen: of each feature, how many values that nobody showed yet are to be expected.
+    """
 
-    def add(self, values: Values) -> None:
-        self.sign_ins += 1
-        for feature, levels in enumerate(values):
-            for level, value in enumerate(levels):
-                times = self.seen.get((feature, level, value))
-                if times is not None:
-                    self.seen[feature, level, value] = times + 1
-                elif len(self.seen) < _MOST_VALUES:
-                    self.seen[feature, level, value] = 1
-                    self.kinds[feature, level] = self.kinds.get((feature, level), 0) + 1
+    users: int
+    own: int
+    everybody: int
+    shown: tuple[tuple[int, ...], ...]
+    seen: tuple[tuple[int, ...], ...]
+    unseen: tuple[int, ...]
+
+    @property
+    def is_cold(self) -> bool:
+        """Whether there is nothing to compare with."""
+        return not (self.users and self.own and self.everybody)
+
+
+def read(values: Values, own: Shown, everybody: Everybody, users: int) -> Reading:
+    """Look up what the formula reads."""
+    kinds = everybody.kinds
+    return Reading(
+        users,
+        own.sign_ins,
+        everybody.sign_ins,
+        tuple([tuple([own.seen.get(key, 0) for key in levels]) for levels in values]),
+        tuple([tuple([everybody.seen.get(key, 0) for key in levels]) for levels in values]),
+        tuple(
+            [
+                1 + sum([kinds.get(f"{feature}{level}", 0) for level in range(1, len(levels))])
+                for feature, levels in enumerate(values)
+            ]
+        ),
+    )
+
+
+def published(reading: Reading) -> list[Row]:
+    """Compute the formula: the logarithm of each factor; nothing where there is nothing to compare with."""
+    if reading.is_cold:
+        return []
+    found: list[Row] = [("account", log(reading.everybody / reading.own / reading.users), "", True)]
+    for feature, weights in enumerate(_WEIGHTS):
+        shown = reading.shown[feature]
+        own = sum([weight * times for weight, times in zip(weights, shown, strict=True)]) / reading.own
+        anybody = _anybody(reading, feature, weights)
+        value = log(anybody / (own or anybody / _NEVER_SHOWN))
+        found.append((_FEATURES[feature], value, _words(feature, shown) if value > 0.0 else "", True))
+    return found
+
+
+def _anybody(reading: Reading, feature: int, weights: Sequence[float]) -> float:
+    count, unseen = reading.everybody, reading.unseen[feature]
+    finest, *coarser = reading.seen[feature]
+    # A value seen gives up what the unseen ones are expected to take.
+    found = weights[0] * (finest / count * (1 - unseen / (count + unseen)) if finest else 1 / (count + unseen))
+    for weight, times in zip(weights[1:], coarser, strict=True):
+        found += weight * times / count
+    return found
+
+
+def _words(feature: int, shown: Sequence[int]) -> str:
+    new = [name for name, times in zip(_LEVELS[feature], shown, strict=True) if not times]
+    return f"never shown with this account: {', '.join(new)}" if new else "unusual for this account"
+
+
+def score_reading(
+    reading: Reading, findings: Sequence[Finding] = (), *, versions: Mapping[str, str] = NO_VERSIONS
+) -> Score:
+    """Take the published score for the odds that somebody else acts; pure and total, as `score` is.
+
+    Args:
+        findings: of lists and of the stream detectors, which the formula does not know: added as log-odds. Without
+            any it is the published score.
+    """
+    try:
+        return _score(reading, findings, versions)
+    except Exception as error:  # noqa: BLE001  # fail closed: a decision must not fail on what was stored
+        detail = f"the observation could not be read ({type(error).__name__})"
+        terms = (Term("unreadable", _UNREADABLE, _UNREADABLE, detail),)
+        return Score(100, 1.0, _UNREADABLE, terms, {"model": VERSION}, 0.0, is_cold=False)
+
+
+def _score(reading: Reading, findings: Sequence[Finding], versions: Mapping[str, str]) -> Score:
+    rows = published(reading)
+    for item in cap_reputation(findings):
+        rows.append((item.indicator, clipped(item.value) if item.is_known else 0.0, item.detail, item.is_known))
+    terms = (Term(PRIOR, 0.0, 0.0), *weighed(rows, NO_WEIGHTS, 1.0))
+    log_odds = sum([term.value for term in terms])
+    probability = sigmoid(log_odds)
+    read_from = {"model": VERSION, "history": str(reading.own), "population": str(reading.everybody)}
+    return Score(
+        round(probability * 100),
+        probability,
+        log_odds,
+        terms,
+        {**versions, **read_from},
+        reading.own,
+        is_cold=reading.is_cold,
+    )
 
 
 class Freeman:
-    """Score sign-ins by the published formula; learns from verified sign-ins.
+    """Score sign-ins by the published formula; learns from verified sign-ins, each as much as the other.
 
     The probability of a level is the share of sign-ins with its value. Over all users the finest level is smoothed:
     one unseen value for each that was seen at a coarser level is expected, and one more.
     """
 
     def __init__(self) -> None:
-        self._all = _Counts()
-        self._users: dict[str, _Counts] = {}
+        self._all = Everybody()
+        self._users: dict[str, Shown] = {}
 
     def observe(self, observation: Observation) -> None:
         """Learn from a verified sign-in; nothing from anything else."""
         if observation.act is not Act.SIGN_IN or not observation.is_success or not observation.is_verified:
             return
-        values = _values(observation)
         if observation.user not in self._users and len(self._users) >= _MOST_USERS:
             return
-        self._all.add(values)
-        self._users.setdefault(observation.user, _Counts()).add(values)
+        values = values_of(observation)
+        self._all.count(values)
+        self._users.setdefault(observation.user, Shown()).add(values)
 
     def judge(self, observation: Observation) -> float:
         """Return the natural logarithm of the score; 0 for an account without any verified sign-in."""
-        return sum([value for _, value in self._terms(observation)])
+        return sum([row[1] for row in published(self._read(observation))])
 
     def score(self, observation: Observation) -> Score:
         """Return the score in the form of ours: the published one taken as the odds that an attacker signs in."""
-        user = self._users.get(observation.user)
-        history = user.sign_ins if user else 0
-        rows = [(name, value, "", True) for name, value in self._terms(observation)]
-        terms = (Term(PRIOR, 0.0, 0.0), *weighed(rows, NO_WEIGHTS, 1.0))
-        log_odds = sum([term.value for term in terms])
-        probability = sigmoid(log_odds)
-        versions = {"model": "freeman/1", "population": str(self._all.sign_ins)}
-        return Score(round(probability * 100), probability, log_odds, terms, versions, history, is_cold=not history)
+        return score_reading(self._read(observation))
 
-    def _terms(self, observation: Observation) -> list[tuple[str, float]]:
-        user = self._users.get(observation.user)
-        if user is None:
-            return []
-        found = [("account", log(self._all.sign_ins / user.sign_ins / len(self._users)))]
-        for feature, (name, levels, weights) in enumerate(
-            zip(("address", "agent"), _values(observation), (_ADDRESS_WEIGHTS, _AGENT_WEIGHTS), strict=True)
-        ):
-            everybody = self._likelihood(feature, levels, weights)
-            shown = [user.seen.get((feature, level, levels[level]), 0) for level in range(len(weights))]
-            own = sum([weight * times for weight, times in zip(weights, shown, strict=True)]) / user.sign_ins
-            found.append((name, log(everybody / (own or everybody / _NEVER_SHOWN))))
-        return found
-
-    def _likelihood(self, feature: int, levels: tuple[str, ...], weights: tuple[float, ...]) -> float:
-        unseen = 1 + sum([self._all.kinds.get((feature, level), 0) for level in range(1, len(weights))])
-        count = self._all.sign_ins
-        found = 0.0
-        for level, weight in enumerate(weights):
-            times = self._all.seen.get((feature, level, levels[level]), 0)
-            if level == 0:
-                # A value seen gives up what the unseen ones are expected to take.
-                found += weight * (times / count * (1 - unseen / (count + unseen)) if times else 1 / (count + unseen))
-            else:
-                found += weight * times / count
-        return found
-
-
-def _values(observation: Observation) -> Values:
-    place, agent = observation.place, observation.agent
-    return (
-        (observation.ip[:_LONGEST_TEXT], str(place.asn), str(place.country)),
-        tuple([text[:_LONGEST_TEXT] for text in (agent.full, agent.browser, agent.system, agent.kind)]),
-    )
+    def _read(self, observation: Observation) -> Reading:
+        own = self._users.get(observation.user, _NOBODY)
+        return read(values_of(observation), own, self._all, len(self._users))

@@ -27,6 +27,7 @@ class Lesson(StrEnum):
     DUPLICATE = "duplicate"
     FROM_THE_FUTURE = "from_the_future"
     TOO_LATE = "too_late"
+    ENOUGH = "enough"
     UNREADABLE = "unreadable"
 
 

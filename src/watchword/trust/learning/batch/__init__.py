@@ -7,7 +7,16 @@ scores: they fit at night, and what they found is read without them.
 from watchword.trust.learning.batch.drift import Drift, Stability, drift, psi
 from watchword.trust.learning.batch.fitting import export_forest, fit_forest
 from watchword.trust.learning.batch.forest import Forest
-from watchword.trust.learning.batch.nightly import FOREST_FEATURES, Night, Unusual, keep, kept_forest, kept_peers, night
+from watchword.trust.learning.batch.nightly import (
+    FOREST_FEATURES,
+    Night,
+    Unusual,
+    keep,
+    kept_forest,
+    kept_peers,
+    night,
+    peers_file,
+)
 from watchword.trust.learning.batch.peers import PeerGroups, peer_groups
 from watchword.trust.learning.batch.tables import resources_used
 
@@ -27,6 +36,7 @@ __all__ = [
     "kept_peers",
     "night",
     "peer_groups",
+    "peers_file",
     "psi",
     "resources_used",
 ]

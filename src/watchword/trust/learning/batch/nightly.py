@@ -134,6 +134,11 @@ def kept_peers(folder: Path) -> PeerGroups | None:
         ) from error
 
 
+def peers_file(folder: Path) -> Path:
+    """Say where peer groups are kept."""
+    return folder / _PEERS
+
+
 def _unlabelled(path: Path) -> Iterator[Labelled]:
     """Forget who made what: at night nobody knows, and every log-in is judged."""
     for each in read_observations(path):
