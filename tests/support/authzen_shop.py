@@ -79,10 +79,6 @@ permit (principal in Watchword::Group::"members", action == Shop::Action::"expor
 @obligation("mask_card")
 permit (principal in Watchword::Group::"members", action == Shop::Action::"export", resource);
 
-@id("packing-wants-who-knows-what")
-@step_up("retina scan")
-forbid (principal, action == Shop::Action::"pack", resource);
-
 @id("lending-wants-a-yes")
 @approval("manager")
 forbid (principal, action == Shop::Action::"lend", resource);

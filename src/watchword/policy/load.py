@@ -13,6 +13,7 @@ from typing import Any
 import cedarpy
 
 from watchword.policy import text
+from watchword.policy.annotations import REPORT_ONLY, mode_of, refuse_wrong
 from watchword.policy.errors import PolicyLoadError, Problem
 from watchword.policy.obligations import (
     ANNOTATION,
@@ -28,8 +29,6 @@ from watchword.policy.templates import Est, is_template, linked, slots_of
 DEFAULT_DIRECTORY = Path(__file__).parent / "default"
 DEFAULT_SCHEMA = DEFAULT_DIRECTORY / "watchword.cedarschema"
 LINKS_FILE = "links.json"
-MODE_ANNOTATION = "mode"
-_ENFORCE, _REPORT_ONLY = "enforce", "report_only"
 _MAX_FILE_BYTES = 8 * 1024 * 1024
 _POSITION = re.compile(r"^for policy `policy\d+`, ")
 _CONSEQUENCE = "unable to find an applicable action"
@@ -93,7 +92,7 @@ def load_bundle(directory: Path, *, schema: Path | None = DEFAULT_SCHEMA) -> Bun
     found = [policy for path in reader.paths("*.cedar") for policy in reader.policies(path, schema_text, known)]
     reader.refuse_twins(found)
     obligations = reader.obligations(found)
-    reader.check_modes(found)
+    reader.check_annotations(found)
     relations = reader.relations(found)
     reader.raise_if_wrong()
     templates = tuple(policy for policy in found if is_template(policy.est))
@@ -106,8 +105,8 @@ def load_bundle(directory: Path, *, schema: Path | None = DEFAULT_SCHEMA) -> Bun
     rego = reader.rego()  # last, because what it starts must be ended if anything after it is wrong
     reader.raise_if_wrong()
     version = _version(ordered, schema_text, obligations, rego, relations)
-    deciding = tuple(policy for policy in ordered if _mode(policy.est) != _REPORT_ONLY)
-    reported = tuple(policy for policy in ordered if _mode(policy.est) == _REPORT_ONLY)
+    deciding = tuple(policy for policy in ordered if mode_of(policy.est) != REPORT_ONLY)
+    reported = tuple(policy for policy in ordered if mode_of(policy.est) == REPORT_ONLY)
     return Bundle(deciding, templates, schema_text, version, obligations, rego, reported, relations)
 
 
@@ -137,10 +136,6 @@ def _version(
     if relations is not None:
         canonical["relations"] = relations.version
     return hashlib.sha256(json.dumps(canonical, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
-
-
-def _mode(est: Est) -> str:
-    return str(est.get("annotations", {}).get(MODE_ANNOTATION, _ENFORCE))
 
 
 class _Reader:
@@ -223,14 +218,10 @@ class _Reader:
                     Problem(policy.path, policy.line, 1, message, expected="an id of its own", policy=policy.id)
                 )
 
-    def check_modes(self, found: list[WrittenPolicy]) -> None:
-        """Refuse a mode that is none. Prevents: `@mode("report-only")` on a policy that everybody believes to watch."""
-        for policy in found:
-            mode = _mode(policy.est)
-            if mode not in {_ENFORCE, _REPORT_ONLY}:
-                near = text.nearest(mode, frozenset({_ENFORCE, _REPORT_ONLY}))
-                wrong = Problem(policy.path, policy.line, policy.column, f"no mode `{mode[:40]}`", nearest=near)
-                self._problems.append(replace(wrong, expected=f"{_ENFORCE} or {_REPORT_ONLY}", policy=policy.id))
+    def check_annotations(self, found: list[WrittenPolicy]) -> None:
+        """Refuse annotations that cannot mean what their author believes."""
+        places = [(one.est, one.text, Problem(one.path, one.line, one.column, "", policy=one.id)) for one in found]
+        self._problems += refuse_wrong(places)
 
     def obligations(self, found: list[WrittenPolicy]) -> ObligationBook:
         """Read `obligations.yaml`; where there is one, each name that a policy attaches must be in it.
@@ -244,8 +235,8 @@ class _Reader:
             return ObligationBook()
         known = frozenset(book)
         for policy in found if book.is_written else ():
-            annotations = policy.est.get("annotations", {})
-            for name in attached_names(annotations[ANNOTATION] or "") if ANNOTATION in annotations else ():
+            said = policy.est.get("annotations", {})
+            for name in attached_names(said[ANNOTATION] or "") if ANNOTATION in said else ():
                 if name not in known:
                     near, words = (
                         text.nearest(name, known),
@@ -290,6 +281,8 @@ class _Reader:
             return [self._link(path.name, source, entry, templates, taken) for entry in json.loads(source)]
         except json.JSONDecodeError as error:
             self._problems.append(Problem(path.name, error.lineno, error.colno, "not JSON", expected="a list of links"))
+        except RecursionError:
+            self._problems.append(Problem(path.name, 0, 0, "nested too deeply", expected="a list of links"))
         except (KeyError, TypeError, AttributeError):
             wanted = 'entries of the form {"template": ..., "id": ..., "values": {...}}'
             self._problems.append(Problem(path.name, 0, 0, "a link is malformed", expected=wanted))
@@ -322,7 +315,12 @@ class _Reader:
         """Check each link against the schema as if somebody had written it out."""
         for link in links if schema else []:
             body = {"staticPolicies": {link.id: link.est}, "templates": {}, "templateLinks": []}
-            result = cedarpy.validate_policies(cedarpy.policies_from_json_str(json.dumps(body)), schema)
+            try:
+                result = cedarpy.validate_policies(cedarpy.policies_from_json_str(json.dumps(body)), schema)
+            except ValueError:
+                words = f"the link `{link.id}` names what cannot be an entity"
+                self._problems.append(Problem(link.path, link.line, 0, words, policy=link.id))
+                continue
             for error in result.errors[:1]:
                 words = f"the link `{link.id}`: {_POSITION.sub('', error.error)}"
                 name = re.search(r"::([A-Za-z0-9_]+)`", words)

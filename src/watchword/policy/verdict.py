@@ -6,19 +6,16 @@ A forbid whose annotations say what would satisfy it is softer than a denial: `@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NamedTuple, TypeAlias
 
 from watchword.kernel import Acr, Answer, Obligation, Reason
+from watchword.policy.annotations import STEP_UPS, span_s
 from watchword.policy.model import Effect, PolicyAnswer, PolicyRef
 from watchword.policy.obligations import ObligationBook
 
 IsKnown: TypeAlias = Callable[[Obligation], bool]
 
-_SPAN: Final = re.compile(r"(\d{1,5})([smh])")
-_SECONDS: Final = {"s": 1, "m": 60, "h": 3600}
-_STEP_UP_ACR: Final = {"mfa": Acr.MULTI_FACTOR, "phishing_resistant": Acr.PHISHING_RESISTANT}
 _LONGEST_AGE_S: Final = 24 * 3600
 _FAILURES: Final = {
     "policy_missing": Reason.POLICY_MISSING,
@@ -96,10 +93,9 @@ def _strictest(annotations: Sequence[Mapping[str, str]]) -> tuple[Acr, int] | No
     """Join what several policies ask: the strongest class, the shortest age. Nothing when one cannot be read."""
     acr, max_age_s = Acr.MULTI_FACTOR, _LONGEST_AGE_S
     for each in annotations:
-        wanted = _STEP_UP_ACR.get(each["step_up"])
-        span = _SPAN.fullmatch(each.get("max_age", "15m"))
-        if wanted is None or span is None:
+        wanted, age_s = STEP_UPS.get(each["step_up"]), span_s(each.get("max_age", "15m"))
+        if wanted is None or age_s is None:
             return None
         acr = max(acr, wanted, key=lambda a: a.strength)
-        max_age_s = min(max_age_s, int(span[1]) * _SECONDS[span[2]])
+        max_age_s = min(max_age_s, age_s)
     return acr, max_age_s

@@ -177,15 +177,6 @@ async def test_the_strictest_of_several_step_ups_is_asked_for(world: DecisionWor
     assert (decision.step_up.acr, decision.step_up.max_age_s) == (Acr.PHISHING_RESISTANT, 90)
 
 
-@pytest.mark.parametrize(
-    "annotations", ['@step_up("retina")', '@step_up("mfa") @max_age("soon")', '@step_up("mfa") @max_age("-1m")']
-)
-async def test_a_step_up_that_cannot_be_read_denies(world: DecisionWorld, tmp_path: Path, annotations: str) -> None:
-    visit = await world.visit()
-    world.policy(PERMIT_ALL + forbid("a", annotations) + forbid("b", '@step_up("mfa")'), tmp_path / "p")
-    assert said(visit.asks()) == (Answer.DENY, Reason.POLICY_FORBIDS)
-
-
 async def test_a_policy_asks_for_approval(world: DecisionWorld, tmp_path: Path) -> None:
     visit = await world.visit()
     world.policy(PERMIT_ALL + forbid("a", '@approval("manager")') + forbid("b", '@step_up("mfa")'), tmp_path / "p")

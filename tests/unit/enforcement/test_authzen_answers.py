@@ -144,11 +144,6 @@ async def test_the_operator_says_what_a_caller_fulfils_where_it_does_not(
     assert verdict.is_permit is expected
 
 
-async def test_a_step_up_that_cannot_be_read_is_a_no(shop: AuthzenWorld) -> None:
-    said = await shop.decides(question("user/ada", "pack", "order/1"))
-    assert said["context"]["reason_admin"]["403"].startswith("policy_forbids")
-
-
 async def test_an_approval_is_a_no_that_says_what_is_missing(shop: AuthzenWorld) -> None:
     said = await shop.decides(question("user/ada", "lend", "order/1"))
     assert said["decision"] is False

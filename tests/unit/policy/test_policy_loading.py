@@ -170,6 +170,12 @@ def test_a_template_permits_nothing_until_it_is_linked(tmp_path: Path) -> None:
         ('[{"template": "t", "id": "a", "values": {}}]', "slots"),
         ('[{"template": "t", "id": "a", "values": {"?principal": {"type": "Watchword::Usr", "id": "x"}}}]', "Usr"),
         ('[{"template": "t", "id": "a", "values": {"?principal": "x"}}]', "malformed"),
+        (
+            '[{"template": "t", "id": "a", "values": {"?principal": {"type": "Watchword::User", "id": "\\ud800"}}}]',
+            "`a`",
+        ),
+        ('[{"template": "t", "id": "a", "values": {"?principal": {"type": "A B", "id": "x"}}}]', "`a`"),
+        ("[" * 100_000, "nested too deeply"),
     ],
 )
 def test_a_wrong_link_is_refused(tmp_path: Path, links: str, word: str) -> None:
