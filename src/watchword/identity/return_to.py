@@ -21,8 +21,9 @@ def safe_return_to(url: str, allowed_origins: Collection[str]) -> str | None:
         url: a path on the portal (`/account`), or an absolute address.
         allowed_origins: exact origins, `https://notes.localhost:8443`, without a slash at the end.
 
-    Prevents: an open redirect. What is accepted starts with an allowed origin followed by `/`, `?`, `#` or nothing, or
-    with exactly one slash; nothing is decoded or repaired, since browsers repair differently from us.
+    Prevents: an open redirect. What is accepted starts with an allowed origin followed by one `/`, `?`, `#` or nothing,
+    or with exactly one slash; nothing is decoded or repaired, since browsers repair differently from us. After an
+    origin, too, two slashes are refused: whoever takes the origin off would be left with the address of another host.
     """
     if not 0 < len(url) <= _LONGEST:
         return None
@@ -31,7 +32,8 @@ def safe_return_to(url: str, allowed_origins: Collection[str]) -> str | None:
         return url if not url.startswith("//") and _REST.fullmatch(url) else None
     for origin in allowed_origins:
         rest = url[len(origin) :]
-        if url.startswith(origin) and rest[:1] in {"", "/", "?", "#"} and _REST.fullmatch(rest):
+        begins_well = rest[:1] in {"", "/", "?", "#"} and not rest.startswith("//")
+        if url.startswith(origin) and begins_well and _REST.fullmatch(rest):
             return url if _agrees(url, origin) else None
     return None
 

@@ -269,6 +269,7 @@ async def test_cookies_are_bound_to_this_host_this_scheme_and_out_of_reach(world
         "/%09/evil.example/\t",
         "https://notes.localhost:8443@evil.example/",
         "https://notes.localhost:8443.evil.example/",
+        "https://watchword.localhost:8443//evil.example/",
         "https://notes.localhost/",
         "http://notes.localhost:8443/",
         "javascript:alert(1)",

@@ -92,6 +92,10 @@ def test_an_address_on_an_origin_of_ours_is_kept(url: str) -> None:
         " https://notes.localhost:8443/",
         "https://notes.localhost:8443/ ",
         "https://notes.localhost:8443/#a#b",
+        # Whoever takes the origin off is left with the address of another host.
+        "https://notes.localhost:8443//evil.example",
+        "https://watchword.localhost:8443//evil.example/",
+        "https://watchword.localhost:8443///evil.example",
         "/[x",
     ],
 )
@@ -108,6 +112,8 @@ def test_whatever_is_kept_leads_to_an_origin_of_ours_as_a_browser_reads_it(url: 
     if kept is not None:
         parts = urlsplit(urljoin(PORTAL + "/sign-in", kept))
         assert f"{parts.scheme}://{parts.netloc}" in ALLOWED
+        rest = kept.removeprefix(NOTES).removeprefix(PORTAL) or "/"
+        assert urlsplit(urljoin(PORTAL + "/sign-in", rest)).netloc == urlsplit(PORTAL).netloc
         assert not set(kept) & set("\\\t\r\n \x00")
 
 

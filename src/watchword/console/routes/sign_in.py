@@ -212,9 +212,7 @@ async def go_on(visit: Visit, target: str, *, state: str | None) -> Response:
         return see_other(target)
     parts = urlsplit(target)
     origin = f"{parts.scheme}://{parts.netloc}"
-    if origin == visit.desk.settings.portal_origin:
-        return see_other(target[len(origin) :] or "/")
-    if state is None:
+    if origin == visit.desk.settings.portal_origin or state is None:
         return see_other(target)
     code = await visit.desk.services.identity.handoff.issue(
         visit.visitor.session.id, parts.hostname or "", state, return_to=target
