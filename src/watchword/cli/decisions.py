@@ -15,6 +15,7 @@ from watchword.kernel import Answer
 
 if TYPE_CHECKING:
     from watchword.audit import Record
+    from watchword.policy.telling import Recollection
 
 app = typer.Typer(help="Read decisions from the journal.", no_args_is_help=True)
 
@@ -84,52 +85,78 @@ def show(
 
 @app.command("explain")
 def explain(
-    context: typer.Context, reference: Annotated[str, typer.Argument(help="The reference a person was shown.")]
+    context: typer.Context,
+    reference: Annotated[str, typer.Argument(help="The reference a person was shown.")],
+    refused: Annotated[
+        bool, typer.Option("--for-the-refused", help="Print only what the person who asked would be told.")
+    ] = False,
 ) -> None:
     """Say why a decision came out as it did, what it stood on, and what would have helped."""
     shell = shell_of(context)
     record = _find(shell, reference)
-    show_explained(shell, record)
+    show_explained(shell, record, refused=refused)
 
 
-def show_explained(shell: Shell, record: Mapping[str, Any], *, directory: Path | None = None) -> None:
-    """Print why a decision came out as it did.
+def show_explained(
+    shell: Shell, record: Mapping[str, Any], *, directory: Path | None = None, refused: bool = False
+) -> None:
+    """Print why a decision came out as it did, or what the person would read.
 
     Args:
         directory: of other policies than those in force, for what each clause says.
     """
-    from watchword.cli.explanation import explain_record  # noqa: PLC0415  # quick help
+    from watchword.cli.explanation import explain_record, told_to_the_person  # noqa: PLC0415  # quick help
+    from watchword.policy.telling import as_json  # noqa: PLC0415  # as above
 
+    found, problem = _recollected(shell, record, directory)
     if shell.is_json:
-        print(_json(record))
+        told = {"told": list(told_to_the_person(record, found))}
+        said = {"explanation": as_json(found.said) if found else None, "reservation": _reservation(found, problem)}
+        print(_json(told if refused else dict(record) | said | told))
+        return
+    if refused:
+        for line in told_to_the_person(record, found):
+            print(one_line(line))
         return
     for line in explain_record(record):
         print(one_line(line))
-    for line in _clauses(shell, record, directory):
+    for line in _clauses(found, problem):
         print(one_line(line).rstrip())
 
 
-def _clauses(shell: Shell, record: Mapping[str, Any], directory: Path | None) -> Iterator[str]:
-    """Yield what each policy said to what was asked; nothing where the policies were not reached."""
+def _recollected(
+    shell: Shell, record: Mapping[str, Any], directory: Path | None
+) -> tuple[Recollection | None, str | None]:
+    """Ask the policies again what was asked; where that is impossible, say why. Neither if they were not reached."""
     from watchword.app import in_force_directory  # noqa: PLC0415  # quick help
     from watchword.policy import PolicyLoadError, PolicySet  # noqa: PLC0415  # as above
-    from watchword.policy.telling import for_administrators, recollect  # noqa: PLC0415  # as above
+    from watchword.policy.telling import recollect  # noqa: PLC0415  # as above
 
     if not (record.get("personal") or {}).get("asked"):
-        return
-    yield ""
-    yield "What the policies say"
+        return None, None
     try:
         found = recollect(PolicySet.load(directory or in_force_directory(shell.settings())), record)
     except PolicyLoadError:
-        yield "  the policies cannot be read as they stand: watchword policies check says what is wrong"
+        return None, "the policies cannot be read as they stand: watchword policies check says what is wrong"
+    return found, None if found else "what was asked is recorded in a form that this version does not read"
+
+
+def _reservation(found: Recollection | None, problem: str | None) -> str | None:
+    return problem if found is None else found.reservation or None
+
+
+def _clauses(found: Recollection | None, problem: str | None) -> Iterator[str]:
+    """Yield what each policy said to what was asked; nothing where the policies were not reached."""
+    from watchword.policy.telling import for_administrators  # noqa: PLC0415  # quick help
+
+    reservation = _reservation(found, problem)
+    if found is None and reservation is None:
         return
-    if found is None:
-        yield "  what was asked is recorded in a form that this version does not read"
-        return
-    if found.reservation:
-        yield f"  {found.reservation}"
-    yield from (f"  {line}" for line in for_administrators(found.said))
+    yield ""
+    yield "What the policies say"
+    if reservation:
+        yield f"  {reservation}"
+    yield from (f"  {line}" for line in (for_administrators(found.said) if found else ()))
 
 
 def _find(shell: Shell, reference: str) -> Mapping[str, Any]:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from watchword.kernel import Reason
 
+if TYPE_CHECKING:
+    from watchword.policy.telling import Recollection
+
+_BY_POLICY = {Reason.POLICY_FORBIDS, Reason.POLICY_SILENT, Reason.POLICY_ASKS_STEP_UP}
 _REASONS = {reason.code: reason for reason in Reason}
 _VERDICTS = {
     "allow": "was let in",
@@ -59,6 +63,25 @@ def explain_record(record: Mapping[str, Any]) -> Iterator[str]:
         age = f"{_age(age_s)} old" if age_s is not None else ""
         yield f"  {name:<20} {'unknown' if value is None else value!s:<34} {age}".rstrip()
     yield f"  {'policies':<20} {str(record.get('policy_version') or '')[:12] or 'none'}"
+
+
+def told_to_the_person(record: Mapping[str, Any], found: Recollection | None) -> Iterator[str]:
+    """Yield what the person who asked may read: no policy, no clause, no fact.
+
+    Args:
+        found: what the policies say to it now; it gives a hint only where they are those that decided.
+    """
+    from watchword.policy.telling import ASK_SOMEBODY, for_the_refused  # noqa: PLC0415  # quick help
+
+    if record["answer"] == "allow":
+        return
+    reasons = [_REASONS[code] for code in record.get("reasons") or () if code in _REASONS]
+    own = [words for _, words in record.get("policies") or () if words]
+    remedies = [reason.remedy for reason in reasons if reason.remedy]
+    is_by_policy = bool(reasons) and reasons[0] in _BY_POLICY
+    hints = for_the_refused(found.said) if found and not found.reservation and is_by_policy else ()
+    said = own or [reason.words for reason in reasons[:1]]
+    yield from dict.fromkeys([*said, *remedies, *(hint for hint in hints if hint != ASK_SOMEBODY)])
 
 
 def _score(title: str, total: Any, parts: Any, details: Mapping[str, str]) -> Iterator[str]:

@@ -44,7 +44,8 @@ def explain(  # noqa: PLR0913, PLR0917  # each is an option of the command
     shell = shell_of(context)
     if user is not None and request is None:
         asked = {"user": user, "app": app, "path": path, "method": method, "ip": ip}
-        _suppose(shell, asked | ({} if mfa_age is None else {"mfa_age_min": str(mfa_age)}), directory)
+        asked |= {} if mfa_age is None else {"mfa_age_min": str(mfa_age)}
+        _suppose(shell, asked, directory, refused=refused)
         return
     if request is None or user is not None:
         raise typer.BadParameter("one of --request and --user is needed", param_hint="--request")
@@ -67,7 +68,7 @@ def _view(shell: Shell, policies: Any) -> Any:
     return relations_now(shell.settings())(policies.relations)
 
 
-def _suppose(shell: Shell, asked: dict[str, str], directory: Path | None) -> None:
+def _suppose(shell: Shell, asked: dict[str, str], directory: Path | None, *, refused: bool) -> None:
     """Let the running node decide about a request that nobody makes, and explain that."""
     from watchword.cli.decisions import show_explained  # noqa: PLC0415  # as above
     from watchword.kernel import ConfigurationError, NotFoundError  # noqa: PLC0415  # as above
@@ -78,7 +79,7 @@ def _suppose(shell: Shell, asked: dict[str, str], directory: Path | None) -> Non
         raise ConfigurationError("no node runs on this data directory", hint=hint)
     if "problem" in found:
         raise NotFoundError(str(found["problem"]), hint="users list and config show name what there is")
-    show_explained(shell, found, directory=directory)
+    show_explained(shell, found, directory=directory, refused=refused)
 
 
 def show_explanation(shell: Shell, said: Any, *, refused: bool = False) -> None:

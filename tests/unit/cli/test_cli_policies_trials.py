@@ -180,6 +180,37 @@ def test_a_recorded_decision_is_explained_clause_by_clause(cli: Any, policies: P
     assert "What the policies say" in said
     assert "forbid `notes-admin-wants-a-fresh-second-factor` (20-notes.cedar:35): holds" in said
     assert "other policies are in force now" not in said
+    found = cli.json("decisions", "explain", DECISION)
+    assert found["explanation"]["determining"] == ["notes-admin-wants-a-fresh-second-factor"]
+    assert (found["id"], found["reservation"]) == (DECISION, None)
+
+
+def test_the_person_who_was_refused_is_told_nothing_of_policies(cli: Any, policies: Path) -> None:
+    shutil.copytree(policies, cli.data / "policies")
+    loaded = PolicySet.load(SHIPPED)
+    trial = next(one for one in read_suite(SHIPPED, loaded.bundle).trials if one.expected.verdict is Verdict.STEP_UP)
+    made = decision(loaded.version, Question(trial.request).record(Recorder()))
+    cli.journal(made)
+    told = cli("decisions", "explain", DECISION, "--for-the-refused").out
+    assert "Confirm that it is you with a second factor." in told
+    assert not any(secret in told for secret in ("notes-admin", "forbid", "context.", "cedar", made["user"]))
+    assert cli.json("decisions", "explain", DECISION, "--for-the-refused") == {"told": told.splitlines()}
+
+
+def test_what_a_supposed_person_would_be_told_is_told_without_the_rest(
+    cli: Any, policies: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(policies, cli.data / "policies")
+    made = decision("of-old", question(name="membership of the notes opens no other application"))
+
+    async def answer(*_: Any, **__: Any) -> Any:
+        return made
+
+    monkeypatch.setattr("watchword.cli.policies_explain.ask_node", answer)
+    told = cli("policies", "explain", "--user", "kim", "--app", "notes", "--for-the-refused")
+    assert told.code == 0
+    assert "Watchword::Group" not in told.out
+    assert "administrators" not in told.out
 
 
 def test_a_decision_of_other_policies_says_so(cli: Any, policies: Path) -> None:
