@@ -225,9 +225,9 @@ class Node:
             address = TcpAddress.parse(forward.listen)
             check_addresses([address])
             trusted = [ipaddress.ip_network(network) for network in forward.trusted_proxies]
-            await self._listen(
-                Listener(ForwardAuth(door(503), console, trusted), on_address(address.host, address.port))
-            )
+            believed = {name for app in applications for name in app.identity_headers}
+            front = ForwardAuth(door(503), console, trusted, identity_headers=believed)
+            await self._listen(Listener(front, on_address(address.host, address.port)))
             _ready("forward auth", forward.listen)
         _ready("decision point", f"{len(applications)} applications")
 

@@ -25,7 +25,7 @@ class Asked:
     def __init__(self, world: DecisionWorld) -> None:
         self.doors = DoorWorld(world)
         self.handed: list[Any] = []
-        self.app = ForwardAuth(self.doors.door, self._portal, PROXIES)
+        self.app = ForwardAuth(self.doors.door, self._portal, PROXIES, identity_headers=["X-Wiki-User"])
 
     async def _portal(self, scope: Any, _receive: Any, send: Any) -> None:
         self.handed.append(scope)
@@ -312,6 +312,11 @@ async def test_a_header_that_is_said_twice_is_refused(asked: Asked, name: str) -
         "X-Watchword-Assertion",
         "X-Watchword-Stream",
         "X-Watchword-Client-IP",
+        "X-Wiki-User",  # which an application believes
+        "X_Wiki_User",  # which a CGI-like upstream reads as the one above
+        "X_Watchword_Assertion",
+        "X-Watchword_Assertion",
+        "X_Forwarded_Uri",
     ],
 )
 async def test_what_only_a_proxy_may_say_is_refused_from_a_client(asked: Asked, name: str) -> None:
