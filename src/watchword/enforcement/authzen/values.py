@@ -110,9 +110,9 @@ def _scalar(type_: Scalar, given: Any, place: str) -> Value:
         if isinstance(whole, int) and not isinstance(whole, bool) and -_LONG <= whole < _LONG:
             return whole
     if kind in _EXTENSIONS:
-        text = given
-        if isinstance(given, Mapping) and isinstance(given.get("__extn"), Mapping):
-            text = given["__extn"].get("arg")
+        call = given.get("__extn") if isinstance(given, Mapping) else None
+        # Prevents: `{"fn": "ip", "arg": "1.0"}` read as a decimal here, which Cedar refuses.
+        text = call.get("arg") if isinstance(call, Mapping) and call.get("fn") == kind else given
         if isinstance(text, str):
             try:
                 return _EXTENSIONS[kind](text)
