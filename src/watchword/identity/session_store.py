@@ -204,6 +204,12 @@ async def put_progress(
     return (await connection.execute(changed)).rowcount == 1
 
 
+async def end_ceremonies(connection: AsyncConnection, user_id: UserId) -> None:
+    """Let no sign-in go on in which this user has proven something."""
+    mine = (ceremonies.c.user_id == user_id) & ceremonies.c.is_finished.is_(False)
+    await connection.execute(update(ceremonies).where(mine).values(is_finished=True))
+
+
 # --- crossings to other hosts ---------------------------------------------------------------------------------------
 
 

@@ -106,7 +106,9 @@ async def end_all_in(
     entropy: Entropy,
     keep: SessionId | None = None,
 ) -> int:
-    """End every live session of a user but one within a unit of work."""
+    """End every live session of a user but one within a unit of work, and every sign-in that is half done."""
+    # Prevents: a password that was shown before it was changed becoming a session after it.
+    await session_store.end_ceremonies(unit.connection, user_id)
     ended = 0
     for session in await session_store.live_sessions(unit.connection, now, user_id):
         if session.id != keep:

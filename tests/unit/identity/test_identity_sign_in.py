@@ -314,16 +314,36 @@ async def test_a_disabled_user_does_not_finish_a_ceremony_begun_before(world: Wo
         await world.identity.sign_in.complete(handle, HOME, device_id=None, host=PORTAL)
 
 
-async def test_a_second_factor_enrolled_meanwhile_is_asked_for_in_a_ceremony_begun_before(world: World) -> None:
+async def test_a_ceremony_without_the_second_factor_that_was_enrolled_meanwhile_goes_no_further(world: World) -> None:
     await world.person()
     session = (await world.signed_in()).session
     _, handle = await world.password()
     await world.with_totp(session)
-    with pytest.raises(WrongStepError):
+    with pytest.raises(CeremonyInvalidError):
         await world.identity.sign_in.complete(handle, HOME, device_id=None, host=PORTAL)
 
 
 # --- throttling -----------------------------------------------------------------------------------------------------
+
+
+async def test_a_password_shown_before_it_was_changed_becomes_no_session_after_it(world: World) -> None:
+    await world.person()
+    mine = (await world.signed_in()).session
+    enrolment = await world.with_totp(mine)
+    _, stolen = await world.password(client=AWAY)
+    await world.identity.accounts.set_password(mine, "other words stay easy to keep too", HOME)
+    with pytest.raises(CeremonyInvalidError):
+        await world.identity.sign_in.totp(stolen, world.code(enrolment), AWAY)
+
+
+async def test_ending_every_session_ends_a_sign_in_that_is_half_done(world: World) -> None:
+    user = await world.person()
+    _, proven = await world.password()
+    untouched = await world.start()
+    assert await world.identity.sessions.end_all(user.id, actor=user.id, reason="owner") == 0
+    with pytest.raises(CeremonyInvalidError):
+        await world.identity.sign_in.complete(proven, HOME, device_id=None, host=PORTAL)
+    await world.password(handle=untouched)  # one in which nothing was proven goes on
 
 
 async def test_ten_thousand_wrong_passwords_on_one_account_stay_bounded(world: World) -> None:
