@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -36,7 +36,9 @@ from watchword.kernel import (
 from watchword.policy import DEFAULT_DIRECTORY, PolicySet
 from watchword.storage import Database
 from watchword.trust import (
+    STATISTICAL,
     ContextSource,
+    Habits,
     NetworkList,
     NetworkListing,
     NetworkLists,
@@ -126,6 +128,7 @@ class DecisionWorld:
         settings: DecisionSettings | None = None,
         trust_settings: TrustSettings | None = None,
         known_obligations: frozenset[str] = frozenset(),
+        learns: Collection[str] = (STATISTICAL,),
     ) -> None:
         self.database, self.clock, self.entropy = database, clock, entropy
         self.people = People()
@@ -139,7 +142,8 @@ class DecisionWorld:
         self.policies = PolicySet.load(DEFAULT_POLICIES)
         self.places = ContextSource.open()
         self.networks = NetworkLists(database)
-        self.trust = TrustState(database, clock, self.places)
+        habits = Habits(database, clock, places="; ".join(self.places.sources), learns=learns)
+        self.trust = TrustState(database, clock, self.places, habits=habits)
         self.sources = Sources(
             applications=applications,
             facts=self.facts,

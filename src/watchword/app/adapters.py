@@ -25,7 +25,7 @@ from watchword.kernel import Answer, Clock, DecisionId, DeviceId, NotFoundError,
 from watchword.keys import KeyRing
 from watchword.policy.telling import Recollection, recollect
 from watchword.storage import Database
-from watchword.trust import ContextSource, Habits, Usual, usual_for, usual_of
+from watchword.trust import ContextSource, Habits, Usual, usual_now
 
 _SLOW_READER = 100
 
@@ -275,7 +275,7 @@ class PlacesAdapter:
 
 
 class HabitsAdapter:
-    """What is usual for people: as it is in memory, else as it is stored."""
+    """What is usual for people, by what the node learns."""
 
     def __init__(self, habits: Habits, database: Database) -> None:
         self._habits = habits
@@ -283,8 +283,7 @@ class HabitsAdapter:
 
     async def usual(self, user_id: UserId) -> Usual:
         """Return what is usual for a user."""
-        known = self._habits.known(user_id)
-        return usual_of(known.profile) if not known.is_away else await usual_for(self._database, user_id)
+        return await usual_now(self._habits, self._database, user_id)
 
 
 class KeysAdapter:

@@ -12,7 +12,7 @@ from watchword.cli.risk_learning import progress
 from watchword.cli.shell import EXIT_FOUND_WRONG, Shell, shell_of
 
 if TYPE_CHECKING:
-    from watchword.trust.learning.batch import Night
+    from watchword.trust.learning.batch import Night, PeerGroups
 
 _FEW = 4
 _MOST_DRIFTS = 10
@@ -32,15 +32,27 @@ def batch(
 
     shell = shell_of(context)
     data = shell.settings().data
+    kept = data / "trust" / "batch"
     with progress(shell, "acts looked at") as tell:
-        found = night(file, KeptModels.of(data).current(), seed=seed, most=top, tell=tell)
-    keep(data / "trust" / "batch", found)
+        found = night(file, KeptModels.of(data).current(), seed=seed, most=top, before=_before(kept), tell=tell)
+    keep(kept, found)
     if shell.is_json:
         shell.say("risk batch", **_as_json(found))
     else:
         _print(shell, found)
     if gate and any(each.stability == "drifted" for each in found.drifts):
         raise typer.Exit(EXIT_FOUND_WRONG)
+
+
+def _before(kept: Path) -> PeerGroups | None:
+    """Return the peer groups whose names go on; such as cannot be read are made anew, under new names or not."""
+    from watchword.trust.learning import ModelKeptError  # noqa: PLC0415  # quick help
+    from watchword.trust.learning.batch import kept_peers  # noqa: PLC0415  # as above
+
+    try:
+        return kept_peers(kept)
+    except ModelKeptError:
+        return None
 
 
 def _as_json(found: Night) -> dict[str, Any]:

@@ -22,10 +22,23 @@ _FULL = "\N{FULL BLOCK}"
 
 
 def profile(
-    context: typer.Context, name: Annotated[str, typer.Argument(metavar="USER", help="Name of the user.")]
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(metavar="USER", help="Name of the user.")],
+    *,
+    by: Annotated[
+        str,
+        typer.Option("--by", help="What this profile learned; else `statistical`, or `freeman` if only that learns."),
+    ] = "",
 ) -> None:
     """Show what is usual for a user: places, networks, browsers, applications, hours."""
+    from watchword.app.learning import learning_profiles  # noqa: PLC0415  # quick help
+    from watchword.trust import FREEMAN, LEARNING, STATISTICAL  # noqa: PLC0415  # as above
+
+    if by not in ("", *LEARNING):
+        raise typer.BadParameter(f"use {' or '.join(LEARNING)}", param_hint="--by")
     shell = shell_of(context)
+    learns = learning_profiles(shell.settings().applications, shell.settings().trust)
+    chosen = by or (FREEMAN if learns == {FREEMAN} else STATISTICAL)
 
     async def act(services: Any) -> Usual:
         from watchword.trust import usual_for  # noqa: PLC0415  # quick help
@@ -34,12 +47,16 @@ def profile(
         user = next((one for one in users if name in {one.name, one.id}), None)
         if user is None:
             raise NotFoundError(f"there is no user `{name}`", hint="`watchword users list` names them all")
-        return await usual_for(services.database, user.id)
+        return await usual_for(services.database, user.id, chosen)
 
     found = shell.run(act)
     if shell.is_json:
-        shell.say("usual", **dataclasses.asdict(found))
+        shell.say("usual", **dataclasses.asdict(found), learns=sorted(learns))
         return
+    if chosen not in learns:
+        print(
+            f"this node does not learn for `{chosen}`: no application uses it, and `trust.learn_ahead` does not name it"
+        )
     for line in picture(found):
         print(one_line(line).rstrip())
 
@@ -49,7 +66,8 @@ def picture(found: Usual) -> Iterator[str]:
     if not found.history:
         yield "nothing was learned yet: habits are learned from sign-ins with a second factor, and from what follows"
         return
-    yield f"{found.history:,} verified acts" + (f", the newest from {found.last_place}" if found.last_place else "")
+    acts = "sign-ins" if found.profile == "freeman" else "acts"
+    yield f"{found.history:,} verified {acts}" + (f", the newest from {found.last_place}" if found.last_place else "")
     for title, shares in (
         ("countries", found.countries),
         ("systems", found.systems),
@@ -62,6 +80,8 @@ def picture(found: Usual) -> Iterator[str]:
             yield title
         for words, share in shares:
             yield f"  {share:>4.0%} {_FULL * max(1, round(share * _WIDTH)):<{_WIDTH}} {words}"
+    if not any(found.hours):
+        return
     yield ""
     yield "hours of the day, in their own zone"
     yield f"  {columns(found.hours)}"

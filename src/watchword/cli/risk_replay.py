@@ -93,7 +93,7 @@ def _models(shell: Shell) -> Callable[[str], Model | None]:
 
 def _print(found: Sequence[Replayed], others: Sequence[Replayed], same: int) -> None:
     if not found:
-        print("no decision of the journal was scored by behaviour: see the profile `statistical`")
+        print("no decision of the journal was scored by behaviour: see the profiles `statistical` and `freeman`")
         return
     print(f"{len(found):,} decisions scored again: {same:,} with the same bits, {len(others):,} not")
     for each in others[:_MOST_SHOWN]:

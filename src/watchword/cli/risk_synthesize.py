@@ -37,6 +37,7 @@ class Layout(StrEnum):
     WINDOWS = "windows"
     OCSF = "ocsf"
     WATCHWORD = "watchword"
+    JOURNAL = "journal"
 
 
 def synthesize(  # noqa: PLR0913  # each is an option that somebody may want
@@ -89,7 +90,7 @@ def import_traffic(  # each is an option that somebody may want
     ] = False,
     sort: Annotated[bool, typer.Option("--sort", help="Bring everything into the order of time.")] = False,
 ) -> None:
-    """Read sign-ins and requests that another system recorded; exits with code 4 if a record was refused."""
+    """Read what another system or this node's journal recorded; exits with code 4 if a record was refused."""
     from watchword.trust import ContextSource  # noqa: PLC0415  # quick help
     from watchword.trust.importers import Reading, Tally, in_order  # noqa: PLC0415  # as above
 

@@ -48,6 +48,8 @@ _INDICATORS = {
     "managed_device": "Device is managed",
     "evidence_unreadable": "Evidence could not be read",
     "prior": "Before anything was seen",
+    "account": "How often the account is used",
+    "address": "Address and operator",
     "network": "Network and place",
     "agent": "Browser and system",
     "device": "Device",

@@ -49,7 +49,7 @@ from watchword.trust.settings import (
 )
 from watchword.trust.situation import Known, KnownSignIns, Situation
 from watchword.trust.store import Listing
-from watchword.trust.usual import Usual, usual_for, usual_of
+from watchword.trust.usual import Usual, usual_for, usual_now, usual_of
 from watchword.trust.worktime import LocalTime, clock_of, utc_offset_s
 
 __all__ = [
@@ -111,6 +111,7 @@ __all__ = [
     "replay",
     "trust_level",
     "usual_for",
+    "usual_now",
     "usual_of",
     "utc_offset_s",
 ]

@@ -22,11 +22,14 @@ from watchword.trust.statistical import AWAY, COLD, causes_of, cautious, hushed,
 PROFILE: Final = f"{FREEMAN}/1"
 FORMAT: Final = 1
 
+# The published score is no calibrated probability, so costs say nothing of where to ask. Set by how many of the
+# owners' sign-ins lie above, on synthetic traffic of 5 to 200 people: docs/adr/0064-the-published-score.md.
+# Above 50 an address and program that everybody shares ask nobody.
 PUBLISHED_THRESHOLDS: Mapping[Sensitivity, Thresholds] = MappingProxyType(
     {
-        Sensitivity.PUBLIC: Thresholds(step_up=90, deny=100),
-        Sensitivity.INTERNAL: Thresholds(step_up=70, deny=99),
-        Sensitivity.CONFIDENTIAL: Thresholds(step_up=60, deny=97),
+        Sensitivity.PUBLIC: Thresholds(step_up=75, deny=99),
+        Sensitivity.INTERNAL: Thresholds(step_up=55, deny=97),
+        Sensitivity.CONFIDENTIAL: Thresholds(step_up=50, deny=95),
         Sensitivity.RESTRICTED: Thresholds(step_up=40, deny=90),
     }
 )

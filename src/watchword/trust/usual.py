@@ -8,7 +8,9 @@ from typing import Final
 
 from watchword.storage import Database
 from watchword.trust import store
-from watchword.trust.behaviour import SEPARATOR, BehaviourProfile, parse
+from watchword.trust.behaviour import SEPARATOR, BehaviourProfile, SignIns, parse, parse_sign_ins
+from watchword.trust.habits import Habits
+from watchword.trust.settings import FREEMAN, STATISTICAL
 
 _MOST: Final = 5
 _HOURS, _DAYS = 24, 7
@@ -22,12 +24,14 @@ class Usual:
     """What is usual for one user; each list holds the most frequent first, with its share of all, 0 to 1.
 
     Attributes:
+        profile: that learned it; the empty text where none does.
         history: how many verified acts were learned from.
         hours: share of each hour of the user's own day.
         weekdays: share of each day of the week, Monday first.
         last_place: where the newest of them came from, in words.
     """
 
+    profile: str = ""
     history: int = 0
     countries: Shares = ()
     systems: Shares = ()
@@ -44,7 +48,8 @@ def usual_of(profile: BehaviourProfile) -> Usual:
     totals = profile.totals
     place = profile.last_place
     return Usual(
-        history=profile.learned,
+        STATISTICAL,
+        profile.learned,
         countries=_shares(totals, _NETWORK, 1),
         systems=tuple((f"AS {name}", share) for name, share in _shares(totals, _NETWORK, 2)),
         networks=_shares(totals, _NETWORK, 3),
@@ -56,15 +61,51 @@ def usual_of(profile: BehaviourProfile) -> Usual:
     )
 
 
-async def usual_for(database: Database, user: str) -> Usual:
+def usual_of_sign_ins(own: SignIns) -> Usual:
+    """Read what is usual out of the sign-ins that the published score has counted."""
+    return Usual(
+        FREEMAN,
+        own.sign_ins,
+        countries=_shown(own, "02"),
+        systems=tuple((f"AS {name}", share) for name, share in _shown(own, "01")),
+        networks=_shown(own, "00"),
+        browsers=_shown(own, "11"),
+    )
+
+
+async def usual_for(database: Database, user: str, by: str = STATISTICAL) -> Usual:
     """Read what is usual for a user from storage, which is a few seconds behind the running node.
+
+    Args:
+        by: the profile that learned it.
 
     Raises:
         ValueError: what is stored cannot be read.
     """
+    kind = store.Learned.SIGN_INS if by == FREEMAN else store.Learned.HABITS
     async with database.read() as connection:
-        found = await store.learned_of(connection, store.Learned.HABITS, [user])
-    return usual_of(parse(found[user])) if user in found else Usual()
+        found = await store.learned_of(connection, kind, [user])
+    if user not in found:
+        return Usual(by)
+    return usual_of_sign_ins(parse_sign_ins(found[user])) if by == FREEMAN else usual_of(parse(found[user]))
+
+
+async def usual_now(habits: Habits, database: Database, user: str) -> Usual:
+    """Say what is usual for a user by what this node learns: as it is in memory, else as it is stored."""
+    if STATISTICAL in habits.learns:
+        known = habits.known(user)
+        return await usual_for(database, user) if known.is_away else usual_of(known.profile)
+    if FREEMAN in habits.learns:
+        counted = habits.known_sign_ins(user)
+        return await usual_for(database, user, FREEMAN) if counted.is_away else usual_of_sign_ins(counted.own)
+    return Usual()
+
+
+def _shown(own: SignIns, level: str) -> Shares:
+    """Return the values that were shown most often at a level."""
+    found = {key[len(level) + 1 :]: times for key, times in own.seen.items() if key.startswith(level)}
+    most = sorted(found, key=lambda value: (-found[value], value))[:_MOST]
+    return tuple((value or "unknown", found[value] / own.sign_ins) for value in most)
 
 
 def _last(steps: list[str]) -> str:

@@ -16,7 +16,7 @@ from watchword.cli.risk_explain import bar
 from watchword.cli.risk_profile import columns
 from watchword.kernel import Acr, FrozenClock
 from watchword.storage import Database, migrate
-from watchword.trust import STATISTICAL, Act, Agent, Habits, Observation, Place
+from watchword.trust import FREEMAN, LEARNING, STATISTICAL, Act, Agent, Habits, Observation, Place
 
 
 async def recorded(tmp_path: Any, clock: FrozenClock, entropy: Any) -> dict[str, Any]:
@@ -90,11 +90,13 @@ def test_replay_of_a_decision_by_points_says_where_to_look(cli: Any, record: dic
     assert "no decision of the journal was scored by behaviour" in cli("risk", "replay").out
 
 
-def test_profile_draws_what_is_usual(cli: Any) -> None:
+def lived(cli: Any) -> None:
+    """Let somebody sign in on nine mornings, and learn all that can be learned of it."""
+
     async def live(services: Any) -> None:
         user = await services.identity.accounts.create_user("ada", actor="test")
         await services.identity.accounts.create_user("bob", actor="test")
-        habits = Habits(services.database, services.clock)
+        habits = Habits(services.database, services.clock, learns=LEARNING)
         now = services.clock.now()
         for day in range(9, 0, -1):
             at = (now - timedelta(days=day)).replace(hour=9)
@@ -114,6 +116,10 @@ def test_profile_draws_what_is_usual(cli: Any) -> None:
         await habits.flush()
 
     cli.within(live)
+
+
+def test_profile_draws_what_is_usual(cli: Any) -> None:
+    lived(cli)
     said = cli("risk", "profile", "ada")
     assert said.code == 0, said.err
     assert "9 verified acts" in said.out
@@ -126,6 +132,19 @@ def test_profile_draws_what_is_usual(cli: Any) -> None:
     missing = cli("risk", "profile", "nobody")
     assert missing.code == 3
     assert "users list" in missing.err
+
+
+def test_profile_shows_what_the_published_score_counted_and_says_where_the_node_does_not_learn(cli: Any) -> None:
+    lived(cli)
+    said = cli("risk", "profile", "ada", "--by", "freeman")
+    assert said.code == 0, said.err
+    assert said.out.startswith("this node does not learn for `freeman`: no application uses it")
+    assert "9 verified sign-ins" in said.out
+    assert "100% ████████████████████ 81.2.69.1" in said.out
+    assert "hours of the day" not in said.out
+    as_json = cli.json("risk", "profile", "ada", "--by", "freeman")
+    assert (as_json["profile"], as_json["history"], as_json["learns"]) == (FREEMAN, 9, [])
+    assert cli("risk", "profile", "ada", "--by", "additive").code == 2
 
 
 def test_bars_stay_within_their_picture() -> None:

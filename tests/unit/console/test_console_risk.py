@@ -13,6 +13,7 @@ from watchword.kernel import DecisionId, UserId
 from watchword.trust import Usual
 
 USUAL = Usual(
+    "statistical",
     history=41,
     countries=(("GB", 0.9), ("FR", 0.1)),
     networks=(("81.2.69.0/24", 0.9), ("<script>alert(1)</script>", 0.1)),
@@ -140,10 +141,27 @@ async def test_an_administrator_sees_what_is_usual_for_a_person(world: ConsoleWo
 
 
 async def test_of_somebody_new_nothing_is_usual_and_the_page_says_why(world: ConsoleWorld) -> None:
-    with_habits(world, Habits(Usual()))
+    habits = Habits()
+    with_habits(world, habits)
+    browser, root = await world.administrator()
+    for profile, words in (
+        ("statistical", "until then requests are judged by rules alone"),
+        ("freeman", "Sign-ins with a second factor are counted"),
+        ("", "Nothing is learned here: no application uses the profile"),
+    ):
+        habits.said = Usual(profile)
+        shown = await browser.visit(f"/admin/users/{root.id}")
+        assert words in shown.text
+        assert lint(shown.text) == []
+
+
+async def test_of_counted_sign_ins_no_hours_are_shown_for_none_are_counted(world: ConsoleWorld) -> None:
+    with_habits(world, Habits(Usual("freeman", 12, networks=(("81.2.69.142", 1.0),))))
     browser, root = await world.administrator()
     shown = await browser.visit(f"/admin/users/{root.id}")
-    assert "until then requests are judged by rules alone" in shown.text
+    assert "Counted over 12 verified sign-ins; none fades." in shown.text
+    assert "81.2.69.142" in shown.text
+    assert "Hours of their day" not in shown.text
     assert lint(shown.text) == []
 
 

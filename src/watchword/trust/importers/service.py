@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import BinaryIO, Final
 
 from watchword.trust.importers.cloudtrail import CloudTrail
+from watchword.trust.importers.journal import Journal
 from watchword.trust.importers.model import Format, Reading, RecordMalformedError, Refusal, Tally
 from watchword.trust.importers.ocsf import Ocsf
 from watchword.trust.importers.own import Own
@@ -23,6 +24,7 @@ class Layout(StrEnum):
     WINDOWS = "windows"
     OCSF = "ocsf"
     WATCHWORD = "watchword"
+    JOURNAL = "journal"
 
 
 _FORMATS: Final[Mapping[Layout, Format]] = {
@@ -31,6 +33,7 @@ _FORMATS: Final[Mapping[Layout, Format]] = {
     Layout.WINDOWS: Windows(),
     Layout.OCSF: Ocsf(),
     Layout.WATCHWORD: Own(),
+    Layout.JOURNAL: Journal(),
 }
 
 

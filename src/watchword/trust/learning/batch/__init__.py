@@ -17,7 +17,7 @@ from watchword.trust.learning.batch.nightly import (
     night,
     peers_file,
 )
-from watchword.trust.learning.batch.peers import PeerGroups, peer_groups
+from watchword.trust.learning.batch.peers import PeerGroups, continued, peer_groups
 from watchword.trust.learning.batch.tables import resources_used
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "PeerGroups",
     "Stability",
     "Unusual",
+    "continued",
     "drift",
     "export_forest",
     "fit_forest",

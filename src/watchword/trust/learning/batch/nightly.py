@@ -14,7 +14,7 @@ from watchword.trust.labelled import Labelled
 from watchword.trust.learning.batch.drift import Drift, drift
 from watchword.trust.learning.batch.fitting import fit_forest
 from watchword.trust.learning.batch.forest import Forest
-from watchword.trust.learning.batch.peers import PeerGroups, peer_groups
+from watchword.trust.learning.batch.peers import PeerGroups, continued, peer_groups
 from watchword.trust.learning.batch.tables import resources_used
 from watchword.trust.learning.errors import ModelKeptError
 from watchword.trust.learning.features import FEATURES
@@ -65,9 +65,18 @@ class Night:
 
 
 def night(
-    path: Path, model: Model, *, seed: int = 0, most: int = 20, tell: Callable[[int], None] = lambda _count: None
+    path: Path,
+    model: Model,
+    *,
+    seed: int = 0,
+    most: int = 20,
+    before: PeerGroups | None = None,
+    tell: Callable[[int], None] = lambda _count: None,
 ) -> Night:
     """Work through a file of observations in order of time.
+
+    Args:
+        before: the peer groups of the night before, whose names go on.
 
     Raises:
         ExtraMissingError: the extra `batch` is not installed.
@@ -82,7 +91,7 @@ def night(
     half = len(scored) // 2
     return Night(
         forest,
-        peer_groups(used, seed=seed) if _are_enough(used) else None,
+        continued(peer_groups(used, seed=seed), before) if _are_enough(used) else None,
         tuple(_unusual(score, each) for score, each in isolated[:most]),
         tuple(drift([each.values for each in scored[:half]], [each.values for each in scored[half:]])),
         len(scored),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ _MOST_PEOPLE_COMPARED: Final = 2_000
 _LEAST_GROUP: Final = 3
 # Below this likeness to every group somebody belongs to none.
 _LEAST_LIKENESS: Final = 0.15
+# From this likeness on a group is the one of the night before.
+_LEAST_CONTINUED: Final = 0.5
 _KEPT_PER_GROUP: Final = 200
 _NAME: Final = "peers-{:02}"
 
@@ -41,10 +44,7 @@ class PeerGroups:
     def group_of(self, used: Use) -> str:
         """Return the group whose members use most nearly the same; the empty text if none does."""
         own = _weighted(used, self.rarity)
-        likeness = {
-            name: sum(weight * centre.get(resource, 0.0) for resource, weight in own.items())
-            for name, centre in self.centres.items()
-        }
+        likeness = {name: _likeness(own, centre) for name, centre in self.centres.items()}
         best = max(sorted(likeness), key=lambda name: likeness[name], default="")
         return best if best and likeness[best] >= _LEAST_LIKENESS else ""
 
@@ -111,6 +111,36 @@ def peer_groups(used: Mapping[str, Use], *, seed: int = 0) -> PeerGroups:
         centres[name] = _centre([rows[place] for place in inside])
         members |= {people[place]: name for place in inside}
     return PeerGroups(rarity, centres, members)
+
+
+def continued(groups: PeerGroups, before: PeerGroups | None) -> PeerGroups:
+    """Call each group as the one of the night before that it is most like, so that what is known of it goes on.
+
+    A group that is like none gets a name that none had. What watches groups remembers them by name: a name that went
+    to other people would compare them with strangers.
+    """
+    if before is None:
+        return groups
+    likeness = sorted(
+        (-_likeness(centre, old), name, former)
+        for name, centre in groups.centres.items()
+        for former, old in before.centres.items()
+    )
+    names: dict[str, str] = {}
+    for value, name, former in likeness:
+        if -value >= _LEAST_CONTINUED and name not in names and former not in names.values():
+            names[name] = former
+    free = (name for number in itertools.count(1) if (name := _NAME.format(number)) not in before.centres)
+    names |= {name: next(free) for name in groups.centres if name not in names}
+    return PeerGroups(
+        groups.rarity,
+        {names[name]: centre for name, centre in groups.centres.items()},
+        {user: names[name] for user, name in groups.members.items()},
+    )
+
+
+def _likeness(one: Use, other: Use) -> float:
+    return sum(weight * other.get(resource, 0.0) for resource, weight in one.items())
 
 
 def _cluster(matrix: Sequence[Sequence[float]], seed: int) -> list[int]:

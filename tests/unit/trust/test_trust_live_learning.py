@@ -1,0 +1,207 @@
+"""A node learns for the profiles in use and for no other; what it learned survives, and can be taken back."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from watchword.kernel import FrozenClock
+from watchword.storage import Database
+from watchword.trust import FREEMAN, STATISTICAL, Act, Agent, Habits, Observation, Place, usual_for, usual_now
+from watchword.trust.memory import POPULATION
+
+FIREFOX = Agent("Mozilla/5.0 (X11; Linux) Firefox/128.0", "Firefox 128", "Linux", "desktop")
+ADA = "usr_ada"
+
+
+@pytest.fixture
+async def database(anyio_backend: str, migrated_sqlite_url: str) -> AsyncIterator[Database]:  # noqa: ARG001  # for anyio
+    found = Database(migrated_sqlite_url)
+    yield found
+    await found.close()
+
+
+@pytest.fixture
+def habits(database: Database, clock: FrozenClock) -> Habits:
+    return Habits(database, clock, most=4, learns=[FREEMAN])
+
+
+def act(clock: FrozenClock, user: str = ADA, *, ago_days: float = 0, **about: object) -> Observation:
+    at = clock.now().timestamp() - ago_days * 86_400
+    made = Observation(
+        id=f"{user} {at}",
+        at=at,
+        user=user,
+        act=Act.SIGN_IN,
+        is_verified=True,
+        ip="81.2.69.142",
+        network="81.2.69.0/24",
+        place=Place(country="GB", asn=20712),
+        agent=FIREFOX,
+    )
+    return replace(made, **about)  # type: ignore[arg-type]  # fields of an observation
+
+
+async def live(habits: Habits, clock: FrozenClock, user: str = ADA, days: int = 10) -> None:
+    for day in range(days, 0, -1):
+        habits.note(act(clock, user, ago_days=day))
+    await habits.learn_waiting()
+
+
+async def rows(database: Database) -> dict[str, set[str]]:
+    async with database.read() as connection:
+        return {
+            table: set((await connection.execute(text(f"SELECT {column} FROM {table}"))).scalars())  # noqa: S608  # names of ours
+            for table, column in (
+                ("trust_habits", "owner"),
+                ("trust_sign_ins", "owner"),
+                ("trust_detector_states", "key"),
+            )
+        }
+
+
+async def test_where_no_profile_needs_it_nothing_is_noted_learned_or_loaded(
+    database: Database, clock: FrozenClock
+) -> None:
+    both = Habits(database, clock, learns=[STATISTICAL, FREEMAN])
+    await live(both, clock)
+    await both.flush()
+    before = await rows(database)
+    nothing = Habits(database, clock, learns=[])
+    await nothing.load()
+    await live(nothing, clock)
+    assert nothing.waiting == 0
+    assert nothing.figures.learned == 0
+    assert nothing.known(ADA).profile.learned == nothing.known_sign_ins(ADA).own.sign_ins == 0
+    assert list(nothing.detectors.changes()) == []
+    await nothing.flush()
+    assert await rows(database) == before
+    assert (await usual_now(nothing, database, ADA)).profile == ""
+
+
+async def test_each_profile_learns_by_itself(database: Database, clock: FrozenClock) -> None:
+    for learns, tables in (
+        ([FREEMAN], {"trust_sign_ins"}),
+        ([STATISTICAL], {"trust_habits"}),
+        ([STATISTICAL, FREEMAN], {"trust_habits", "trust_sign_ins"}),
+    ):
+        habits = Habits(database, clock, learns=learns)
+        await live(habits, clock)
+        await habits.flush()
+        found = await rows(database)
+        assert {
+            table for table, owners in found.items() if ADA in owners and table != "trust_detector_states"
+        } == tables
+        habits.forget(ADA)
+        await habits.flush()
+
+
+async def test_a_restart_finds_the_sign_ins(database: Database, habits: Habits, clock: FrozenClock) -> None:
+    await live(habits, clock)
+    await live(habits, clock, "usr_bob", days=3)
+    await habits.flush()
+    again = Habits(database, clock, most=4, learns=[FREEMAN])
+    await again.load()
+    assert again.known_sign_ins(ADA) == habits.known_sign_ins(ADA)
+    assert again.known_sign_ins(ADA).everybody.sign_ins == 13
+    assert again.known_sign_ins(ADA).everybody.users == 2
+    usual = await usual_now(again, database, ADA)
+    assert usual == await usual_for(database, ADA, FREEMAN)
+    assert (usual.profile, usual.history, usual.countries) == (FREEMAN, 10, (("GB", 1.0),))
+    assert usual.browsers == (("Firefox 128", 1.0),)
+
+
+async def test_sign_ins_out_of_memory_are_fetched_when_asked_for(habits: Habits, clock: FrozenClock) -> None:
+    for number in range(9):
+        await live(habits, clock, f"usr_{number}", days=2)
+        await habits.flush()
+    assert habits.known_sign_ins("usr_0").is_away
+    await habits.fetch()
+    assert habits.known_sign_ins("usr_0").own.sign_ins == 2
+
+
+async def test_what_a_disowned_session_taught_is_taken_back(habits: Habits, clock: FrozenClock) -> None:
+    await live(habits, clock)
+    habits.note(act(clock, id="thief", session="ses_thief", ip="193.48.1.1", place=Place(country="FR", asn=1)))
+    await habits.learn_waiting()
+    held = habits.known_sign_ins(ADA)
+    assert held.own.seen["02 FR"] == 1
+    habits.unlearn("ses_thief")
+    assert habits.known_sign_ins(ADA) is not held
+    assert "02 FR" not in habits.known_sign_ins(ADA).own.seen
+    assert habits.known_sign_ins(ADA).own.sign_ins == 10
+
+
+async def test_a_deleted_user_is_forgotten_by_profiles_that_are_no_more_in_use_too(
+    database: Database, clock: FrozenClock
+) -> None:
+    both = Habits(database, clock, learns=[STATISTICAL, FREEMAN])
+    for user in (ADA, f"{ADA}2"):
+        await live(both, clock, user)
+        both.note(act(clock, user, is_success=False, is_verified=False, session="", id=f"failed {user}"))
+        await both.learn_waiting()
+    await both.flush()
+    assert all(any(key.startswith(ADA) for key in owners) for owners in (await rows(database)).values())
+    nothing = Habits(database, clock, learns=[])
+    await nothing.load()
+    nothing.forget(ADA)
+    await nothing.flush()
+    left = await rows(database)
+    assert not any(key.split(" ")[0] == ADA for keys in left.values() for key in keys)
+    assert all(any(key.startswith(f"{ADA}2") for key in keys) for keys in left.values())
+
+
+@pytest.mark.parametrize("profile", [STATISTICAL, FREEMAN])
+async def test_whoever_decides_has_a_turn_between_any_two_parts_of_everybody_together(
+    database: Database, clock: FrozenClock, profile: str
+) -> None:
+    habits = Habits(database, clock, learns=[profile])
+    await live(habits, clock)
+    if profile == FREEMAN:
+        everybody = habits.known_sign_ins(ADA).everybody
+        everybody.seen |= {f"00 {number}": 1 for number in range(20_000)}
+        everybody.kinds["00"] += 20_000
+    else:
+        habits.known(ADA).population.totals |= {f"n|GB|{number}": 1 for number in range(20_000)}
+    memory, turns, seen = habits._memories[profile], 0, list[tuple[int, int]]()
+
+    async def deciding() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    def watched(everybody: Any) -> Iterator[str]:
+        for part in parts(everybody):
+            seen.append((turns, len(part)))
+            yield part
+
+    parts, memory._school = memory._school.parts, replace(memory._school, parts=watched)
+    task = asyncio.create_task(deciding())
+    await habits.flush()
+    task.cancel()
+    assert len(seen) > 10
+    assert max(size for _, size in seen) < 100_000
+    assert len({turn for turn, _ in seen}) == len(seen)
+    again = Habits(database, clock, learns=[profile])
+    await again.load()
+    assert again._memories[profile].everybody == memory.everybody
+
+
+async def test_a_node_that_is_stopped_while_it_writes_writes_everybody_at_its_end(
+    habits: Habits, database: Database, clock: FrozenClock
+) -> None:
+    await live(habits, clock)
+    await habits._sign_ins.shelf.flush(clock.now())
+    task = asyncio.create_task(habits.flush())
+    await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert POPULATION not in (await rows(database))["trust_sign_ins"]
+    await habits.flush()
+    assert POPULATION in (await rows(database))["trust_sign_ins"]
