@@ -330,6 +330,8 @@ class Accounts(Factors):
 
     async def _require_another_administrator(self, unit: UnitOfWork, user: UserFacts) -> None:
         """Prevents: an installation that nobody can administer any more."""
+        # Prevents: two of them who remove each other at the same moment, each while the other still counts.
+        await store.hold_group(unit.connection, ADMINISTRATORS)
         others = await store.all_users(unit.connection)
         if user.is_administrator and not any(
             other.is_administrator and not other.is_disabled and other.id != user.id for other in others

@@ -132,6 +132,11 @@ async def group_id_of(connection: AsyncConnection, name: str) -> GroupId | None:
     return GroupId(found) if found else None
 
 
+async def hold_group(connection: AsyncConnection, name: str) -> None:
+    """Let whoever else holds this group wait until this unit of work is over; SQLite has one writer anyway."""
+    await connection.execute(select(groups.c.id).where(groups.c.name == name).with_for_update())
+
+
 async def delete_group(connection: AsyncConnection, group_id: GroupId) -> None:
     """Delete a group and its memberships."""
     await connection.execute(delete(groups).where(groups.c.id == group_id))

@@ -93,6 +93,13 @@ async def test_a_deleted_user_leaves_nothing_behind(world: World) -> None:
         await world.password()
 
 
+async def test_administrators_who_are_disabled_at_the_same_moment_leave_one(world: World) -> None:
+    accounts = world.identity.accounts
+    made = [await accounts.create_user(name, actor="test", groups=["administrators"]) for name in ("one", "two", "six")]
+    ended = await asyncio.gather(*(accounts.disable(user.id, actor="test") for user in made), return_exceptions=True)
+    assert [type(one) for one in ended if one is not None] == [LastAdministratorError]
+
+
 async def test_the_last_administrator_stays(world: World) -> None:
     one = await world.identity.accounts.create_user("one", actor="test", groups=["administrators"])
     two = await world.identity.accounts.create_user("two", actor="test", groups=["administrators"])
