@@ -28,6 +28,7 @@ _WRITER = textwrap.dedent("""
     from watchword.keys import Signer
 
     writer._SEGMENT_BYTES, writer._CHECKPOINT_RECORDS = 40_000, 64
+    writer._ROOM_BYTES, writer._QUIET_BYTES = 16_000, 0
     signer = Signer.from_der(KeyId(sys.argv[2]), bytes.fromhex(sys.argv[3]))
 
     async def main():
@@ -82,14 +83,17 @@ def test_no_acknowledged_record_is_lost_to_kill_9(tmp_path: Path, signer: Signer
     directory = tmp_path / "journal"
     keys = {signer.kid: signer.verification_key}
     acknowledged: dict[int, tuple[int, int]] = {}
+    lives_with_room = 0
     for life in range(10):
         child = _child(_WRITER, str(directory), signer.kid, signer.der().hex())
         for line in _killed_at_random(child, random.randint(6, 20_000)):  # noqa: S311  # any moment will do
             seq, name, n = map(int, line.split())
             assert seq not in acknowledged, "a number was given twice"
             acknowledged[seq] = (name, n)
+        lives_with_room += max(directory.glob("*.jsonl")).read_bytes().endswith(b"\0")
         report = verify(directory, keys)
         assert report.is_sound, (life, report)
+    assert lives_with_room, "nothing was written ahead"
     written = {record.seq: record.fields for record in read(directory)}
     for seq, (name, n) in acknowledged.items():
         assert (written[seq]["writer"], written[seq]["n"]) == (name, n)
@@ -99,12 +103,14 @@ def test_no_acknowledged_record_is_lost_to_kill_9(tmp_path: Path, signer: Signer
 _FILLER = textwrap.dedent("""
     import asyncio, sys
     from pathlib import Path
-    from watchword.audit import Journal, JournalUnwritableError
+    from watchword.audit import Journal, JournalUnwritableError, writer
     from watchword.kernel import KeyId, SystemClock
     from watchword.keys import Signer
 
     signer = Signer.from_der(KeyId(sys.argv[2]), bytes.fromhex(sys.argv[3]))
     ballast = Path(sys.argv[4])
+    # To write ahead until there is no room for that; by itself it leaves a disk alone that is nearly full.
+    writer._ROOM_BYTES, writer._QUIET_BYTES, writer._SPARE_BYTES, writer._NO_ROOM_S = 64_000, 0, 0, 0.0
 
     async def main():
         journal = Journal.open(Path(sys.argv[1]), signer=signer, clock=SystemClock())

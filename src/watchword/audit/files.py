@@ -1,26 +1,24 @@
-"""Files of the journal: durable appending that can be trusted after a failure, and reading in pieces."""
+"""Files of the journal: what they are called, and what stands in them."""
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import os
 import re
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-
-from watchword.audit.errors import JournalDamagedError
+from typing import BinaryIO
 
 CHECKPOINTS = "checkpoints"
 _SEGMENT = re.compile(r"[0-9]{20}\.jsonl")
-_MODE = 0o600
-_KEPT_TAIL = 4096
 _PIECE = 1 << 20
 NOTE_TITLE = "watchword journal checkpoint v1"
 _NOTES_TAIL = 1 << 16
 _BLANKS = 2
+# Longer than any record, the names that the journal adds included.
+_LONGEST_LINE = 512 * 1024
+# What a disk writes as a whole, and a crash therefore leaves as a whole or not at all.
+_SECTOR = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,14 +43,71 @@ def segments(directory: Path) -> list[Segment]:
 def lines(path: Path, offset: int = 0) -> Iterator[tuple[int, bytes]]:
     """Yield each line from an offset on, with the offset of its end; the last lacks its line feed if it is torn.
 
+    The first NUL ends it: from there on is room that was written ahead, and perhaps what a crash left of a last group.
+
     Memory maps are avoided on purpose: the writer may cut a failed write back while we read, and touching a page that
     is gone kills a process.
     """
     with path.open("rb", buffering=_PIECE) as file:
         file.seek(offset)
-        for line in file:
+        # Prevents: a file of one endless line filling the memory.
+        while line := file.readline(_LONGEST_LINE):
+            if b"\0" in line:
+                line = line[: line.index(b"\0")]
+                if line:
+                    yield offset + len(line), line
+                return
             offset += len(line)
             yield offset, line
+
+
+@dataclass(frozen=True, slots=True)
+class Remains:
+    """What stands behind the last whole line of a segment.
+
+    Attributes:
+        size: bytes in all.
+        torn: those up to the last that is no NUL; of a group that was never acknowledged.
+        is_natural: a crash, a full disk, or a copy made while it was written can leave it so. Somebody did the rest.
+    """
+
+    size: int
+    torn: int
+    is_natural: bool
+
+
+def remains(path: Path, offset: int) -> Remains:
+    """Judge what stands behind the last whole line, which ends at an offset.
+
+    Before a group is written there is nothing or NULs, and there is no NUL in it. Of each sector the disk has what is
+    new or what is old; so whatever stands behind a NUL begins with a sector.
+    """
+    size = torn = 0
+    has_nul, is_natural = False, True
+    with path.open("rb", buffering=_PIECE) as file:
+        file.seek(offset)
+        while sector := file.read(_SECTOR - (offset + size) % _SECTOR):
+            written = sector.rstrip(b"\0")
+            # Prevents: records hidden by a NUL before them, or by an endless line that `lines` gave up.
+            if b"\0" in written or (b"\n" in written and not has_nul):
+                is_natural = False
+            has_nul = has_nul or len(written) < len(sector)
+            torn = size + len(written) if written else torn
+            size += len(sector)
+    return Remains(size, torn, is_natural)
+
+
+def end_of_lines(file: BinaryIO) -> int:
+    """Return where the room that was written ahead begins, or the file's end; searched from the end, where it is."""
+    end = start = file.seek(0, os.SEEK_END)
+    while start > 0:
+        length = min(_PIECE, start)
+        start = file.seek(start - length)
+        at = file.read(length).find(b"\0")
+        if at < 0:
+            break
+        end = start + at
+    return end
 
 
 def notes(path: Path) -> Iterator[tuple[str, bool]]:
@@ -93,150 +148,3 @@ def last_note(path: Path) -> tuple[str | None, int]:
         if end >= 0:
             return tail[at : end + 1].decode("utf-8", "replace"), start + end + 2
     return None, 0
-
-
-# A write that returns when the bytes are on the disk (Linux 4.7 and later).
-_WRITES_THROUGH = hasattr(os, "RWF_DSYNC")
-_UNKNOWN_FLAG = frozenset({errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL})
-
-
-class DurableFile:
-    """Append to a file so that what was acknowledged survives, and what failed leaves no trace.
-
-    After a failed write or sync the page cache may hold, as clean, bytes that never reached the disk. So nothing that
-    failed is relied on: before the next append the file is opened anew, cut back to what was acknowledged, its end is
-    read again from the disk and compared, and only then written to.
-
-    Attributes:
-        size: bytes that are acknowledged.
-        is_suspect: the last append failed, and the file was not mended yet.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._descriptor = self._open()
-        self.size = os.fstat(self._descriptor).st_size
-        self._tail = self._read_tail()
-        self.is_suspect = False
-
-    def append(self, data: bytes) -> None:
-        """Write and sync; on return the bytes are durable.
-
-        Raises:
-            JournalDamagedError: somebody else moved, removed or changed the file.
-            OSError: the bytes could not be written; none of them will stay.
-        """
-        if self.is_suspect:
-            self._mend()
-        self._check_untouched()
-        self.is_suspect = True
-        write_durably(self._descriptor, data, self.size)
-        self.is_suspect = False
-        self.size += len(data)
-        self._tail = (self._tail + data[-_KEPT_TAIL:])[-_KEPT_TAIL:]
-
-    def cut(self, size: int) -> None:
-        """Drop what stands behind `size`."""
-        os.ftruncate(self._descriptor, size)
-        sync(self._descriptor)
-        self.size = size
-        self._tail = self._read_tail()
-
-    def require_empty(self) -> None:
-        """Refuse a file that is there already with something in it.
-
-        Raises:
-            JournalDamagedError: it has.
-        """
-        if self.size:
-            raise _damaged(self.path, "is there already")
-
-    def close(self) -> None:
-        """Give the descriptor back, and drop what a last failed write may have left."""
-        with suppress(OSError, JournalDamagedError):  # otherwise the next open finds the torn tail and cuts it
-            if self.is_suspect:
-                self._mend()
-        os.close(self._descriptor)
-
-    def _open(self) -> int:
-        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-        descriptor = os.open(self.path, flags, _MODE)
-        status = os.fstat(descriptor)
-        self._identity = status.st_dev, status.st_ino
-        return descriptor
-
-    def _check_untouched(self) -> None:
-        # Prevents: writing into a file that was deleted or rotated away, where the records would die with us.
-        try:
-            there = os.lstat(self.path)
-        except FileNotFoundError as error:
-            raise _damaged(self.path, "was removed") from error
-        if (there.st_dev, there.st_ino) != self._identity:
-            raise _damaged(self.path, "was replaced")
-        if there.st_size != self.size:
-            raise _damaged(self.path, "was written to or cut by somebody else")
-
-    def _mend(self) -> None:
-        if not self.path.exists():
-            raise _damaged(self.path, "was removed")
-        fresh = self._open()
-        os.close(self._descriptor)
-        self._descriptor = fresh
-        if os.fstat(fresh).st_size < self.size:
-            raise _damaged(self.path, "lost bytes that had been acknowledged")
-        os.ftruncate(fresh, self.size)
-        sync(fresh)
-        if hasattr(os, "posix_fadvise"):
-            os.posix_fadvise(fresh, 0, 0, os.POSIX_FADV_DONTNEED)
-        if self._read_tail() != self._tail:
-            raise _damaged(self.path, "does not hold what had been acknowledged")
-        self.is_suspect = False
-
-    def _read_tail(self) -> bytes:
-        start = max(0, self.size - _KEPT_TAIL)
-        return os.pread(self._descriptor, self.size - start, start)
-
-
-def write_durably(descriptor: int, data: bytes, offset: int) -> None:
-    """Append and sync, in one system call where the system has it.
-
-    Each system call gives the interpreter away and has to get it back from a busy event loop, which costs more than
-    the call; so their number is the latency of a group.
-    """
-    rest = memoryview(data)
-    if _WRITES_THROUGH:
-        try:
-            while rest:
-                written = os.pwritev(descriptor, [rest], offset, os.RWF_DSYNC)
-                rest, offset = rest[written:], offset + written
-        except OSError as error:
-            # An old kernel, or a sandbox that does not know the flag: nothing was written by that call.
-            if error.errno not in _UNKNOWN_FLAG:
-                raise
-    if rest:
-        while rest:
-            rest = rest[os.write(descriptor, rest) :]
-        sync(descriptor)
-
-
-def sync(descriptor: int) -> None:
-    """Make written bytes durable; on macOS plain fsync stops at the drive's cache."""
-    if hasattr(fcntl, "F_FULLFSYNC"):
-        fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)
-    else:
-        os.fdatasync(descriptor)
-
-
-def sync_directory(directory: Path) -> None:
-    """Make the names in a directory durable."""
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _damaged(path: Path, what: str) -> JournalDamagedError:
-    return JournalDamagedError(
-        f"the journal file `{path.name}` {what}", hint="run `watchword audit verify`, then restore the file or restart"
-    )

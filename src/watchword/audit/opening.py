@@ -10,7 +10,7 @@ from pathlib import Path
 from watchword.audit.chain import BrokenChainError, Chain
 from watchword.audit.checkpoint import Checkpoint, read_checkpoint, verify_checkpoint
 from watchword.audit.errors import ForgedCheckpointError, JournalDamagedError
-from watchword.audit.files import CHECKPOINTS, Segment, last_note, lines, segments
+from watchword.audit.files import CHECKPOINTS, Segment, last_note, lines, remains, segments
 from watchword.keys import VerificationKey
 
 _LOOK = "run `watchword audit verify`; the server does not start on a journal that was changed"
@@ -27,7 +27,8 @@ class Standing:
         notes_size: of the complete checkpoints, in bytes; what stands behind was torn by a crash.
         last: the segment that is written to, if there is any.
         size: of its complete lines, in bytes.
-        torn: bytes behind them: a last line without its line feed, which no append was ever acknowledged for.
+        room: bytes behind them, which are to be cut off: what is torn, and what was written ahead.
+        torn: of these, what is left of a group that was never acknowledged.
     """
 
     chain: Chain
@@ -35,6 +36,7 @@ class Standing:
     notes_size: int
     last: Segment | None
     size: int
+    room: int
     torn: int
 
 
@@ -53,7 +55,7 @@ def find_standing(directory: Path, keys: Mapping[str, VerificationKey]) -> Stand
     if note is None:
         if any(segment.path.stat().st_size for segment in files):
             raise JournalDamagedError("the journal has records but no checkpoint", hint=_LOOK)
-        return Standing(Chain(), None, notes_size, files[-1] if files else None, 0, 0)
+        return Standing(Chain(), None, notes_size, files[-1] if files else None, 0, 0, 0)
     try:
         checkpoint = read_checkpoint(note)
         if checkpoint.key in keys:
@@ -71,8 +73,8 @@ def _walk(files: list[Segment], checkpoint: Checkpoint, notes_size: int) -> Stan
     if not rest:
         if files or checkpoint.seq:
             raise JournalDamagedError("the journal ends before its last checkpoint", hint=_LOOK)
-        return Standing(chain, 0, notes_size, None, 0, 0)
-    size = torn = 0
+        return Standing(chain, 0, notes_size, None, 0, 0, 0)
+    size = 0
     for index in range(rest[-1], len(files)):
         segment = files[index]
         start = size = _behind(segment, checkpoint) if index == rest[-1] else 0
@@ -80,13 +82,16 @@ def _walk(files: list[Segment], checkpoint: Checkpoint, notes_size: int) -> Stan
             raise JournalDamagedError(f"the journal file before `{segment.path.name}` is missing", hint=_LOOK)
         for end, line in lines(segment.path, start):
             if not line.endswith(b"\n"):
-                torn = len(line)
                 break
             chain.follow(line[:-1])
             size = end
-        if torn and index != len(files) - 1:
+        if index != len(files) - 1 and segment.path.stat().st_size != size:
             raise JournalDamagedError(f"the journal file `{segment.path.name}` is cut short", hint=_LOOK)
-    return Standing(chain, checkpoint.seq, notes_size, files[-1], size, torn)
+    left = remains(files[-1].path, size)
+    # Prevents: acknowledged records dropped because somebody, or the disk, spoilt a byte before them.
+    if not left.is_natural:
+        raise JournalDamagedError(f"no crash leaves what stands behind record {chain.seq}", hint=_LOOK)
+    return Standing(chain, checkpoint.seq, notes_size, files[-1], size, left.size, left.torn)
 
 
 def _behind(segment: Segment, checkpoint: Checkpoint) -> int:

@@ -6,7 +6,6 @@ Reading trusts nothing and checks nothing; `verify` is the judge.
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
@@ -14,7 +13,7 @@ from datetime import datetime
 from pathlib import Path
 
 from watchword.audit.chain import seq_of
-from watchword.audit.files import Segment, lines, segments
+from watchword.audit.files import Segment, end_of_lines, lines, segments
 from watchword.audit.model import Record, parse
 from watchword.kernel import DecisionId, NotFoundError, WatchwordError
 
@@ -150,8 +149,10 @@ def _began(path: Path) -> datetime | None:
 def _lines_with(path: Path, needle: bytes) -> Iterator[bytes]:
     """Yield whole lines that hold some bytes; reads in overlapping pieces, so a shrinking file does no harm."""
     with path.open("rb") as file:
-        held = b""
-        while piece := file.read(_PIECE):
+        held, has_room = b"", False
+        while not has_room and (piece := file.read(_PIECE)):
+            piece, room, _ = piece.partition(b"\0")
+            has_room = bool(room)
             held += piece
             cut = held.rfind(b"\n") + 1
             at = held.find(needle, 0, cut)
@@ -164,7 +165,7 @@ def _lines_with(path: Path, needle: bytes) -> Iterator[bytes]:
 
 def _lines_backwards(path: Path) -> Iterator[bytes]:
     with path.open("rb") as file:
-        start = file.seek(0, os.SEEK_END)
+        start = file.seek(end_of_lines(file))
         held = b""
         is_end = True
         while start > 0:

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -61,11 +62,12 @@ class Journal:
         self._pending: deque[_Entry] = deque()
         self._backlog = 0
         self._pace = Pace()
-        self._work: queue.SimpleQueue[Sequence[_Entry] | None] = queue.SimpleQueue()
+        self._work: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._is_busy = False
         self._idle = asyncio.Event()
         self._idle.set()
         self._is_closing = False
+        self._is_writing_ahead = False
         self._timer: asyncio.TimerHandle | None = None
         self._loop: asyncio.AbstractEventLoop
         self._thread = threading.Thread(target=self._run, name="watchword-journal", daemon=True)
@@ -222,7 +224,7 @@ class Journal:
             self._settle(group, *outcome)
             self._loop.call_soon(self._take)
         else:
-            self._work.put(group)
+            self._work.put(partial(self._write, group))
 
     def _written_by_thread(self, group: Sequence[_Entry], first: int, error: JournalUnwritableError | None) -> None:
         self._settle(group, first, error)
@@ -240,7 +242,7 @@ class Journal:
         self._timer = None
         if not self._is_busy and not self._is_closing:
             self._be_busy()
-            self._work.put(())
+            self._work.put(self._checkpoint)
 
     def _settle(self, group: Sequence[_Entry], first: int, error: JournalUnwritableError | None) -> None:
         seq = first
@@ -251,15 +253,34 @@ class Journal:
                 entry.settled(seq - 1, error)
             except Exception as failure:  # noqa: BLE001  # one that cannot be told must not keep the others waiting
                 self._loop.call_exception_handler({"message": "a record's owner failed", "exception": failure})
+        if not self._is_writing_ahead and self._writer.needs_room:
+            self._is_writing_ahead = True
+            self._work.put(self._write_ahead)
 
-    # ---- on the thread, or on the event loop: one of them at a time ------------------------------------------------
+    # ---- on the thread ---------------------------------------------------------------------------------------------
 
     def _run(self) -> None:
-        while (group := self._work.get()) is not None:
-            outcome = self._written(group) if group else self._signed()
-            with suppress(RuntimeError):  # the loop is gone, and everybody who waited with it
-                self._loop.call_soon_threadsafe(self._written_by_thread, group, *outcome)
+        while (job := self._work.get()) is not None:
+            job()
         self._writer.close()
+
+    def _write(self, group: Sequence[_Entry]) -> None:
+        self._hand_back(group, *self._written(group))
+
+    def _checkpoint(self) -> None:
+        self._writer.checkpoint()
+        self._hand_back((), 0, None)
+
+    def _hand_back(self, group: Sequence[_Entry], first: int, error: JournalUnwritableError | None) -> None:
+        with suppress(RuntimeError):  # the loop is gone, and everybody who waited with it
+            self._loop.call_soon_threadsafe(self._written_by_thread, group, first, error)
+
+    def _write_ahead(self) -> None:
+        """Make room for records to come; the event loop may write meanwhile."""
+        self._writer.write_ahead()
+        self._is_writing_ahead = False
+
+    # ---- on the thread, or on the event loop: one of them at a time ------------------------------------------------
 
     def _written(self, group: Sequence[_Entry]) -> tuple[int, JournalUnwritableError | None]:
         try:
@@ -268,7 +289,3 @@ class Journal:
             return 0, refusal
         self._writer.checkpoint_if_due()
         return first, None
-
-    def _signed(self) -> tuple[int, JournalUnwritableError | None]:
-        self._writer.checkpoint()
-        return 0, None

@@ -10,7 +10,7 @@ from pathlib import Path
 from watchword.audit.chain import BrokenChainError, Chain, FindingKind
 from watchword.audit.checkpoint import Checkpoint, verify_checkpoint
 from watchword.audit.errors import ForgedCheckpointError
-from watchword.audit.files import CHECKPOINTS, Segment, lines, notes, segments
+from watchword.audit.files import CHECKPOINTS, Segment, lines, notes, remains, segments
 from watchword.keys import VerificationKey
 
 Progress = Callable[[int, int], None]
@@ -42,7 +42,8 @@ class Report:
         head: digest of the last of those.
         checkpoints: how many signed statements agreed with them.
         covered: number of records under the last of those; the rest is chained but not signed yet.
-        torn_bytes: an unterminated last line, as a crash or a write in progress leaves it; never acknowledged.
+        torn_bytes: behind the last whole line, as a crash or a write in progress leaves them; never acknowledged. NULs
+            at the end are room for records to come, and not counted.
         finding: the first thing that is wrong, or none.
     """
 
@@ -99,6 +100,11 @@ class _Found(Exception):  # noqa: N818  # not an error of ours: it carries what 
         self.finding = Finding(kind, seq, place, words)
 
 
+def _has_whole_line(segment: Segment, offset: int) -> bool:
+    """Tell whether the journal went on while it was judged: then there is a line now where there was none."""
+    return next(lines(segment.path, offset), (0, b""))[1].endswith(b"\n")
+
+
 @dataclass(slots=True)
 class _Walk:
     directory: Path
@@ -142,7 +148,6 @@ class _Walk:
         begin = 0
         for end, line in lines(segment.path):
             if not line.endswith(b"\n"):
-                self._torn(line, f"{name}:{begin}", is_last=is_last)
                 break
             try:
                 self.chain.follow(line[:-1])
@@ -151,6 +156,7 @@ class _Walk:
             self._compare()
             self._tell(end - begin)
             begin = end
+        self._behind(segment, begin, is_last=is_last)
 
     def end(self) -> None:
         """Check that nothing signed is missing behind the last line."""
@@ -204,11 +210,17 @@ class _Walk:
             self.agreed, self.covered = self.agreed + 1, ours.seq
             self.signed.popleft()
 
-    def _torn(self, line: bytes, place: str, *, is_last: bool) -> None:
-        if not is_last:
-            words = f"record {self.chain.seq + 1} is cut off in the middle of the journal"
-            raise _Found(FindingKind.MALFORMED, self.chain.seq + 1, place, words)
-        self.torn = len(line)
+    def _behind(self, segment: Segment, end: int, *, is_last: bool) -> None:
+        """Judge what stands behind the last whole line of a file."""
+        left, seq, place = remains(segment.path, end), self.chain.seq + 1, f"{segment.path.name}:{end}"
+        if left.size and not is_last:
+            words = f"record {seq} is cut off in the middle of the journal"
+            raise _Found(FindingKind.MALFORMED, seq, place, words)
+        if left.is_natural:
+            self.torn = left.torn
+        elif not _has_whole_line(segment, end):
+            words = f"where record {seq} should be is no record, and no crash leaves what stands behind it"
+            raise _Found(FindingKind.MALFORMED, seq, place, words)
 
     def _explained(self, broken: BrokenChainError, place: str) -> _Found:
         # A gap whose missing record stands further on is a swap.

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Self
 
 from watchword.audit.checkpoint import sign_checkpoint
+from watchword.audit.durable import DurableFile, sync_directory
 from watchword.audit.errors import JournalBusyError, JournalUnwritableError
-from watchword.audit.files import CHECKPOINTS, DurableFile, segment_path, sync_directory
+from watchword.audit.files import CHECKPOINTS, segment_path
 from watchword.audit.model import encode
 from watchword.audit.opening import Standing, find_standing
 from watchword.kernel import Clock
@@ -20,6 +21,12 @@ from watchword.keys import Signer, VerificationKey
 
 _SEGMENT_BYTES = 64 * 1024 * 1024
 _CHECKPOINT_RECORDS = 4096
+# How much is written ahead at a time: a group that comes meanwhile waits up to a millisecond, and with more for longer.
+_ROOM_BYTES = 512 * 1024
+# Whoever writes less than this before he closes has nothing written ahead.
+_QUIET_BYTES = 64 * 1024
+_SPARE_BYTES = 64 * 1024 * 1024
+_NO_ROOM_S = 10.0
 CHECKPOINT_S = 10.0
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
@@ -40,6 +47,8 @@ class Writer:
         self._covered = standing.covered or 0
         self._checkpointed_at = clock.monotonic()
         self._refused = 0
+        self._room_after = standing.size + _QUIET_BYTES
+        self._room_at = clock.monotonic()
         self._checkpoints = DurableFile(directory / CHECKPOINTS)
         self._segment = DurableFile(standing.last.path) if standing.last else None
         self.signer = signer
@@ -109,6 +118,34 @@ class Writer:
         self._chain, self._refused, self.problem = chain, 0, None
         return first
 
+    @property
+    def needs_room(self) -> bool:
+        """Tell whether `write_ahead` should be called soon."""
+        segment = self._segment
+        return (
+            segment is not None
+            and segment.room < _ROOM_BYTES // 2
+            and self._room_after <= segment.size < _SEGMENT_BYTES - segment.room
+            and self._clock.monotonic() >= self._room_at
+        )
+
+    def write_ahead(self) -> None:
+        """Put zeros on the disk where records will be; the one thing that may be done while another thread commits.
+
+        A disk that is nearly full, or fails, is left alone for a while. The records are none the worse for it.
+        """
+        segment = self._segment
+        try:
+            disk = os.statvfs(self._directory)
+            # Prevents: the last of a disk taken for what is not needed, so that what is needed is refused.
+            is_free = disk.f_bavail * disk.f_frsize >= _SPARE_BYTES
+            if is_free and segment is not None:
+                segment.write_ahead(_ROOM_BYTES)
+        except OSError:
+            is_free = False
+        if not is_free:
+            self._room_at = self._clock.monotonic() + _NO_ROOM_S
+
     def checkpoint_if_due(self) -> None:
         """Sign a checkpoint after many records or some time; failing to is no reason to refuse records."""
         is_late = self._clock.monotonic() - self._checkpointed_at >= CHECKPOINT_S
@@ -135,7 +172,7 @@ class Writer:
             # The first checkpoint says that nothing was there: from now on a journal without one was tampered with.
             self._sign()
             sync_directory(self._directory)
-        if standing.torn and self._segment is not None:
+        if standing.room and self._segment is not None:
             self._segment.cut(standing.size)
         opened = {"type": "journal.opened", "at": self._clock.now(), "torn_bytes": standing.torn}
         self.commit([(encode(opened), None)])
@@ -147,6 +184,9 @@ class Writer:
     def _writable_segment(self) -> DurableFile:
         if self._segment is not None and (self._segment.size < _SEGMENT_BYTES or self._segment.is_suspect):
             return self._segment
+        if self._segment is not None:
+            # INVARIANT: behind the records of a segment that is not the last stands nothing.
+            self._segment.trim()
         fresh = DurableFile(segment_path(self._directory, self._chain.seq + 1))
         try:
             fresh.require_empty()
@@ -156,6 +196,7 @@ class Writer:
             raise
         if self._segment is not None:
             self._segment.close()
+            self._room_after = 0
         self._segment = fresh
         return fresh
 
