@@ -6,24 +6,23 @@ request outside the schema, a spent budget. Reference mode answers as Cedar does
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable
 from enum import Enum
 from typing import Any, TypeAlias
 
-from watchword.policy.checks import MisfitError, entity_misfit, misfit
-from watchword.policy.compiler import Compiler, Environment, Kind
+from watchword.policy.checks import MisfitError, misfit
+from watchword.policy.compiler import Compiler, Environment
 from watchword.policy.errors import PolicyError
 from watchword.policy.index import Bucket, Index, Rule, buckets, index_of
 from watchword.policy.load import Bundle
 from watchword.policy.model import Effect, Entity, EntityUid, PolicyAnswer, PolicyRef, PolicyRequest
 from watchword.policy.runtime import BudgetSpentError, EvaluationError, up
-from watchword.policy.schema import Schema
+from watchword.policy.sides import Sides, fits
 
 DEFAULT_BUDGET = 200_000
 _MOST_REFERENCE_INDEXES = 256
 _NO_ENTITY = Entity(EntityUid("", ""))
 
-Above: TypeAlias = frozenset[EntityUid] | set[EntityUid]
 Asked: TypeAlias = tuple[Any, ...]
 
 
@@ -46,7 +45,8 @@ class Evaluator:
         self._budget = budget
         self._mode = mode
         compiler = Compiler(bundle)
-        self._schema, self._kinds = compiler.schema, compiler.kinds
+        self._schema = compiler.schema
+        self._sides = Sides(compiler.kinds, compiler.schema)
         if mode is Mode.STRICT:
             self._environments = compiler.environments()
         else:
@@ -94,16 +94,14 @@ class Evaluator:
         if environment is None:
             raise MisfitError(f"no action `{action}` by `{principal.type}` on `{resource.type}`")
         # 2. The context is whole and of the right types. Prevents: a forbid that is blind for want of a fact.
-        if not _fits(environment.fits, context):
+        if not fits(environment.fits, context):
             raise MisfitError(self._misfit_of(environment, context))
         # 3. Both sides are described as the schema says, with all their ancestors.
-        entities = _CheckedEntities(request.entities, self._kinds, self._schema)
-        who = self._described(principal, environment.principal, entities)
-        what = self._described(resource, environment.resource, entities)
-        principals = self._above(principal, who, environment.principal, entities)
-        resources = self._above(resource, what, environment.resource, entities)
+        entities = self._sides.checked(request.entities)
+        who = self._sides.side(principal, environment.principal, entities)
+        what = self._sides.side(resource, environment.resource, entities)
         # 4. The policies that may matter, within the budget. Prevents: a set of policies that keeps a decision busy.
-        found = buckets(environment.index, principals, resources)
+        found = buckets(environment.index, who.above, what.above)
         if sum([bucket.cost for bucket in found]) > self._budget:
             raise BudgetSpentError
         return found, (
@@ -114,32 +112,13 @@ class Evaluator:
             entities,
             who.attributes,
             what.attributes,
-            principals,
-            resources,
+            who.above,
+            what.above,
             environment.action_and_above,
         )
 
     def _misfit_of(self, environment: Environment, context: Any) -> str:
         return misfit(environment.context, context, "context", self._schema) or "the context does not fit"
-
-    def _described(self, uid: EntityUid, kind: Kind, entities: _CheckedEntities) -> Entity:
-        found = entities.get(uid)
-        if found is not None:
-            return found
-        if kind.must_be_described:
-            raise MisfitError(f"an entity of type `{uid.type}` is not described")
-        if kind.type.ids is not None and uid.id not in kind.type.ids:
-            raise MisfitError(f"`{uid.type}` has no such member")
-        return _NO_ENTITY
-
-    def _above(self, uid: EntityUid, entity: Entity, kind: Kind, entities: _CheckedEntities) -> Above:
-        if not kind.nests:
-            return {uid, *entity.parents}
-        above = up(uid, entities)
-        for one in above:
-            if self._kinds[one.type].must_be_described and one not in entities.entities:
-                raise MisfitError(f"an ancestor of type `{one.type}` is not described")
-        return above
 
     # ---- as the reference ----------------------------------------------------------------------------------------
 
@@ -176,41 +155,6 @@ class Evaluator:
                 if rule.scope.principal.admits(principal) and rule.scope.resource.admits(resource)
             )
         return self._indexes[key]
-
-
-class _CheckedEntities:
-    """The entities of a request; each is checked against the schema when it is looked at."""
-
-    __slots__ = ("_kinds", "_schema", "entities")
-
-    def __init__(self, entities: Mapping[EntityUid, Entity], kinds: Mapping[str, Kind], schema: Schema) -> None:
-        self.entities = entities
-        self._kinds = kinds
-        self._schema = schema
-
-    def get(self, uid: EntityUid) -> Entity | None:
-        """Return a description that fits the schema, or nothing where there is none."""
-        entity = self.entities.get(uid)
-        if entity is None:
-            return None
-        kind = self._kinds.get(uid.type)
-        if kind is None:
-            raise MisfitError(f"no entity type `{uid.type}`")
-        # Prevents: an entity that is described under the name of another.
-        if entity.uid != uid:
-            raise MisfitError(f"an entity of type `{uid.type}` is filed under another name")
-        if not _fits(kind.fits, entity):
-            raise MisfitError(
-                entity_misfit(kind.type, entity, self._schema) or f"an entity of type `{uid.type}` does not fit"
-            )
-        return entity
-
-
-def _fits(check: Callable[[Any], bool], value: Any) -> bool:
-    try:
-        return check(value)
-    except (KeyError, TypeError, AttributeError):  # a required attribute is missing, or the value is of another form
-        return False
 
 
 def _ask(rules: Iterable[Rule], asked: Asked) -> tuple[tuple[PolicyRef, ...], tuple[str, ...]]:

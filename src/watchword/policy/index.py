@@ -92,7 +92,21 @@ class Bucket:
     cost: int = 0
 
 
-Index: TypeAlias = Mapping[EntityUid | None, Mapping[EntityUid | None, Bucket]]
+@dataclass(slots=True)
+class Shelf:
+    """The policies of one resource, by the principal that their scopes name.
+
+    Attributes:
+        anybody: those that name none; nothing where there is no such policy.
+        names: the keys of `named`, as a set, which knows their hashes.
+    """
+
+    anybody: Bucket | None
+    named: Mapping[EntityUid, Bucket]
+    names: frozenset[EntityUid]
+
+
+Index: TypeAlias = Mapping[EntityUid | None, Shelf]
 
 
 def index_of(rules: Iterable[Rule]) -> Index:
@@ -103,22 +117,24 @@ def index_of(rules: Iterable[Rule]) -> Index:
         bucket = inner.setdefault(rule.scope.principal.anchor, Bucket())
         (bucket.forbids if rule.is_forbid else bucket.permits).append(rule)
         bucket.cost += rule.cost
-    return index
+    return {anchor: _shelf(inner) for anchor, inner in index.items()}
+
+
+def _shelf(inner: Mapping[EntityUid | None, Bucket]) -> Shelf:
+    named = {anchor: bucket for anchor, bucket in inner.items() if anchor is not None}
+    return Shelf(inner.get(None), named, frozenset(named))
 
 
 def buckets(index: Index, principals: AbstractSet[EntityUid], resources: AbstractSet[EntityUid]) -> list[Bucket]:
     """Return every bucket that a request finds, given both sides with their ancestors."""
     found = []
     for anchor in (None, *resources):
-        inner = index.get(anchor)
-        if inner is None:
+        shelf = index.get(anchor)
+        if shelf is None:
             continue
-        if len(inner) <= len(principals):
-            found += [bucket for above, bucket in inner.items() if above is None or above in principals]
-            continue
-        if None in inner:
-            found.append(inner[None])
-        found += [inner[above] for above in principals if above in inner]
+        if shelf.anybody is not None:
+            found.append(shelf.anybody)
+        found += [shelf.named[above] for above in principals & shelf.names]
     return found
 
 
