@@ -12,10 +12,11 @@ from watchword import __version__
 from watchword.app import adapters
 from watchword.app.acts import Acts
 from watchword.app.authzen import AuthzenPart
-from watchword.app.behaviour import Abreast, OwnersFeedback, StepUpOutcomes
+from watchword.app.behaviour import Abreast, StepUpOutcomes
 from watchword.app.candidates import Candidates
 from watchword.app.feeds import feed_status, open_feeds
 from watchword.app.learning import learning_profiles, portal_profile
+from watchword.app.owners import DoubtsNoted, OwnersFeedback
 from watchword.app.peers import PeersAbreast
 from watchword.app.policies import PURPOSE, bundle_status, plant_default_policies, policy_source
 from watchword.app.policy_adapters import AuthzenAdapter, RelationAdapter
@@ -36,7 +37,7 @@ from watchword.settings import NODE_KEY
 from watchword.storage import OutboxRelay
 from watchword.trust import ContextSource, Habits, NetworkLists, TrustState, profiles
 from watchword.trust.feeds import FeedStatus
-from watchword.trust.learning import Feedback, KeptModels
+from watchword.trust.learning import Doubts, Feedback, KeptModels
 
 _LOOK_AT_POLICIES_S: Final = 0.05
 _SUM_UP_EVERY_S: Final = 10.0
@@ -86,6 +87,8 @@ class Deciding:
         self._abreast = Abreast(self._kept, self._feedback, self._habits)
         self._peers = PeersAbreast(settings.data / "trust" / "batch", self._habits)
         self._outcomes = StepUpOutcomes(self._feedback, self._kept, clock, self._acr_of)
+        self._doubts = Doubts(services.database, clock)
+        self._noted = DoubtsNoted(self._doubts, self._kept)
         self.relations = Relations(
             services.database, position=lambda: self._relay.position, catch_up=self._relay.catch_up
         )
@@ -115,6 +118,7 @@ class Deciding:
             lambda: self.policies.current, settings.candidate_directory, relations=self.relations.view
         )
         self.point.subscribe(self._candidates.observe)
+        self.point.subscribe(self._noted.see)
         if self._habits.learns:
             acts = Acts(self._trust, self._places)
             self._habits.fed_by(acts.drain)
@@ -205,6 +209,7 @@ class Deciding:
             self._habits.run(),
             self._abreast.run(),
             self._outcomes.run(),
+            self._noted.run(),
             self._feeds.run(),
             self.streams.run(),
             self._follow_policies(),
@@ -221,6 +226,8 @@ class Deciding:
         """Stop watching policies and write behind what was learned."""
         with suppress(WatchwordError):  # the journal says by itself when it cannot be written
             await self.point.sum_up(self._services.clock.now())
+        with suppress(WatchwordError):  # owners are not asked about what cannot be written now
+            await self._noted.write()
         await self._candidates.close()
         await self.policies.stop()
         if self._opa is not None:
@@ -239,7 +246,7 @@ class Deciding:
             devices=services.devices,
             device_reader=services.device_reader,
             visitors=self._facts,
-            risk=adapters.RiskAdapter(self._procedure),
+            risk=adapters.RiskAdapter(self._procedure, self._noted.see),
             applications=adapters.ApplicationsAdapter(self._applications, settings.edge, self._procedure),
             decisions=adapters.DecisionsAdapter(self.point, settings.journal_directory),
             policies=adapters.PolicyAdapter(self.policies, self._candidates),
@@ -253,7 +260,15 @@ class Deciding:
                 lambda: self.relations.view(self.policies.current.relations), services.relations, self._facts
             ),
             authzen=AuthzenAdapter(settings, lambda: self._authzen),
-            feedback=OwnersFeedback(self._feedback, self._kept, self.point, settings.journal_directory),
+            feedback=OwnersFeedback(
+                self._feedback,
+                self._doubts,
+                self._kept,
+                self.point,
+                settings.journal_directory,
+                identity=services.identity,
+                clock=services.clock,
+            ),
         )
 
     async def status(self) -> dict[str, Any]:

@@ -250,11 +250,75 @@ class Habits(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """From where somebody answers for their own account.
+
+    Attributes:
+        is_fresh: a second factor was shown lately, in this session and from this very network.
+        is_risky: this session is itself too unusual to act with.
+    """
+
+    session: SessionFacts
+    is_fresh: bool
+    is_risky: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FlaggedAct:
+    """An act in doubt, about which its owner is asked.
+
+    Attributes:
+        reference: of the decision.
+        answer: what became of it.
+        application: its name; empty for a sign-in.
+        session: nothing for a sign-in that was refused.
+        is_owners: what the owner said; nothing until they did.
+        obstacle: why it cannot be called the owner's from where they look; empty if it can.
+        is_factor_missing: a second factor, shown now, is all that is missing.
+        can_be_learned: whether the score can learn anything from an answer.
+    """
+
+    reference: str
+    at: datetime
+    answer: Answer
+    application: str
+    ip: str
+    user_agent: str
+    session: SessionId | None
+    is_known_device: bool
+    is_owners: bool | None
+    obstacle: str
+    is_factor_missing: bool
+    can_be_learned: bool
+
+
 class Feedback(Protocol):
-    """What people say of sign-ins to their own accounts."""
+    """What people say of acts in their own accounts."""
 
     async def disown(self, session: SessionFacts, *, by: SessionFacts) -> None:
         """Take note that a sign-in was not by the owner of the account, said in another session of the account."""
+        ...
+
+    async def flagged(self, standing: Standing) -> Sequence[FlaggedAct]:
+        """Return the newest acts in doubt of an account, newest first."""
+        ...
+
+    async def vouch(self, reference: str, standing: Standing) -> FlaggedAct:
+        """Take "this was me"; the same again changes nothing.
+
+        Raises:
+            FeedbackUnknownError: nothing such is in doubt in this account.
+            FeedbackRefusedError: not from this session, or too often.
+        """
+        ...
+
+    async def deny(self, reference: str, standing: Standing) -> FlaggedAct:
+        """Take "this was not me", from anywhere in the account; the caller ends the session of the act.
+
+        Raises:
+            FeedbackUnknownError: nothing such is in doubt in this account.
+        """
         ...
 
 

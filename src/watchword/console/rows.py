@@ -8,11 +8,11 @@ from datetime import datetime
 from typing import Any
 
 from watchword.console.model import DecisionView, Ring, Watch, WatchWords, decision_view, side_of
-from watchword.console.ports import Applications, Places, Verdict, Visitors
+from watchword.console.ports import Applications, FlaggedAct, Places, Verdict, Visitors
 from watchword.console.words import ago, browser, sentence
 from watchword.devices import DeviceFacts
 from watchword.identity import AuthenticatorFacts, AuthenticatorKind, SessionFacts, UserFacts
-from watchword.kernel import Acr, Answer
+from watchword.kernel import Acr, Answer, SessionId
 
 _KINDS = {
     AuthenticatorKind.PASSWORD: "Password",
@@ -25,6 +25,12 @@ _STRENGTHS = {
     Acr.SINGLE_FACTOR: "one factor",
     Acr.MULTI_FACTOR: "two factors",
     Acr.PHISHING_RESISTANT: "passkey",
+}
+_OUTCOMES = {
+    Answer.ALLOW: "It was let in, because a second factor had been shown.",
+    Answer.STEP_UP: "It was asked for a second factor.",
+    Answer.APPROVAL: "It was not let in.",
+    Answer.DENY: "It was refused.",
 }
 # Which watch an indicator of the trust algorithm belongs to; any other is about habit.
 _SIDES = {
@@ -67,6 +73,26 @@ class SessionRow:
     is_current: bool
     device: str = ""
     is_live: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class FlaggedRow:
+    """An act in doubt in a list.
+
+    Attributes:
+        what: what was asked for.
+        outcome: what became of it, in a sentence.
+        obstacle: why it cannot be called the owner's from here, in a sentence; empty if it can.
+        is_current: it happened in the very session that looks.
+    """
+
+    act: FlaggedAct
+    what: str
+    place: str
+    browser: str
+    outcome: str
+    obstacle: str
+    is_current: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +144,21 @@ def session_row(
         is_current=current is not None and current.id == facts.id,
         device="recognised browser" if facts.device_id else "",
         is_live=now is None or facts.is_live(now),
+    )
+
+
+def flagged_row(
+    act: FlaggedAct, *, places: Places, titles: Mapping[str, str], current: SessionId | None = None
+) -> FlaggedRow:
+    """Make a line of an act in doubt."""
+    return FlaggedRow(
+        act=act,
+        what=f"Opening {titles.get(act.application, act.application)}" if act.application else "Signing in",
+        place=sentence(places.describe(act.ip)) or "Unknown place",
+        browser=browser(act.user_agent),
+        outcome=_OUTCOMES[act.answer],
+        obstacle=sentence(act.obstacle),
+        is_current=act.session is not None and act.session == current,
     )
 
 

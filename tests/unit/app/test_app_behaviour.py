@@ -12,7 +12,7 @@ from behaviour_world import EDGE, FIREFOX, PARIS, at_home
 from decision_world import NOTES, DecisionWorld, Visit
 from sqlalchemy import text
 
-from watchword.app.behaviour import Abreast, OwnersFeedback, StepUpOutcomes
+from watchword.app.behaviour import Abreast, StepUpOutcomes
 from watchword.decision import Decision
 from watchword.kernel import Acr, Answer, FrozenClock, SessionId
 from watchword.storage import Database
@@ -85,43 +85,6 @@ async def test_what_an_administrator_suppressed_says_nothing_against_that_user_t
     points = {each.indicator: each.points for each in after.assessment.contributions}
     assert points["new_country"] == 0
     assert sum(points.values()) == after.assessment.weighed.log_odds
-
-
-async def test_this_was_not_me_labels_the_newest_act_of_the_session_as_an_attack(
-    world: DecisionWorld, feedback: Feedback, kept: KeptModels, tmp_path: Path
-) -> None:
-    visit = await at_home(world)
-    thief = await world.session(visit.user, None, ip=PARIS, mfa_at=None, mfa_network=None, acr=Acr.SINGLE_FACTOR)
-    decision = await world.point.authorize(thief.request(user_agent=EDGE))
-    assert decision.answer is Answer.STEP_UP
-    listening = OwnersFeedback(feedback, kept, world.point, tmp_path)
-    await listening.disown(thief.session, by=visit.session)
-    found = await feedback.admitted()
-    (label,) = (*found.counted, *(held.label for held in found.held))
-    assert (label.act, label.user, label.is_attack) == (decision.id, visit.user.id, True)
-    assert label.values["new_country"] > 3
-
-
-async def test_a_session_that_did_nothing_is_labelled_by_its_sign_in(
-    world: DecisionWorld, feedback: Feedback, kept: KeptModels, tmp_path: Path
-) -> None:
-    visit = await at_home(world)
-    thief = await world.session(visit.user, None, ip=PARIS)
-    (tmp_path / "journal").mkdir()
-    await OwnersFeedback(feedback, kept, world.point, tmp_path / "journal").disown(thief.session, by=visit.session)
-    assert await _labels(world) == [thief.session.id]
-
-
-async def test_whoever_disowns_without_end_is_not_heard_without_end(
-    world: DecisionWorld, feedback: Feedback, kept: KeptModels, tmp_path: Path
-) -> None:
-    visit = await at_home(world)
-    (tmp_path / "journal").mkdir()
-    listening = OwnersFeedback(feedback, kept, world.point, tmp_path / "journal")
-    for _ in range(30):
-        thief = await world.session(visit.user, None, ip=PARIS)
-        await listening.disown(thief.session, by=visit.session)
-    assert 0 < len(await _labels(world)) <= 20
 
 
 @pytest.fixture

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from console_world import Browser, ConsoleWorld
 from identity_world import AWAY
 
-from watchword.console import create_console
+from watchword.app.owners import OwnersFeedback
+from watchword.console import FlaggedAct, Standing, create_console
 from watchword.identity import SessionFacts
 
 
-class Listener:
-    """Remembers what people said."""
+class Listener(OwnersFeedback):
+    """Remembers what people said, and has nothing in doubt."""
 
     def __init__(self) -> None:
         self.heard: list[tuple[str, str]] = []
 
     async def disown(self, session: SessionFacts, *, by: SessionFacts) -> None:
         self.heard.append((session.id, by.id))
+
+    async def flagged(self, standing: Standing) -> Sequence[FlaggedAct]:
+        del standing
+        return ()
 
 
 def listening(world: ConsoleWorld) -> Listener:

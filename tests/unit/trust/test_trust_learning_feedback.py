@@ -15,8 +15,8 @@ from watchword.storage.model import outbox
 from watchword.trust import Place
 from watchword.trust.learning import store
 from watchword.trust.learning.errors import FeedbackMalformedError, FeedbackRefusedError, FeedbackUnknownError
-from watchword.trust.learning.feedback import Feedback, Judged
-from watchword.trust.learning.labels import Review, Source, Witness
+from watchword.trust.learning.feedback import Feedback
+from watchword.trust.learning.labels import Judged, Review, Source, Witness
 from watchword.trust.learning.suppressions import SILENCES, Scope, silenced
 from watchword.trust.observation import Act, Finding, Observation
 
@@ -42,7 +42,7 @@ def act(clock: FrozenClock) -> Judged:
 @pytest.fixture
 def witness(clock: FrozenClock) -> Witness:
     long_ago = clock.now() - timedelta(days=30)
-    return Witness("usr_ann", "ses_own", Acr.MULTI_FACTOR, "dev_own", long_ago, long_ago)
+    return Witness("usr_ann", "ses_own", Acr.MULTI_FACTOR, "dev_own", long_ago, long_ago, is_fresh=True)
 
 
 async def _events(database: Database) -> list[tuple[str, str, str]]:
@@ -85,7 +85,7 @@ async def test_the_session_in_doubt_cannot_say_that_it_was_the_owner(
     with pytest.raises(FeedbackRefusedError, match="cannot vouch for itself"):
         await feedback.owner_says(act, is_attack=False, witness=replace(witness, session=act.session))
     assert (await feedback.admitted()).counted == ()
-    assert await _events(quick) == []
+    assert [kind for kind, _, _ in await _events(quick)] == ["trust.feedback.refused"]
     await feedback.owner_says(act, is_attack=False, witness=witness)
     assert len((await feedback.admitted()).counted) == 1
 

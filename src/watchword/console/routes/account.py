@@ -14,6 +14,7 @@ from watchword.console.desk import Desk
 from watchword.console.guards import Form
 from watchword.console.model import FIRST_FACTOR
 from watchword.console.pages import Page
+from watchword.console.routes import doubts
 from watchword.console.routes.endpoint import endpoint, member
 from watchword.console.routes.visit import SESSION_COOKIE, Visit, drop_cookie, read_credential, see_other
 from watchword.console.rows import factor_row, session_row
@@ -29,6 +30,7 @@ from watchword.identity import (
 )
 from watchword.kernel import AuthenticatorId, SessionId
 from watchword.kernel.ids import MalformedIdError
+from watchword.trust.learning import FeedbackRefusedError
 
 _MOST_PASSKEYS = 20
 _RECENT = timedelta(days=30)
@@ -43,6 +45,8 @@ _NOTICES = {
     "password": "The password is changed. Every other session has ended.",
     "ended": "The session has ended.",
     "disowned": "That session has ended. Whoever it was knows how you sign in: change your password now.",
+    doubts.VOUCHED: "Noted: this was you. Nothing changes at once, in no session.",
+    doubts.DENIED: "Noted: this was not you. Whoever it was may know how you sign in: change your password now.",
     "ended-others": "Every other session has ended.",
 }
 
@@ -58,6 +62,7 @@ def routes(desk: Desk) -> list[Route]:
         "/account/factors/remove": remove_factor,
         "/account/sessions/end": end_session,
         "/account/sessions/disown": disown_session,
+        "/account/doubts": answer_doubt,
         "/account/sessions/end-others": end_others,
         "/account/sessions/end-all": end_all,
     }
@@ -165,8 +170,7 @@ async def end_session(visit: Visit) -> Response:
 async def disown_session(visit: Visit) -> Response:
     """Take "this was not me": the session ends, and what it did is learned as somebody else's.
 
-    # Prevents: whoever holds a session in doubt making it look like the owner's. A session cannot speak of itself, and
-    # nothing on this page says that a sign-in was right.
+    # Prevents: a session being its own witness; it speaks of others only.
     """
     form = await own_form(visit)
     assert visit.visitor is not None
@@ -182,6 +186,20 @@ async def disown_session(visit: Visit) -> Response:
         await services.feedback.disown(session, by=visit.visitor.session)
     await services.settled()
     return see_other("/account?done=disowned#recent")
+
+
+async def answer_doubt(visit: Visit) -> Response:
+    """Take the answer to "was this you?" about an act in doubt."""
+    form = await own_form(visit)
+    try:
+        done = await doubts.answer(visit, form)
+    except FeedbackRefusedError as error:
+        return await _account(visit, problems={"": said(error.message, error.hint)}, status=error.status)
+    if done != doubts.DENIED_HERE:
+        return see_other(f"/account?done={done}#doubts")
+    response = see_other("/signed-out")
+    drop_cookie(response, SESSION_COOKIE)
+    return response
 
 
 async def end_others(visit: Visit) -> Response:
@@ -305,6 +323,7 @@ async def _account(
         session_row(facts, person="", places=services.places, current=session)
         for facts in await services.identity.sessions.list_for(visit.visitor.user.id)
     ]
+    flagged = await doubts.flagged_rows(visit)
     recent = await services.identity.sessions.recent_for(visit.visitor.user.id, within=_RECENT, most=_SHOWN)
     return visit.show(
         "account.html",
@@ -321,6 +340,8 @@ async def _account(
         recent=[
             session_row(facts, person="", places=services.places, current=session, now=visit.now) for facts in recent
         ],
+        flagged=flagged,
+        learns=any(row.act.can_be_learned for row in flagged),
         is_fresh=is_fresh,
         passkey_options=options,
         can_add_totp=AuthenticatorKind.TOTP not in kinds,

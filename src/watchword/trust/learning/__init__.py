@@ -5,6 +5,7 @@ would gain by it, a refit on too little, weights out of bounds, and a new score 
 """
 
 from watchword.trust.learning.calibration import ISOTONIC_FROM, Case, calibrated
+from watchword.trust.learning.doubts import Doubts
 from watchword.trust.learning.errors import (
     ExtraMissingError,
     FeedbackMalformedError,
@@ -24,12 +25,12 @@ from watchword.trust.learning.evaluation import (
     measure,
 )
 from watchword.trust.learning.features import FEATURES, Features
-from watchword.trust.learning.feedback import Feedback, Judged
+from watchword.trust.learning.feedback import Feedback
 from watchword.trust.learning.figures import figures
 from watchword.trust.learning.generic import generic_detectors
 from watchword.trust.learning.guard import Admitted, Caps, Held, Hold, admit
 from watchword.trust.learning.kept import KeptModels
-from watchword.trust.learning.labels import Doubted, Label, LabelId, Review, Source, Witness, may_vouch
+from watchword.trust.learning.labels import Doubt, Doubted, Judged, Label, LabelId, Review, Source, Witness, may_vouch
 from watchword.trust.learning.metrics import (
     CalibrationBin,
     RocPoint,
@@ -61,7 +62,9 @@ __all__ = [
     "CalibrationBin",
     "Caps",
     "Case",
+    "Doubt",
     "Doubted",
+    "Doubts",
     "Evaluation",
     "Example",
     "ExtraMissingError",

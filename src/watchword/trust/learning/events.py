@@ -10,6 +10,18 @@ FEEDBACK_GIVEN = EventType(
     public="act source is_attack weight",
     personal="user",
 )
+FEEDBACK_VOUCHED = EventType(
+    "trust.feedback.vouched",
+    "An owner said of an act in doubt that it was theirs, from a session that may say so.",
+    public="act session",
+    personal="user",
+)
+FEEDBACK_REFUSED = EventType(
+    "trust.feedback.refused",
+    "Somebody said of an act in doubt that it was its owner's, from a session that may not say so.",
+    public="session reason",
+    personal="user",
+)
 FEEDBACK_REVIEWED = EventType(
     "trust.feedback.reviewed",
     "An administrator released or rejected a label that was held back.",

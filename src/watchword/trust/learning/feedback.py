@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from math import isfinite
 
 from watchword.kernel import Acr, Clock, Entropy
+from watchword.kernel.events import Json
 from watchword.storage import Database, UnitOfWork
 from watchword.trust.learning import store
 from watchword.trust.learning.errors import FeedbackMalformedError, FeedbackRefusedError, FeedbackUnknownError
 from watchword.trust.learning.events import (
     FEEDBACK_GIVEN,
+    FEEDBACK_REFUSED,
     FEEDBACK_REVIEWED,
+    FEEDBACK_VOUCHED,
     SUPPRESSION_ADDED,
     SUPPRESSION_REMOVED,
 )
 from watchword.trust.learning.guard import Admitted, admit
 from watchword.trust.learning.labels import (
-    NO_VALUES,
     Doubted,
+    Judged,
     Label,
     LabelId,
     Review,
@@ -44,25 +47,6 @@ _MOST_OF_GIVER_PER_DAY = 500
 _OWNER_OF_THE_MACHINE = "cli:"
 
 
-@dataclass(frozen=True, slots=True)
-class Judged:
-    """The act that feedback is about, as it was scored.
-
-    Attributes:
-        act: the reference of the decision, or the observation's id.
-        margin: log-odds before calibration.
-        values: what each indicator said, before weights.
-    """
-
-    act: str
-    user: str
-    at: datetime
-    margin: float = 0.0
-    values: Mapping[str, float] = field(default_factory=lambda: NO_VALUES)
-    session: str = ""
-    device: str = ""
-
-
 class Feedback:
     """Keep what people say; each act is one unit of work with its event.
 
@@ -75,7 +59,7 @@ class Feedback:
         self._entropy = entropy
 
     async def owner_says(self, about: Judged, *, is_attack: bool, witness: Witness) -> Label:
-        """Take the answer to "was this you?".
+        """Take the answer to "was this you?"; the same answer again changes nothing, and tells nobody.
 
         Raises:
             FeedbackRefusedError: they may not say so, or not from this session.
@@ -86,11 +70,14 @@ class Feedback:
         if not is_attack:
             why = may_vouch(witness, Doubted(about.act, about.user, about.at, about.session, about.device))
             if why:
+                await self._tell_refused(about, witness, why)
                 raise FeedbackRefusedError(
                     why,
                     hint="sign in with a second factor on a device that you had used before, or ask an administrator",
                 )
-        return await self._give(about, Source.OWNER, is_attack=is_attack, weight=1.0, actor=witness.user)
+        return await self._give(
+            about, Source.OWNER, is_attack=is_attack, weight=1.0, actor=witness.user, session=witness.session
+        )
 
     async def verdict(self, about: Judged, *, is_attack: bool, actor: str) -> Label:
         """Take an analyst's verdict; it stands over what the owner said.
@@ -229,7 +216,23 @@ class Feedback:
         async with self._database.work() as work:
             await store.drop_of_user(work.connection, user)
 
-    async def _give(self, about: Judged, source: Source, *, is_attack: bool, weight: float, actor: str) -> Label:
+    async def _tell_refused(self, about: Judged, witness: Witness, why: str) -> None:
+        """Let the journal know that somebody tried to lower the bar from where they may not."""
+        event = FEEDBACK_REFUSED.at(
+            self._clock.now(),
+            self._entropy,
+            actor=witness.user,
+            subject=about.act,
+            session=witness.session,
+            reason=why,
+            user=about.user,
+        )
+        async with self._database.work() as work:
+            work.emit(event)
+
+    async def _give(
+        self, about: Judged, source: Source, *, is_attack: bool, weight: float, actor: str, session: str = ""
+    ) -> Label:
         now = self._clock.now()
         _check(about, now)
         label = Label(
@@ -246,26 +249,26 @@ class Feedback:
             weight=weight,
         )
         async with self._database.work() as work:
-            await self._make_room(work, label)
+            before = [each for each in await store.labels_of(work.connection, label.act) if each.source is source]
+            said = next((each for each in before if source is Source.OWNER and each.is_attack == is_attack), None)
+            # Prevents: an answer that is sent again and again counting, or being told, more than once.
+            if said is not None:
+                return said
+            await self._make_room(work, label, before)
             await store.put_label(work.connection, label)
+            if source is Source.OWNER and not is_attack:
+                facts: dict[str, Json] = {"session": session}
+                kind = FEEDBACK_VOUCHED
+            else:
+                facts = {"source": source.value, "is_attack": is_attack, "weight": weight}
+                kind = FEEDBACK_GIVEN
             work.emit(
-                FEEDBACK_GIVEN.at(
-                    now,
-                    self._entropy,
-                    actor=actor,
-                    subject=label.id,
-                    act=label.act,
-                    source=source.value,
-                    is_attack=is_attack,
-                    weight=weight,
-                    user=label.user,
-                )
+                kind.at(now, self._entropy, actor=actor, subject=label.id, act=label.act, user=label.user, **facts)
             )
         return label
 
-    async def _make_room(self, work: UnitOfWork, label: Label) -> None:
+    async def _make_room(self, work: UnitOfWork, label: Label, before: Sequence[Label]) -> None:
         """Let a newer word of the same source stand for the older; refuse floods, and owners who take "not me" back."""
-        before = [each for each in await store.labels_of(work.connection, label.act) if each.source is label.source]
         # Prevents: whoever took the account over since taking back what its owner said.
         if label.source is Source.OWNER and not label.is_attack and any(each.is_attack for each in before):
             raise FeedbackRefusedError(

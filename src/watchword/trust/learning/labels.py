@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
 
-from watchword.kernel import Acr, Id
+from watchword.kernel import Acr, Answer, Id
 
 NO_VALUES: Mapping[str, float] = MappingProxyType({})
 
@@ -65,6 +65,45 @@ class Label:
 
 
 @dataclass(frozen=True, slots=True)
+class Judged:
+    """The act that feedback is about, as it was scored.
+
+    Attributes:
+        act: the reference of the decision, or the observation's id.
+        margin: log-odds before calibration.
+        values: what each indicator said, before weights.
+    """
+
+    act: str
+    user: str
+    at: datetime
+    margin: float = 0.0
+    values: Mapping[str, float] = field(default_factory=lambda: NO_VALUES)
+    session: str = ""
+    device: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """An act that was in doubt, in words that its owner recognises it by.
+
+    Attributes:
+        judged: a sign-in that was refused has no session; its own reference stands in the session's place.
+        answer: what became of it.
+        ip: from where.
+        application: the empty text for a sign-in.
+        is_owners: what the owner said; nothing until they did.
+    """
+
+    judged: Judged
+    answer: Answer
+    ip: str
+    user_agent: str
+    application: str = ""
+    is_owners: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Doubted:
     """The act about which its owner is asked.
 
@@ -86,6 +125,7 @@ class Witness:
     Attributes:
         device_since: when its device's key was enrolled; nothing without a device.
         factor_since: when the factor that it signed in with was enrolled.
+        is_fresh: that factor was shown lately, and from where the answer comes.
         is_doubted: somebody or something holds this session itself for an attacker's.
     """
 
@@ -95,6 +135,7 @@ class Witness:
     device: str = ""
     device_since: datetime | None = None
     factor_since: datetime | None = None
+    is_fresh: bool = False
     is_doubted: bool = False
 
 
@@ -105,7 +146,8 @@ def may_vouch(witness: Witness, doubted: Doubted) -> str:
     """
     # Prevents, in this order: speaking for somebody else; the session in doubt lowering its own bar, or another that
     # is doubted as well; a stolen password vouching for the session that it opened; a factor or a device that was added
-    # from within the doubted session vouching for it; a second sign-in from the attacker's machine doing so.
+    # from within the doubted session vouching for it; a second sign-in from the attacker's machine doing so; a session
+    # left open, or its cookies in other hands, riding on a factor that was shown long ago or elsewhere.
     refused = (
         (witness.user != doubted.user, "only the owner of the account can say so"),
         (not doubted.session or witness.session == doubted.session, "the session in doubt cannot vouch for itself"),
@@ -114,6 +156,7 @@ def may_vouch(witness: Witness, doubted: Doubted) -> str:
         (not _before(witness.factor_since, doubted.at), "this factor is newer than what it would vouch for"),
         (not witness.device or witness.device == doubted.device, "another device is needed than the one in doubt"),
         (not _before(witness.device_since, doubted.at), "this device is newer than what it would vouch for"),
+        (not witness.is_fresh, "a second factor that was shown lately is needed first"),
     )
     return next((why for is_so, why in refused if is_so), "")
 

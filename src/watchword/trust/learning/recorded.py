@@ -8,8 +8,8 @@ from typing import Any, Final
 
 from watchword.trust.behaviour import Model
 from watchword.trust.learning.errors import FeedbackMalformedError, ModelKeptError
-from watchword.trust.learning.feedback import Judged
 from watchword.trust.learning.kept import KeptModels
+from watchword.trust.learning.labels import Judged
 
 _NO_INDICATOR: Final = frozenset({"prior", "unreadable"})
 _HASH_LENGTH: Final = 12

@@ -1,4 +1,4 @@
-"""The tables of this sub-package: labels and suppressions."""
+"""The tables of this sub-package: labels, suppressions, and acts in doubt."""
 
 from __future__ import annotations
 
@@ -24,8 +24,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from watchword.kernel import Answer
 from watchword.storage import UtcDateTime, metadata
-from watchword.trust.learning.labels import Label, Review, Source
+from watchword.trust.learning.labels import Doubt, Judged, Label, Review, Source
 from watchword.trust.learning.suppressions import Scope, Suppression
 
 labels = Table(
@@ -60,6 +61,23 @@ suppressions = Table(
     Column("given_by", String(120), nullable=False),
     Column("given_at", UtcDateTime, nullable=False),
     CheckConstraint("scope IN ('network', 'device', 'country')", name="scope_is_known"),
+)
+
+doubts = Table(
+    "trust_doubts",
+    metadata,
+    Column("act", String(120), primary_key=True),
+    Column("user_id", String(120), nullable=False, index=True),
+    Column("at", UtcDateTime, nullable=False, index=True),
+    Column("answer", String(16), nullable=False),
+    Column("session", String(120), nullable=False),
+    Column("device", String(120), nullable=False),
+    Column("application", String(200), nullable=False),
+    Column("ip", String(45), nullable=False),
+    Column("user_agent", String(400), nullable=False),
+    Column("margin", Float, nullable=False),
+    Column("indicator_values", Text, nullable=False),
+    CheckConstraint("answer IN ('allow', 'step_up', 'approval', 'deny')", name="answer_is_known"),
 )
 
 
@@ -125,6 +143,7 @@ async def drop_of_user(connection: AsyncConnection, user: str) -> None:
     """Forget an account."""
     await connection.execute(delete(labels).where(labels.c.user_id == user))
     await connection.execute(delete(suppressions).where(suppressions.c.user_id == user))
+    await connection.execute(delete(doubts).where(doubts.c.user_id == user))
 
 
 async def put_suppression(connection: AsyncConnection, suppression: Suppression) -> None:
@@ -164,6 +183,52 @@ async def active(connection: AsyncConnection, now: datetime) -> Sequence[Suppres
     return [_suppression(row) for row in rows]
 
 
+async def put_doubt(connection: AsyncConnection, doubt: Doubt) -> None:
+    """Write an act in doubt, unless it is there."""
+    judged = doubt.judged
+    if (await connection.execute(select(doubts.c.act).where(doubts.c.act == judged.act))).first() is not None:
+        return
+    await connection.execute(
+        insert(doubts).values(
+            act=judged.act,
+            user_id=judged.user,
+            at=judged.at,
+            answer=doubt.answer.value,
+            session=judged.session,
+            device=judged.device,
+            application=doubt.application[:200],
+            ip=doubt.ip[:45],
+            user_agent=doubt.user_agent[:400],
+            margin=judged.margin,
+            indicator_values=json.dumps(dict(judged.values), sort_keys=True),
+        )
+    )
+
+
+async def doubts_of(connection: AsyncConnection, user: str, since: datetime) -> Sequence[Doubt]:
+    """Return the acts in doubt of an account since a time, newest first, with what its owner said of each."""
+    said = (labels.c.act == doubts.c.act) & (labels.c.source == Source.OWNER.value)
+    found = (
+        select(doubts, labels.c.is_attack)
+        .outerjoin(labels, said)
+        .where((doubts.c.user_id == user) & (doubts.c.at >= since))
+        .order_by(doubts.c.at.desc(), doubts.c.act.desc())
+    )
+    return [_doubt(row) for row in await connection.execute(found)]
+
+
+async def drop_doubts_before(connection: AsyncConnection, before: datetime) -> None:
+    """Forget acts in doubt that are older than a time."""
+    await connection.execute(delete(doubts).where(doubts.c.at < before))
+
+
+async def drop_doubts_beyond(connection: AsyncConnection, user: str, most: int) -> None:
+    """Forget the oldest acts in doubt of an account, above a number."""
+    newest = select(doubts.c.act).where(doubts.c.user_id == user).order_by(doubts.c.at.desc(), doubts.c.act.desc())
+    beyond = list((await connection.execute(newest.offset(most))).scalars())
+    await connection.execute(delete(doubts).where(doubts.c.act.in_(beyond)))
+
+
 def _label(row: Row[tuple[object, ...]]) -> Label:
     return Label(
         id=row.id,
@@ -188,6 +253,26 @@ def _values(text: str) -> dict[str, float]:
     except (ValueError, AttributeError, TypeError):
         # A row that somebody damaged says nothing; the guard passes labels without values over.
         return {}
+
+
+def _doubt(row: Row[tuple[object, ...]]) -> Doubt:
+    judged = Judged(
+        act=row.act,
+        user=row.user_id,
+        at=row.at,
+        margin=row.margin,
+        values=_values(row.indicator_values),
+        session=row.session,
+        device=row.device,
+    )
+    return Doubt(
+        judged=judged,
+        answer=Answer(row.answer),
+        ip=row.ip,
+        user_agent=row.user_agent,
+        application=row.application,
+        is_owners=None if row.is_attack is None else not row.is_attack,
+    )
 
 
 def _suppression(row: Row[tuple[object, ...]]) -> Suppression:
