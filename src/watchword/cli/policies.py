@@ -83,8 +83,14 @@ def check(
             for problem in error.problems:
                 print(printable(str(problem)))
         raise typer.Exit(EXIT_FOUND_WRONG) from None
+    # Prevents: a forbid in a folder that nobody reads, and that its author believes to be in force.
+    unread = sorted(str(path.relative_to(place)) for path in place.glob("[!.]*/**/*.cedar"))
+    words = f"; not read, because it lies in a folder: {', '.join(unread)}" if unread else ""
     shell.say(
-        f"{len(loaded)} policies are right; version {loaded.version[:12]}", policies=len(loaded), version=loaded.version
+        f"{len(loaded)} policies are right; version {loaded.version[:12]}{words}",
+        policies=len(loaded),
+        version=loaded.version,
+        unread=unread,
     )
 
 

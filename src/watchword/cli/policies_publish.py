@@ -147,7 +147,7 @@ def history(context: typer.Context) -> None:
     rows = [
         {
             "version": manifest.version,
-            "was_in_force": is_last,
+            "is_the_last_in_force": is_last,
             "created": f"{manifest.created:%Y-%m-%d %H:%M}",
             "expires": f"{manifest.expires:%Y-%m-%d %H:%M}",
             "files": len(manifest.files),
@@ -155,7 +155,7 @@ def history(context: typer.Context) -> None:
         }
         for manifest, is_last in history(shell.settings())
     ]
-    columns = ("version", "was_in_force", "created", "expires", "files", "digest")
+    columns = ("version", "is_the_last_in_force", "created", "expires", "files", "digest")
     shell.show(rows, *columns, empty="no version is kept on this machine")
 
 

@@ -140,6 +140,15 @@ def test_policies_are_listed_and_checked(cli: Any, tmp_path: Path) -> None:
     assert "nonsense" in said.json[0]["problem"]
 
 
+def test_a_policy_in_a_folder_that_nobody_reads_is_told(cli: Any, tmp_path: Path) -> None:
+    for name in ("a.cedar", "deep/er/b.cedar", ".git/c.cedar"):
+        (tmp_path / "policies" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "policies" / name).write_text("forbid (principal, action, resource);")
+    directory = str(tmp_path / "policies")
+    assert cli.json("policies", "check", directory)["unread"] == ["deep/er/b.cedar"]
+    assert "not read, because it lies in a folder: deep/er/b.cedar" in cli("policies", "check", directory).out
+
+
 def test_the_configuration_is_checked_and_shown_without_its_password(cli: Any) -> None:
     (cli.data / "watchword.toml").write_text(
         "[storage]\nurl = 'postgresql://ww:hunter2@db.example/ww'\n"

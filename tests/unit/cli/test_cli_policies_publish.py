@@ -77,7 +77,7 @@ def test_policies_are_published_as_the_next_version_and_put_where_the_node_looks
     names = [(name, data["version"], data["rolled_back_to"]) for name, data in desk.events()]
     assert names == [("policy.bundle.published", 1, None), ("policy.bundle.published", 2, None)]
     history = desk.cli.json("policies", "history")
-    assert [row["version"] for row in history] == [2, 1]
+    assert [(row["version"], row["is_the_last_in_force"]) for row in history] == [(2, False), (1, False)]
 
 
 def test_wrong_policies_are_not_published(desk: Desk, policies: Path) -> None:
