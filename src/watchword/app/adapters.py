@@ -31,24 +31,30 @@ _SLOW_READER = 100
 
 
 class RiskAdapter:
-    """The trust algorithm for the console: sign-ins in progress and live sessions."""
+    """The trust algorithm for the console: sign-ins in progress and live sessions.
 
-    def __init__(self, procedure: Procedure) -> None:
+    Args:
+        refused: told of each sign-in that is not let in like this; must be quick and must not raise.
+    """
+
+    def __init__(self, procedure: Procedure, refused: Callable[[Decision], None]) -> None:
         self._procedure = procedure
+        self._refused = refused
 
     async def assess_sign_in(
         self, user: UserFacts, client: Client, *, device_id: DeviceId | None, is_multi_factor: bool
     ) -> ports.Verdict:
         """Weigh a sign-in whose factors were verified."""
-        return _verdict(
-            self._procedure.weigh_sign_in(
-                user,
-                client.ip,
-                device_id=device_id,
-                is_multi_factor=is_multi_factor,
-                user_agent=client.user_agent,
-            )
+        decision = self._procedure.weigh_sign_in(
+            user,
+            client.ip,
+            device_id=device_id,
+            is_multi_factor=is_multi_factor,
+            user_agent=client.user_agent,
         )
+        if decision.answer is not Answer.ALLOW:
+            self._refused(decision)
+        return _verdict(decision)
 
     async def assess_session(self, session: SessionFacts, client: Client) -> ports.Verdict:
         """Weigh a live session as it stands now."""
