@@ -298,6 +298,7 @@ def test_pages_fit_a_narrow_screen_and_show_where_the_keyboard_is(node: DemoNode
     page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
     page.goto(f"{node.notes}/")
     paths = (
+        f"/decisions/{node.last_decision()['id']}",
         "/",
         "/account",
         "/admin",
@@ -310,6 +311,8 @@ def test_pages_fit_a_narrow_screen_and_show_where_the_keyboard_is(node: DemoNode
     for path in (*paths, "/sign-out", "/step-up", "/nothing"):
         page.goto(node.portal + path)
         assert page.evaluate(_OVERFLOW) == [], path
+        # Words that run out of their box move no box.
+        assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0, path
         assert page.evaluate(_INVISIBLE_FOCUS) == [], path
         assert page.evaluate("document.getAnimations().length") == 0, path
         ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
