@@ -6,8 +6,8 @@ never counts for or against anyone.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from watchword.trust.baseline import FASTEST_KMH, Baseline, hour_index, speed_kmh
 from watchword.trust.model import Evidence, WorkingHours
@@ -23,8 +23,7 @@ CLOCK_SKEW_S = 60.0
 _FASTEST_SHOWN_KMH = 99_999.0
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(NamedTuple):
     """What one indicator found; `is_present` is `None` where it could not tell."""
 
     indicator: str

@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import lru_cache
 from types import MappingProxyType
+from typing import NamedTuple
 
 from watchword.kernel import RiskLevel, Sensitivity
 from watchword.trust.baseline import Baseline
@@ -138,36 +140,69 @@ def assess(
         return _unreadable(error)
 
 
+class _Findings(NamedTuple):
+    """What the indicators found, by slot.
+
+    The mission has five slots of risk. Impossible travel is the strongest form of an unusual location and a hijacked
+    session the strongest form of a suspicious address, so they stand in those slots and the sums stay the mission's.
+    """
+
+    device: Finding
+    location: Finding
+    hours: Finding
+    failures: Finding
+    network: Finding
+    mfa: Finding
+    mfa_recent: Finding
+    managed: Finding
+    encrypted: Finding
+    patched: Finding
+
+
 def _assess(evidence: Evidence, baseline: Baseline, profile: Profile, now: datetime) -> Assessment:
-    # The mission has five slots. Impossible travel is the strongest form of an unusual location and a hijacked
-    # session the strongest form of a suspicious address, so they stand in those slots and the sums stay the mission's.
-    travel = impossible_travel(evidence, baseline, now)
-    location = unusual_location(evidence, baseline)
+    travel, location = impossible_travel(evidence, baseline, now), unusual_location(evidence, baseline)
     hijack = session_hijack(evidence, now)
-    hours = off_hours(evidence, baseline, profile.working_hours, now)
+    found = _Findings(
+        new_device(evidence),
+        travel if travel.is_present else location,
+        off_hours(evidence, baseline, profile.working_hours, now),
+        failed_attempts(evidence),
+        hijack if hijack.is_present else suspicious_ip(evidence),
+        mfa_verified(evidence),
+        mfa_recent(evidence, now),
+        posture("managed_device", state=evidence.is_managed),
+        posture("disk_encrypted", state=evidence.disk_encrypted),
+        posture("os_patched", state=evidence.os_patched),
+    )
+    return _added(found, profile.name, profile.version, baseline.version)
+
+
+@lru_cache(maxsize=4096)
+def _added(found: _Findings, profile: str, profile_version: str, baseline_version: int) -> Assessment:
+    """Add up what was found. Most requests find what others found, in the same words: they share one assessment."""
     risks = (
-        _risk(new_device(evidence), NEW_DEVICE),
-        _risk(travel if travel.is_present else location, UNUSUAL_LOCATION),
-        _risk(hours, OFF_HOURS),
-        _risk(failed_attempts(evidence), FAILED_ATTEMPTS),
-        _risk(hijack if hijack.is_present else suspicious_ip(evidence), SUSPICIOUS_IP),
+        _risk(found.device, NEW_DEVICE),
+        _risk(found.location, UNUSUAL_LOCATION),
+        _risk(found.hours, OFF_HOURS),
+        _risk(found.failures, FAILED_ATTEMPTS),
+        _risk(found.network, SUSPICIOUS_IP),
     )
     trusts = (
-        _trust(mfa_verified(evidence), MFA_VERIFIED),
-        _trust(mfa_recent(evidence, now), MFA_RECENT),
-        _trust(posture("managed_device", state=evidence.is_managed), MANAGED_DEVICE),
-        _trust(posture("disk_encrypted", state=evidence.disk_encrypted), DISK_ENCRYPTED),
-        _trust(posture("os_patched", state=evidence.os_patched), OS_PATCHED),
-        _usual("usual_place", travel if travel.is_present else location, USUAL_PLACE),
-        _usual("usual_hours", hours, USUAL_HOURS),
+        _trust(found.mfa, MFA_VERIFIED),
+        _trust(found.mfa_recent, MFA_RECENT),
+        _trust(found.managed, MANAGED_DEVICE),
+        _trust(found.encrypted, DISK_ENCRYPTED),
+        _trust(found.patched, OS_PATCHED),
+        _usual("usual_place", found.location, USUAL_PLACE),
+        _usual("usual_hours", found.hours, USUAL_HOURS),
     )
-    contributions = tuple([item for item in risks if item is not None])
+    contributions = tuple(item for item in risks if item is not None)
     return Assessment(
-        risk=min(HIGHEST, int(sum([item.points for item in contributions]))),
-        trust=min(HIGHEST, int(sum([item.points for item in trusts]))),
+        risk=min(HIGHEST, int(sum(item.points for item in contributions))),
+        trust=min(HIGHEST, int(sum(item.points for item in trusts))),
         contributions=contributions,
         trust_contributions=trusts,
-        versions={"profile": f"{profile.name}/{profile.version}", "baseline": str(baseline.version)},
+        versions=MappingProxyType({"profile": f"{profile}/{profile_version}", "baseline": str(baseline_version)}),
     )
 
 

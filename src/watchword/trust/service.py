@@ -125,7 +125,9 @@ class TrustState:
         known = self._sessions.get(session_id)
         if place.latitude is None or (known is not None and known.is_contested):
             return
-        if known is not None and _is_elsewhere(known, place, now):
+        if known is not None and known.place is place:  # nearly every request comes from where the last one came from
+            self._remember_session(session_id, Sighting(place, now))
+        elif known is not None and _is_elsewhere(known, place, now):
             self._remember_session(session_id, Sighting(known.place, known.at, is_contested=True))
         elif known is None or _is_reachable(known, place, now):
             self._remember_session(session_id, Sighting(place, now))

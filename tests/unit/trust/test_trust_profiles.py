@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -201,6 +202,23 @@ def test_with_an_empty_baseline_place_and_hours_add_nothing_and_say_so() -> None
 
 def _trusting(**known: Any) -> Assessment:
     return assess(Evidence(BERLIN, network="192.0.2.0/24", **known), REGULAR, TRUST, now=NOW)
+
+
+def test_a_shared_assessment_names_the_profile_and_the_baseline_of_each_request() -> None:
+    evidence, hours = Evidence(BERLIN, is_device_known=True), NOW
+    first, again = (assess(evidence, REGULAR, ADDITIVE, now=hours) for _ in range(2))
+    assert again == first
+    other = assess(evidence, replace(REGULAR, version=REGULAR.version + 1), TRUST, now=hours)
+    assert other.versions == {"profile": "trust-score/1", "baseline": str(REGULAR.version + 1)}
+    newer = assess(evidence, REGULAR, replace(ADDITIVE, version="2"), now=hours)
+    assert newer.versions == {"profile": "additive/2", "baseline": str(REGULAR.version)}
+    assert (newer.risk, newer.contributions) == (first.risk, first.contributions)
+
+
+def test_what_requests_share_nobody_can_change() -> None:
+    versions: Any = assess(Evidence(BERLIN), REGULAR, ADDITIVE, now=NOW).versions
+    with pytest.raises(TypeError):
+        versions["profile"] = "another"
 
 
 def test_enough_trust_is_low_risk_and_what_mfa_could_mend_is_medium() -> None:

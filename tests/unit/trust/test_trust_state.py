@@ -297,6 +297,21 @@ async def test_a_session_that_travels_at_a_possible_speed_is_followed(
     assert memory.session_sighting(tell.session) is seen
 
 
+async def test_each_request_from_the_same_place_says_anew_when_the_session_was_there(
+    memory: TrustState, tell: Teller, clock: FrozenClock
+) -> None:
+    await memory.observe([tell.started()])
+    clock.advance(timedelta(minutes=30))
+    memory.note_sighting(tell.session, CONTEXT.place_of(GERMANY), clock.now())
+    clock.advance(timedelta(minutes=2))
+    memory.note_sighting(tell.session, CONTEXT.place_of(JAPAN), clock.now())
+    seen = memory.session_sighting(tell.session)
+    assert seen is not None
+    assert seen.is_contested
+    memory.note_sighting(tell.session, CONTEXT.place_of(GERMANY), clock.now())
+    assert memory.session_sighting(tell.session) is seen
+
+
 async def test_an_ended_session_is_forgotten_and_very_many_do_not_fill_the_memory(
     memory: TrustState, tell: Teller, clock: FrozenClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
