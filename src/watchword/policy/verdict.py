@@ -69,7 +69,7 @@ def _reason_of_failure(answer: PolicyAnswer) -> Reason:
 
 
 def _permitted(determining: Sequence[PolicyRef], book: ObligationBook, is_known: IsKnown | None) -> Verdict:
-    obligations = book.attached(ref.annotations for ref in determining)
+    obligations = book.attached([ref.annotations for ref in determining])
     if not obligations:
         return _ALLOWED
     if is_known is not None and not all(map(is_known, obligations)):

@@ -39,7 +39,7 @@ class RelationSet(LazySet):
         is_repeatable: the same question gets the same answer while the version stays; a condition was not asked.
     """
 
-    __slots__ = ("_asked", "_context", "_failed", "_given", "_groups", "_objects", "_user", "_view", "_walk", "version")
+    __slots__ = ("_asked", "_context", "_failed", "_groups", "_objects", "_user", "_view", "_walk", "version")
 
     def __init__(
         self,
@@ -63,7 +63,6 @@ class RelationSet(LazySet):
         self._user = Subject(USER_TYPE, user_id)
         self._objects = objects
         self._groups = groups
-        self._given = {GROUP: _names_in(frozenset(groups))} if groups and view is not None else None
         self._context = context or {}
         self._walk: Walk | None = None
         self._asked: dict[str, bool | None] = {}
@@ -126,7 +125,8 @@ class RelationSet(LazySet):
         if not goals:
             raise unknown(view.model, self._objects[0].type if self._objects else "", name)
         if self._walk is None:
-            self._walk = view.walk(self._user, context=self._context, given=self._given)
+            given = {GROUP: _names_in(frozenset(self._groups))} if self._groups else None
+            self._walk = view.walk(self._user, context=self._context, given=given)
         failure: RelationError | None = None
         for node, object_id in goals:
             try:
@@ -141,10 +141,14 @@ class RelationSet(LazySet):
         return False
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=16_384)
 def _names_in(groups: frozenset[str]) -> frozenset[str]:
-    """Write the names of a user's groups as identifiers, once for all requests of those who are in the same."""
-    return frozenset(map(_name_in, groups))
+    """Write the names of a user's groups as identifiers, once for all requests of those who are in the same.
+
+    Nearly all names are identifiers as they are; then the answer is what was given, and takes no room.
+    """
+    names = frozenset(map(_name_in, groups))
+    return groups if names == groups else names
 
 
 # Those who are in different groups are in many of the same.
