@@ -62,7 +62,8 @@ class PolicyGate:
         answer = policies.evaluate(request)
         verdict = verdict_of(answer, policies.bundle.obligations)
         case.policy = answer
-        case.obligations += tuple(found for found in verdict.obligations if found not in case.obligations)
+        if verdict.obligations:
+            case.obligations += tuple(found for found in verdict.obligations if found not in case.obligations)
         if verdict.answer is Answer.ALLOW and case.obligations and not self._can_be_met(case):
             return case.settle(Answer.DENY, Reason.OBLIGATION_UNKNOWN)
         if verdict.step_up is not None:

@@ -50,6 +50,7 @@ class Case:
         "is_question",
         "level",
         "meaning",
+        "mfa_age_min",
         "now",
         "obligations",
         "permissions",
@@ -95,6 +96,7 @@ class Case:
         self.user: UserFacts | None = None
         self.session: SessionFacts | None = None
         self.device: DeviceFacts | None = None
+        self.mfa_age_min: float | None = None
         self.posture = "unknown"
         self.place: Place | None = None
         self.standing: Standing | None = None
@@ -143,7 +145,9 @@ class Case:
             posture=self.posture,
             assessment=self.assessment,
             level=self.level,
-            policies=tuple((ref.id, ref.annotations.get("reason", "")) for ref in policy.determining) if policy else (),
+            policies=tuple([(ref.id, ref.annotations.get("reason", "")) for ref in policy.determining])
+            if policy
+            else (),
             asked=self.asked,
             policy_version=policy.version if policy else "",
             policy_errors=policy.errors if policy else (),

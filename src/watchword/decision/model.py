@@ -108,7 +108,7 @@ class Application:
 
     def is_open(self, path: str) -> bool:
         """Tell whether a decoded path needs no identity."""
-        return any(rule.covers(path) for rule in self.open_paths)
+        return bool(self.open_paths) and any(rule.covers(path) for rule in self.open_paths)
 
 
 @dataclass(frozen=True, slots=True)

@@ -299,7 +299,8 @@ class Procedure:
         # The device key is the better witness: a place that jumps while the key stays is a VPN more often than a
         # thief, and a thief who has both is asked for the second factor. See docs/adr/0005.
         sighting = self._sources.trust.session_sighting(session.id) if device is None else None
-        mfa_at = session.mfa_at if self._mfa_age_min(case) is not None else None
+        case.mfa_age_min = self._mfa_age_min(case)
+        mfa_at = session.mfa_at if case.mfa_age_min is not None else None
         evidence = self._evidence(case, user, standing, mfa_at=mfa_at, sighting=sighting)
         baseline = case.baseline = self._sources.trust.baseline(user.id)
         case.read("baseline", baseline.version)
@@ -342,8 +343,8 @@ class Procedure:
         """
         assert case.session is not None
         assert case.assessment is not None
-        longest_min = self._sources.settings.session_lasts_min(case.assessment.risk)
-        return case.now - case.session.authenticated_at > timedelta(minutes=longest_min)
+        longest = self._sources.settings.session_lasts(case.assessment.risk)
+        return case.now - case.session.authenticated_at > longest
 
     def _after_allow(self, case: Case) -> Then | None:
         """Return the second factor that stands between an allow and the door at a medium risk."""
@@ -352,7 +353,7 @@ class Procedure:
         return Then(self._risk_reason(case), Acr.MULTI_FACTOR, self._sources.settings.step_up_max_age_min * 60)
 
     def _stepped_up_here(self, case: Case) -> bool:
-        age_min = self._mfa_age_min(case)
+        age_min = case.mfa_age_min
         return age_min is not None and age_min <= self._sources.settings.step_up_max_age_min
 
     def _mfa_age_min(self, case: Case) -> float | None:
@@ -372,7 +373,7 @@ class Procedure:
         assert case.app is not None
         hours = self._sources.profiles[case.app.profile].working_hours
         case.relations = relations_of(case, self._sources)
-        context = context_of(case, standing, hours, mfa_age_min=self._mfa_age_min(case))
+        context = context_of(case, standing, hours)
         context["rel"] = case.relations
         return context
 

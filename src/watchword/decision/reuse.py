@@ -25,8 +25,8 @@ from watchword.kernel import DecisionId, Entropy, Reason, merged_limits
 from watchword.policy import PolicySet
 from watchword.trust import Baseline, Place, Situation, Standing
 
-_MINUTE: Final = timedelta(minutes=1)
-_NOTHING: Final = timedelta()
+_SECOND_US: Final = 1_000_000
+_MINUTE_US: Final = 60 * _SECOND_US
 _MOST: Final = 4096
 # What an indicator of these finds changes from one moment to the next.
 _RESTLESS: Final = frozenset({"impossible_travel", "session_hijack", "failed_attempts", "evidence_unreadable"})
@@ -159,10 +159,10 @@ class Reuse:
             or any(each.points and each.indicator in _RESTLESS for each in assessment.contributions)
         ):
             return None
-        longest = timedelta(minutes=self._sources.settings.session_lasts_min(assessment.risk))
+        longest = self._sources.settings.session_lasts(assessment.risk)
         ends = min(session.expires_at, session.authenticated_at + longest)
         anchors = (session.authenticated_at, session.mfa_at, device.first_seen_at, device.posture_at)
-        turn = _next_minute(case.now, (anchor for anchor in anchors if anchor is not None))
+        turn = _next_minute(case.now, [anchor for anchor in anchors if anchor is not None])
         if decision.obligations:
             lease_s = merged_limits(each.limits for each in decision.obligations).lease_s
             ends = ends if lease_s is None else min(ends, case.now + timedelta(seconds=lease_s))
@@ -193,10 +193,11 @@ def _next_minute(now: datetime, anchors: Iterable[datetime]) -> datetime | None:
 
     Nothing if `now` is such a moment, or before an anchor: on either side of it the answer could be another.
     """
-    rest = _MINUTE
-    for anchor in (now.replace(second=0, microsecond=0), *anchors):
-        into = (now - anchor) % _MINUTE
-        if into == _NOTHING or anchor > now:
+    # In whole microseconds: of each minute that runs, as much is over; the one with most over turns first.
+    over = [now.second * _SECOND_US + now.microsecond]
+    for anchor in anchors:
+        age = now - anchor
+        if age.days < 0:
             return None
-        rest = min(rest, _MINUTE - into)
-    return now + rest
+        over.append(age.seconds % 60 * _SECOND_US + age.microseconds)
+    return now + timedelta(microseconds=_MINUTE_US - max(over)) if all(over) else None

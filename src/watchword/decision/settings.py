@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
+from functools import lru_cache
 
 from watchword.decision.model import Application, ResourceRule
 from watchword.decision.paths import read_path
@@ -40,10 +42,15 @@ class DecisionSettings:
         if not 0 < self.snapshot_max_age_s <= 60:  # noqa: PLR2004  # a minute of blindness is more than enough
             raise ValueError("`snapshot_max_age_s` must be above 0 and at most 60")
 
-    def session_lasts_min(self, risk: int) -> float:
-        """Return the minutes that a session lives at a risk: longest at none, least from the edge of high on."""
+    def session_lasts(self, risk: int) -> timedelta:
+        """Return how long a session lives at a risk: longest at none, least from the edge of high on."""
         share = min(risk, _HIGH_RISK) / _HIGH_RISK
-        return self.session_max_min - (self.session_max_min - self.session_min_min) * share
+        return _minutes(self.session_max_min - (self.session_max_min - self.session_min_min) * share)
+
+
+@lru_cache(maxsize=256)
+def _minutes(many: float) -> timedelta:
+    return timedelta(minutes=many)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
 from typing import Any, Final
@@ -54,18 +55,17 @@ class Vocabulary:
 
     def __init__(self, applications: Sequence[Application]) -> None:
         self._static = entities_of_applications(applications)
-        self._users: OrderedDict[UserId, tuple[UserFacts, _Layered]] = OrderedDict()
+        self._users: OrderedDict[UserId, tuple[UserFacts, EntityUid, _Layered]] = OrderedDict()
 
     def principal(self, user: UserFacts) -> tuple[EntityUid, Mapping[EntityUid, Entity]]:
         """Return a user's name and every entity that a decision about them may need."""
-        uid = user_uid(user)
         known = self._users.get(user.id)
         if known is not None and known[0] is user:
-            return uid, known[1]
-        entities = _Layered(entities_of_user(user), self._static)
+            return known[1], known[2]
+        uid, entities = user_uid(user), _Layered(entities_of_user(user), self._static)
         if len(self._users) >= _CACHED_USERS:
             self._users.popitem(last=False)
-        self._users[user.id] = (user, entities)
+        self._users[user.id] = (user, uid, entities)
         return uid, entities
 
 
@@ -113,7 +113,12 @@ def user_uid(user: UserFacts) -> EntityUid:
 
 def resource_uid(app: Application, rule: ResourceRule) -> EntityUid:
     """Name a part of an application."""
-    return EntityUid(_NAMESPACE + "Resource", f"{app.name}/{rule.name}")
+    return _resource_uid(app.name, rule.name)
+
+
+@lru_cache(maxsize=8192)
+def _resource_uid(application: str, part: str) -> EntityUid:
+    return EntityUid(_NAMESPACE + "Resource", f"{application}/{part}")
 
 
 def permission_uid(app: Application, permission: str) -> EntityUid:
@@ -127,27 +132,23 @@ def amr_set(amr: tuple[str, ...]) -> frozenset[Value]:
     return set_of(amr)
 
 
-def context_of(
-    case: Case, standing: Standing, working_hours: WorkingHours, *, mfa_age_min: float | None
-) -> dict[str, Value]:
+def context_of(case: Case, standing: Standing, working_hours: WorkingHours) -> dict[str, Value]:
     """Say what was found in the words of the schema; what is not known is left out, never guessed.
 
     Args:
         case: a request whose session, place and assessment are known.
         standing: of its network.
         working_hours: of the profile that the application chose.
-        mfa_age_min: minutes since a second factor that counts here, or nothing.
     """
     request, session, place, assessment = case.request, case.session, case.place, case.assessment
     assert session is not None
     assert place is not None
     assert assessment is not None
     assert case.user is not None
-    local = case.now.astimezone(_zone(case.user.timezone))
-    mfa: dict[str, Value] = {"is_verified": mfa_age_min is not None}
-    if mfa_age_min is not None:
+    mfa: dict[str, Value] = {"is_verified": case.mfa_age_min is not None}
+    if case.mfa_age_min is not None:
         # Rounded up: a factor is never taken for younger than it is.
-        mfa["age_min"] = int(mfa_age_min) + 1
+        mfa["age_min"] = int(case.mfa_age_min) + 1
     device: dict[str, Value] = {"is_known": case.device is not None, "posture": case.posture}
     if case.device is not None:
         device["age_days"] = max(0, (case.now - case.device.first_seen_at).days)
@@ -174,12 +175,23 @@ def context_of(
         },
         "device": device,
         "network": network,
-        "time": {
-            "hour": local.hour,
-            "minute": local.minute,
-            "weekday": local.isoweekday(),
-            "is_working_hours": working_hours.cover(local),
-        },
+        "time": _time_in(case.user.timezone, int(case.now.timestamp() // 60), working_hours),
+    }
+
+
+@lru_cache(maxsize=1024)
+def _time_in(timezone: str, minute: int, working_hours: WorkingHours) -> dict[str, Value]:
+    """Read the clock where somebody is, once a minute for all who are there.
+
+    Args:
+        minute: since 1970; zones stand whole minutes apart.
+    """
+    local = datetime.fromtimestamp(minute * 60, _zone(timezone))
+    return {
+        "hour": local.hour,
+        "minute": local.minute,
+        "weekday": local.isoweekday(),
+        "is_working_hours": working_hours.cover(local),
     }
 
 

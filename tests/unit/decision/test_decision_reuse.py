@@ -6,15 +6,17 @@ import json
 import random
 from collections.abc import Awaitable, Callable
 from dataclasses import fields, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from decision_world import HOME, LONDON, PERMIT_ALL, TOKYO, DecisionWorld, Visit
+from hypothesis import given
+from hypothesis import strategies as st
 
 from watchword.audit import Journal, find_decision
 from watchword.decision import Decision, Procedure
-from watchword.decision.reuse import _MOST
+from watchword.decision.reuse import _MOST, _next_minute
 from watchword.kernel import Answer, Reason
 from watchword.keys import Signer
 from watchword.policy import PolicySet
@@ -167,6 +169,24 @@ async def test_what_time_alone_changes_is_seen_at_that_moment(
     assert visit.asks().repeats == first.id
     world.clock.advance(timedelta(seconds=0.2))
     assert visit.asks().answer is Answer.DENY
+
+
+_MICROSECOND = st.timedeltas(timedelta(0), timedelta(days=400))
+
+
+@given(st.lists(_MICROSECOND, max_size=4), st.datetimes(datetime(2026, 1, 1), datetime(2030, 1, 1)))  # noqa: DTZ001  # given UTC below
+def test_the_next_turn_is_the_first_of_all_minutes_that_run(ages: list[timedelta], at: datetime) -> None:
+    now, minute = at.replace(tzinfo=UTC), timedelta(minutes=1)
+    anchors = [now - age for age in ages]
+    over = [(now - anchor) % minute for anchor in (now.replace(second=0, microsecond=0), *anchors)]
+    expected = None if timedelta(0) in over else now + min(minute - each for each in over)
+    assert _next_minute(now, anchors) == expected
+
+
+def test_no_minute_turns_for_what_lies_ahead() -> None:
+    now = datetime(2026, 11, 22, 9, 30, 1, 5, tzinfo=UTC)
+    assert _next_minute(now, [now + timedelta(microseconds=1)]) is None
+    assert _next_minute(now, [now + timedelta(days=1, seconds=7)]) is None
 
 
 async def test_a_speed_that_falls_from_moment_to_moment_is_computed_anew(world: DecisionWorld) -> None:
