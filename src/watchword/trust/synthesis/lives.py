@@ -37,10 +37,11 @@ class Life(ABC):
         self.spec = spec
         self.seed = seed
         self.chance = stream_of(seed, "life", person.number)
-        self.first = int(spec.start // DAY_S)
+        self.first = int(person.since // DAY_S)
+        self.end = min(spec.end, person.until)
         self._trips = trips(person, self.first, self.chance)
         self._trip = next(self._trips)
-        self._busy_until = spec.start
+        self._busy_until = person.since
         self._here = person.home
         self._count = 0
 
@@ -58,7 +59,7 @@ class Life(ABC):
     def sessions(self) -> Iterator[list[Session]]:
         """Yield each day's sessions; none of a day begins before all of the day before have ended."""
         for sessions in self._plan():
-            kept = [session for session in sessions if session.end < self.spec.end]
+            kept = [session for session in sessions if session.end < self.end]
             if kept:
                 self._busy_until = max(self._busy_until, *(session.end for session in kept))
                 yield kept

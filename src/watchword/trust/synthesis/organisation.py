@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import lru_cache
-from math import log
+from math import inf, log
 
 from watchword.trust.synthesis.agents import DESKTOPS, draw_machine
 from watchword.trust.synthesis.draws import Chance, choice_of, stream_of
 from watchword.trust.synthesis.geography import BY_COUNTRY, CITIES, City
-from watchword.trust.synthesis.model import DAY_S, OrganisationSpec, Profile
+from watchword.trust.synthesis.model import DAY_S, YEAR_DAYS, OrganisationSpec, Profile
 from watchword.trust.synthesis.networks import Access, draw_access
 from watchword.trust.synthesis.people import Device, Habits, Person, key_of
 from watchword.trust.synthesis.providers import Line
@@ -18,6 +18,15 @@ from watchword.trust.synthesis.work import CUSTOMER, ROLE, Role, Tastes
 _COMPUTER_LASTS_DAYS = 3.5 * 365
 _PHONE_LASTS_DAYS = 2.8 * 365
 _STAYS_DAYS = 9 * 365  # between two moves of house
+# Of the people at work, those who leave in a year; somebody else takes their seat.
+# Source: Mercer, US Turnover Survey 2022: 24.7 % between 2021 and 2022, 22 % in 2019.
+_TURNOVER = 0.247
+_VACANT_DAYS = 60  # until then, drawn evenly; an assumption
+# Source: fewer than one Google account in ten had a second factor in 2018 (Milka, "Anatomy of Account Takeover", USENIX
+# Enigma 2018); at Twitter it were 2.3 % at the end of 2020 (account security report). Nobody is left out by this: who
+# is asked shows a code that was sent by e-mail (Wiefling et al., IFIP SEC 2020, calls that the standard).
+_CUSTOMERS_SECOND_FACTOR = 0.1
+_BY_PHONE = (0.0, 0.1, 0.3, 0.6, 1.0)  # share of a customer's visits; an assumption
 _REMEMBERED = 2_048
 # Lognormal, because 2 : 9 : 28 is nearly a straight line on its axes; 1.14 meets all three after rounding.
 # Source: Wiefling, Joergensen, Thunem and Lo Iacono, Pump Up Password Security!, ACM TOPS 2022.
@@ -49,6 +58,18 @@ class Organisation:
         self._standard = DESKTOPS.draw(chance)  # what the organisation hands out
         self.person: Callable[[int], Person] = lru_cache(maxsize=_REMEMBERED)(self._draw_person)
 
+    def seat(self, number: int) -> Iterator[Person]:
+        """Yield who has a seat, one after the other, as long as the traffic lasts."""
+        while (person := self.person(number)).since < self.spec.end:
+            yield person
+            if not person.until < self.spec.end:
+                return
+            number += self.spec.users
+
+    def occupant(self, seat: int, at: float) -> Person | None:
+        """Return whose account a seat is at a time; nobody's between two people, or before it begins."""
+        return next((person for person in self.seat(seat) if person.is_there(at)), None)
+
     def _draw_cities(self, chance: Chance) -> tuple[City, ...]:
         own = BY_COUNTRY[self.country]
         others = [city for city in CITIES if city.country != self.country]
@@ -66,38 +87,54 @@ class Organisation:
         role = CUSTOMER if self._is_public else ROLE.draw(chance)
         office = chance.choices(self.offices, [0.6, *[0.4] * (len(self.offices) - 1)])[0] if self.offices else None
         home = CITIES[office.city] if office else self._customers_home(chance)
-        habits = _customer_habits(chance, self.spec) if self._is_public else _habits(chance, role, self.spec)
+        habits = _customer_habits(chance, self.spec, number) if self._is_public else _habits(chance, role, self.spec)
+        log_ins = _log_ins(chance) if self._is_public else 0
+        since, until = self._account(number, log_ins)
         return Person(
             number=number,
             user=f"usr_{chance.getrandbits(64):016x}",
+            since=since,
+            until=until,
             role=role,
             home=home,
             household=_household(chance, home),
             next_household=_household(chance, home),
-            moves_at=self.spec.start + chance.expovariate(1 / _STAYS_DAYS) * DAY_S,
+            moves_at=since + chance.expovariate(1 / _STAYS_DAYS) * DAY_S,
             mobile=draw_access(chance, home, Line.MOBILE, lease_days=0.2, spread=16),
             office=office if habits.office_days else None,
             vpn=self.vpn,
             private_vpn=draw_access(chance, home, Line.VPN, lease_days=3.0, spread=6)
             if habits.via_private_vpn
             else None,
-            computers=self._devices(chance, is_phone=False),
-            phones=self._devices(chance, is_phone=True),
+            computers=self._devices(chance, since, is_phone=False),
+            phones=self._devices(chance, since, is_phone=True),
             habits=habits,
             tastes=Tastes(role, chance.getrandbits(48), chance.uniform(0.04, 0.2), chance.uniform(0.0, 0.03)),
-            log_ins=_log_ins(chance) if self._is_public else 0,
+            log_ins=log_ins,
         )
+
+    def _account(self, number: int, log_ins: int) -> tuple[float, float]:
+        """Draw when an account begins and ends: at work with the job, at a service with the first visit."""
+        spec, chance = self.spec, stream_of(self.seed, "account", number)
+        if self._is_public:
+            # The first of so many visits that are spread evenly over a year.
+            return spec.start + int(YEAR_DAYS * (1.0 - chance.random() ** (1.0 / log_ins))) * DAY_S, inf
+        since = spec.start
+        if number >= spec.users:
+            since = self.person(number - spec.users).until + chance.uniform(0.0, _VACANT_DAYS) * DAY_S
+        return since, since + chance.expovariate(_TURNOVER / YEAR_DAYS) * DAY_S
 
     def _customers_home(self, chance: Chance) -> City:
         cities = BY_COUNTRY[self.country] if chance.random() < 0.93 else CITIES  # noqa: PLR2004  # an assumption
         return chance.choices(cities, [city.weight for city in cities])[0]
 
-    def _devices(self, chance: Chance, *, is_phone: bool) -> tuple[Device, ...]:
+    def _devices(self, chance: Chance, start: float, *, is_phone: bool) -> tuple[Device, ...]:
         lasts = (_PHONE_LASTS_DAYS if is_phone else _COMPUTER_LASTS_DAYS) * DAY_S
         like = None if is_phone or self._is_public or chance.random() < 0.4 else self._standard  # noqa: PLR2004  # as above
         is_enrolled = not self._is_public and chance.random() < (0.6 if is_phone else 0.92)
-        since, found = self.spec.start - chance.random() * lasts, []
-        while since < self.spec.end:
+        since = start - chance.random() * lasts
+        found: list[Device] = []
+        while not found or since < self.spec.end:
             found.append(
                 Device(since, draw_machine(chance, is_phone=is_phone, like=like), key_of(chance) if is_enrolled else "")
             )
@@ -142,7 +179,7 @@ def _habits(chance: Chance, role: Role, spec: OrganisationSpec) -> Habits:
     )
 
 
-def _customer_habits(chance: Chance, spec: OrganisationSpec) -> Habits:
+def _customer_habits(chance: Chance, spec: OrganisationSpec, number: int) -> Habits:
     return Habits(
         start_h=chance.gauss(15.0, 3.0),
         spread_h=chance.uniform(2.0, 4.0),
@@ -151,10 +188,11 @@ def _customer_habits(chance: Chance, spec: OrganisationSpec) -> Habits:
         sessions=0.0,
         requests=spec.requests_a_session / 5,
         fails=chance.uniform(0.03, 0.15),
-        has_second_factor=chance.random() < 0.5,  # noqa: PLR2004  # an assumption
+        has_second_factor=chance.random() < _CUSTOMERS_SECOND_FACTOR,
         via_vpn=0.0,
         via_private_vpn=chance.choice((0.1, 0.6)) if chance.random() < 0.05 else 0.0,  # noqa: PLR2004  # as above
         is_home_routed=True,
+        by_phone=_BY_PHONE[number % len(_BY_PHONE)],
     )
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from watchword.trust.observation import Agent
 from watchword.trust.synthesis.agents import Machine
 from watchword.trust.synthesis.draws import Chance
 from watchword.trust.synthesis.geography import City
+from watchword.trust.synthesis.model import DAY_S
 from watchword.trust.synthesis.networks import Access
 from watchword.trust.synthesis.work import Role, Tastes
+
+_HALF = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,7 @@ class Habits:
         has_second_factor: signs in with one, so that what is done then is verified.
         via_vpn: chance that a session outside the office goes through the organisation's VPN.
         via_private_vpn: chance that it goes through a VPN service.
+        by_phone: share of a customer's visits that are made by phone.
         is_home_routed: abroad, the phone keeps an address of its home network, as roaming usually works.
     """
 
@@ -55,6 +58,7 @@ class Habits:
     via_vpn: float
     via_private_vpn: float
     is_home_routed: bool
+    by_phone: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +66,9 @@ class Person:
     """Everything that stays with somebody.
 
     Attributes:
-        number: 0 up to the number of users.
+        number: its remainder by the number of users is the seat; who takes a seat over has a higher one.
+        since: seconds since 1970 at which the account begins.
+        until: at which it ends; infinite for those who stay.
         household: the line at home; moving house changes it.
         moves_at: seconds since 1970; infinite for those who stay.
         office: nothing for those who work at home only.
@@ -71,6 +77,8 @@ class Person:
 
     number: int
     user: str
+    since: float
+    until: float
     role: Role
     home: City
     household: Access
@@ -86,6 +94,10 @@ class Person:
     tastes: Tastes
     log_ins: int = 0
 
+    def is_there(self, at: float) -> bool:
+        """Tell whether the account is in use at a time: it is a day old, and has not ended."""
+        return self.since + DAY_S <= at < self.until
+
     def computer(self, at: float) -> Device:
         """Return the computer in use at a time."""
         return _in_use(self.computers, at)
@@ -98,9 +110,9 @@ class Person:
         """Return the line at home at a time."""
         return self.household if at < self.moves_at else self.next_household
 
-    def usual_agent(self, at: float) -> Agent:
-        """Return what their usual machine says of itself; whoever has spoken with it once knows."""
-        return self.computer(at).machine.agent(at)
+    def usual_device(self, at: float) -> Device:
+        """Return the machine that is used most; whoever has spoken with it once knows what it says of itself."""
+        return self.phone(at) if self.habits.by_phone > _HALF else self.computer(at)
 
 
 def _in_use(devices: tuple[Device, ...], at: float) -> Device:

@@ -28,6 +28,7 @@ class Session:
     Attributes:
         legs: when which line is used, in order; a session may be carried from home to the office.
         stem: begins the names of its observations; a session that is taken up again has another one each time.
+        is_registration: an account is made, and its address confirmed with what was sent to it.
         signs_in: it begins with a sign-in; one that goes on does not.
     """
 
@@ -41,11 +42,17 @@ class Session:
     device: str
     legs: tuple[tuple[float, Access], ...]
     signs_in: bool = True
+    is_registration: bool = False
 
     @property
     def end(self) -> float:
         """The last moment of it."""
         return self.start + self.span_s
+
+    @property
+    def is_proved(self) -> bool:
+        """Whether more than a password vouches for it."""
+        return self.is_registration or self.person.habits.has_second_factor
 
     def line(self, at: float) -> Access:
         """Return the line in use at a time."""
@@ -60,7 +67,7 @@ def acts(session: Session, chance: Chance) -> Iterator[Observation]:
     """Yield what happens in a session, in the order in which it happens."""
     at, count = session.start, 0
     if session.signs_in:
-        for act, is_success, pause_s in _sign_in(session.person, chance):
+        for act, is_success, pause_s in _sign_in(session, chance):
             user = session.person.user
             if act is Act.SIGN_IN and not is_success and chance.random() < _MISSPELT:
                 user = ""  # it is the name that was mistyped
@@ -72,7 +79,11 @@ def acts(session: Session, chance: Chance) -> Iterator[Observation]:
         count += 1
 
 
-def _sign_in(person: Person, chance: Chance) -> Iterator[tuple[Act, bool, float]]:
+def _sign_in(session: Session, chance: Chance) -> Iterator[tuple[Act, bool, float]]:
+    person = session.person
+    if session.is_registration:
+        yield Act.SIGN_IN, True, chance.uniform(1.0, 8.0)
+        return
     if chance.random() < person.habits.fails:
         yield Act.SIGN_IN, False, chance.uniform(4.0, 25.0)
         for _ in range(_MOST_RETRIES):
@@ -94,7 +105,7 @@ def _seen(session: Session, at: float, count: int, act: Act, *, user: str, is_su
         user=user,
         act=act,
         is_success=is_success,
-        is_verified=is_success and person.habits.has_second_factor,
+        is_verified=is_success and session.is_proved,
         ip=where.ip,
         network=where.network.text,
         place=where.network.place,
@@ -117,7 +128,7 @@ def _request(session: Session, at: float, count: int, chance: Chance) -> Observa
         user=person.user,
         act=Act.REQUEST,
         is_success=is_success,
-        is_verified=is_success and person.habits.has_second_factor,
+        is_verified=is_success and session.is_proved,
         ip=where.ip,
         network=where.network.text,
         place=where.network.place,

@@ -9,6 +9,7 @@ from operator import attrgetter, itemgetter
 from watchword.trust.labelled import Labelled
 from watchword.trust.synthesis.attackers import ATTACKS
 from watchword.trust.synthesis.customers import Customer
+from watchword.trust.synthesis.lives import Life, Moment
 from watchword.trust.synthesis.model import DAY_S, Attacker, OrganisationSpec, Profile
 from watchword.trust.synthesis.organisation import Organisation
 from watchword.trust.synthesis.riders import Riders, Waiting, scene_of, starts_of
@@ -26,9 +27,14 @@ def generate(spec: OrganisationSpec, *, seed: int) -> Iterator[Labelled]:
     """
     organisation = Organisation(spec, seed)
     life = Customer if spec.profile == Profile.PUBLIC else Worker
-    lives = (life(organisation.person(number), spec, seed).moments() for number in range(spec.users))
+    lives = (_seat(organisation, number, life) for number in range(spec.users))
     honest = Riders(organisation).along(merge(*lives, key=itemgetter(0)))
     return merge(honest, *(_attacks(organisation, one) for one in spec.chosen if one in ATTACKS), key=_AT)
+
+
+def _seat(organisation: Organisation, number: int, life: type[Life]) -> Iterator[Moment]:
+    for person in organisation.seat(number):
+        yield from life(person, organisation.spec, organisation.seed).moments()
 
 
 def _attacks(organisation: Organisation, attacker: Attacker) -> Iterator[Labelled]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import pairwise
+from math import ceil
 
 from watchword.trust.synthesis.agents import PROGRAMS
 from watchword.trust.synthesis.draws import mixed, poisson
@@ -34,7 +35,7 @@ class Worker(Life):
         self._phone: tuple[str, int] = ("", -1)
 
     def _plan(self) -> Iterator[list[Session]]:
-        for day in range(self.first, self.first + self.spec.days):
+        for day in range(self.first, ceil(self.end / DAY_S)):
             trip = self._trip_on(day)
             if self._is_free(day, trip):
                 continue

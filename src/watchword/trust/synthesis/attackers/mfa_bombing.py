@@ -28,7 +28,7 @@ def attack(scene: Scene, at: float) -> Iterator[Labelled]:
     """Prompt one victim until they give in or the attacker gives up."""
     chance = scene.chance
     scene.is_listed = chance.random() < _LISTED
-    victim = next((one for one in (scene.victim() for _ in range(_TRIES)) if one.habits.has_second_factor), None)
+    victim = next((one for one in (scene.victim(at) for _ in range(_TRIES)) if one.habits.has_second_factor), None)
     if victim is None:
         return
     country = victim.home.country if chance.random() < _FROM_NEAR else COUNTRIES.draw(chance)

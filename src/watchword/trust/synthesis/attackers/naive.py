@@ -26,7 +26,7 @@ def attack(scene: Scene, at: float) -> Iterator[Labelled]:
     """Take over one account from a random machine of the world."""
     chance = scene.chance
     scene.is_listed = chance.random() < _LISTED
-    victim = scene.victim()
+    victim = scene.victim(at)
     line = draw_access(chance, scene.city(COUNTRIES.draw(chance)), chance.choices(*_LINES)[0])
     is_program = chance.random() < _PROGRAM_SHARE
     machine = draw_machine(chance, is_phone=chance.random() < _PHONE_SHARE)

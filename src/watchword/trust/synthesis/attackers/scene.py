@@ -64,9 +64,18 @@ class Scene:
         """Whether anything was done yet."""
         return self._count > 0
 
-    def victim(self) -> Person:
-        """Draw somebody whose password is known to the attacker."""
-        return self.organisation.person(self.chance.randrange(self.organisation.spec.users))
+    def victim(self, at: float) -> Person:
+        """Draw somebody whose password is known to the attacker: an account that exists at that time."""
+        return self.owner(self.chance.randrange(self.organisation.spec.users), at)
+
+    def owner(self, seat: int, at: float) -> Person:
+        """Return whose account it is; if nobody has the seat at that time, that of the next who is there."""
+        users = self.organisation.spec.users
+        for number in range(users):
+            found = self.organisation.occupant((seat + number) % users, at)
+            if found is not None:
+                return found
+        return self.organisation.person(seat)  # in the first days of a service nobody is there yet
 
     def city(self, country: str) -> City:
         """Draw a city of a country."""
@@ -144,7 +153,7 @@ class Scene:
             session.agent,
             Act.REQUEST,
             is_success=is_success,
-            is_verified=is_success and session.person.habits.has_second_factor,
+            is_verified=is_success and session.is_proved,
             device=session.device,
             session=session.id,
             application=application,

@@ -42,7 +42,7 @@ def attack(scene: Scene, at: float) -> Iterator[Labelled]:
         if chance.random() < _GUESSED:
             yield scene.write_unknown(at, line, agent)
             continue
-        victim = scene.organisation.person(number)
+        victim = scene.owner(number, at)
         if chance.random() < _HITS:
             yield from take_over(scene, at, victim, line, agent)
             return

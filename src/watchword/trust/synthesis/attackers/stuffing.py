@@ -27,7 +27,7 @@ _LISTED = 0.55
 
 def attack(scene: Scene, at: float) -> Iterator[Labelled]:
     """Try pair after pair, a few from each address."""
-    chance, users = scene.chance, scene.organisation.spec.users
+    chance = scene.chance
     agents = [chance.choice(PROGRAMS), draw_machine(chance).agent(at), draw_machine(chance).agent(at)]
     pause_s = chance.choice((0.5, 2.0, 8.0))
     for _ in range(chance.randint(20, 80)):
@@ -39,7 +39,7 @@ def attack(scene: Scene, at: float) -> Iterator[Labelled]:
             if chance.random() >= _KNOWN_HERE:
                 yield scene.write_unknown(at, line, agent)
                 continue
-            victim = scene.organisation.person(chance.randrange(users))
+            victim = scene.victim(at)
             if chance.random() >= _HITS:
                 yield scene.write(at, victim, line, agent, Act.SIGN_IN, is_success=False)
                 continue

@@ -26,8 +26,9 @@ def attack(scene: Scene, at: float) -> Iterator[Labelled]:
     """Take over one account from the victim's city, with the victim's browser and system."""
     chance = scene.chance
     scene.is_listed = chance.random() < _LISTED
-    victim = scene.victim()
+    victim = scene.victim(at)
     line = draw_access(chance, victim.home, chance.choices(*_LINES)[0])
-    own = victim.computer(at).machine
-    agent = draw_machine(chance, like=(own.browser, own.system)).agent(at)
+    own = victim.usual_device(at).machine
+    is_phone = own.system in {"Android", "iOS"}
+    agent = draw_machine(chance, is_phone=is_phone, like=(own.browser, own.system)).agent(at)
     return take_over(scene, at, victim, line, agent)

@@ -25,10 +25,10 @@ def attack(scene: Scene, at: float) -> Iterator[Labelled]:
     """Take over one account as its owner would look."""
     chance = scene.chance
     scene.is_listed = chance.random() < _LISTED
-    victim = scene.victim()
+    victim = scene.victim(at)
     own = victim.at_home(at)
     slot = own.slot if chance.random() < _SAME_NETWORK else chance.randrange(HERE)
     line = replace(own, slot=slot, seed=chance.getrandbits(48), spread=1)
     at = scene.on_a_working_day(at, victim)
     at = scene.local(at, victim, chance.gauss(victim.habits.start_h + (4.0 if victim.role.name else 0.0), 2.0))
-    return take_over(scene, at, victim, line, victim.usual_agent(at))
+    return take_over(scene, at, victim, line, victim.usual_device(at).machine.agent(at))

@@ -24,7 +24,7 @@ def attack(scene: Scene, at: float) -> Iterator[Labelled]:
     """Take over one account from the victim's country."""
     chance = scene.chance
     scene.is_listed = chance.random() < _LISTED
-    victim = scene.victim()
+    victim = scene.victim(at)
     line = draw_access(chance, scene.city(victim.home.country), chance.choices(*_LINES)[0])
     agent = draw_machine(chance, is_phone=chance.random() < _PHONE_SHARE).agent(at)
     return take_over(scene, at, victim, line, agent)
