@@ -294,6 +294,7 @@ class Deciding:
             "learns": sorted(self._habits.learns),
             "score": self._habits.model.label,
             "score_problem": self._abreast.problem,
+            "peer_groups": self._habits.clusters_version,
             "peer_groups_problem": self._peers.problem,
             "decisions": _counted(self.point.counts),
             **self._facts.counts(),

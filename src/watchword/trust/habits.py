@@ -151,6 +151,11 @@ class Habits:
         """Say what is known of an address's network."""
         return self._surroundings.traits_of(ip, network, now)
 
+    @property
+    def clusters_version(self) -> str:
+        """Return the version of the peer groups in force; the empty text for none."""
+        return self._peering.version
+
     def group_of(self, user: str) -> str:
         """Return the peer group of somebody who has no group of their own; the empty text for none."""
         return self._peering.group_of(user, lambda: use_of(self.known(user).profile))

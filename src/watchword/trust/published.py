@@ -12,25 +12,33 @@ from typing import Any, Final
 from zlib import crc32
 
 from watchword.kernel import Sensitivity
-from watchword.trust.behaviour import Reading, Values, read, score_reading, sigmoid, values_of
+from watchword.trust.behaviour import Model, Reading, Values, read, score_reading, sigmoid, values_of
 from watchword.trust.model import Assessment, Evidence, Thresholds, Weighed
 from watchword.trust.observation import Finding
 from watchword.trust.settings import FREEMAN
 from watchword.trust.situation import KnownSignIns, Situation
-from watchword.trust.statistical import AWAY, COLD, causes_of, cautious, hushed, is_habit_alone, told
+from watchword.trust.statistical import (
+    AWAY,
+    COLD,
+    DEFAULT_PROBABILITIES,
+    causes_of,
+    cautious,
+    hushed,
+    is_habit_alone,
+    told,
+)
 
 PROFILE: Final = f"{FREEMAN}/1"
 FORMAT: Final = 1
 
-# The published score is no calibrated probability, so costs say nothing of where to ask. Set by how many of the
-# owners' sign-ins lie above, on synthetic traffic of 5 to 200 people: docs/adr/0064-the-published-score.md.
-# Above 50 an address and program that everybody shares ask nobody.
+# Takeovers are rare: the formula leaves open how rare, and the shipped weights of the other score say it.
+LOG_PRIOR: Final = Model().bias
+# By cost, as of the other score, but where that asks from one in a hundred: so finely this score cannot tell, and it
+# would ask most owners most of the time. See docs/adr/0064-the-published-score.md.
 PUBLISHED_THRESHOLDS: Mapping[Sensitivity, Thresholds] = MappingProxyType(
     {
-        Sensitivity.PUBLIC: Thresholds(step_up=75, deny=99),
-        Sensitivity.INTERNAL: Thresholds(step_up=55, deny=97),
-        Sensitivity.CONFIDENTIAL: Thresholds(step_up=50, deny=95),
-        Sensitivity.RESTRICTED: Thresholds(step_up=40, deny=90),
+        **DEFAULT_PROBABILITIES,
+        Sensitivity.RESTRICTED: replace(DEFAULT_PROBABILITIES[Sensitivity.RESTRICTED], step_up=2),
     }
 )
 
@@ -46,7 +54,7 @@ def with_published(added: Assessment, evidence: Evidence, situation: Situation) 
     if reading.is_cold:
         return cautious(added, situation, COLD, PROFILE)
     causes = causes_of(evidence, situation)
-    found = score_reading(reading, causes, versions=situation.versions)
+    found = score_reading(reading, causes, prior=LOG_PRIOR, versions=situation.versions)
     if situation.quiet:
         found = hushed(found, situation.quiet, sigmoid)
     return replace(

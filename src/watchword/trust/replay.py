@@ -24,7 +24,7 @@ from watchword.trust.behaviour import (
 from watchword.trust.context import ContextSource
 from watchword.trust.observation import Act, Finding, NetworkTraits, Observation
 from watchword.trust.published import FORMAT as PUBLISHED_FORMAT
-from watchword.trust.published import PROFILE, checksum
+from watchword.trust.published import LOG_PRIOR, PROFILE, checksum
 from watchword.trust.settings import FREEMAN
 from watchword.trust.statistical import TRAITS, hushed
 from watchword.trust.tape import FORMAT, ReplayError, Tape, playing
@@ -103,7 +103,7 @@ def _replay_published(name: str, record: Mapping[str, Any], context: ContextSour
         return Replayed(name, Outcome.CANNOT, "what was read is not recorded in a form that this version knows")
     users, own, everybody, shown, seen, unseen = inputs["read"]
     reading = Reading(users, own, everybody, _tuples(shown), _tuples(seen), tuple(unseen))
-    found = score_reading(reading, _findings(inputs))
+    found = score_reading(reading, _findings(inputs), prior=LOG_PRIOR)
     found = hushed(found, inputs["quiet"], sigmoid) if inputs["quiet"] else found
     is_same = checksum(values_of(_seen(record, context))) == inputs["by"] and _bits(record, told) == _bits_of(found)
     outcome, why = (Outcome.SAME, "") if is_same else (Outcome.DIFFERENT, _elsewhere(told, context))

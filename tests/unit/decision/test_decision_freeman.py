@@ -90,7 +90,10 @@ async def test_the_owner_at_home_is_let_in_and_a_session_used_from_elsewhere_is_
 async def test_an_address_on_a_list_is_a_cause_of_its_own(world: DecisionWorld) -> None:
     found = (await records(world))[4]
     assert dict(found["contributions"])["suspicious_ip"] == 2.5
-    assert (found["risk"], found["level"], found["reasons"]) == (99, "high", ["risk_high"])
+    told = dict(found["contributions"])
+    assert told["prior"] == -4.0
+    assert found["behaviour"]["log_odds"] == sum(told.values())
+    assert (found["risk"], found["level"]) == (62, "medium")
 
 
 async def test_every_recorded_risk_is_computed_again_to_the_bit(world: DecisionWorld) -> None:
@@ -172,10 +175,10 @@ async def test_two_profiles_judge_side_by_side_and_each_by_its_own(
 @pytest.mark.parametrize(
     ("sensitivity", "asks_from", "refuses_from"),
     [
-        (Sensitivity.PUBLIC, 75, 99),
-        (Sensitivity.INTERNAL, 55, 97),
-        (Sensitivity.CONFIDENTIAL, 50, 95),
-        (Sensitivity.RESTRICTED, 40, 90),
+        (Sensitivity.PUBLIC, 26, 100),
+        (Sensitivity.INTERNAL, 5, 95),
+        (Sensitivity.CONFIDENTIAL, 2, 87),
+        (Sensitivity.RESTRICTED, 2, 66),
     ],
 )
 async def test_thresholds_follow_sensitivity_and_only_a_cause_refuses(

@@ -25,9 +25,9 @@ def test_groups_that_were_found_in_another_order_keep_their_names_and_their_memb
 
 
 def test_a_group_like_none_of_the_night_before_gets_a_name_that_none_had() -> None:
-    before = groups(peers_01=LEDGER, peers_02=CODE)
-    found = continued(groups(peers_01=DESK, peers_02=CODE), before)
-    assert found.centres == {"peers-03": DESK, "peers-02": CODE}
+    before = groups(peers_02=LEDGER, peers_07=CODE, peers=DESK, peers_99999999999=DESK)
+    found = continued(groups(peers_01={"hr files": 1.0}, peers_02=CODE), before)
+    assert found.centres == {"peers-08": {"hr files": 1.0}, "peers-07": CODE}
 
 
 def test_of_two_that_are_like_one_the_liker_keeps_its_name() -> None:

@@ -51,6 +51,8 @@ def test_what_a_node_learned_gives_the_published_score_to_the_bit() -> None:
         found = score_reading(read(values_of(asked), own, everybody, everybody.users))
         assert found.log_odds == freeman.score(asked).log_odds
         assert found.risk == freeman.score(asked).risk
+        rare = score_reading(read(values_of(asked), own, everybody, everybody.users), prior=-4.0)
+        assert rare.log_odds == found.log_odds - 4.0
         assert [term.indicator for term in found.contributions] == ["prior", "account", "address", "agent"]
 
 

@@ -108,27 +108,32 @@ def _words(feature: int, shown: Sequence[int]) -> str:
 
 
 def score_reading(
-    reading: Reading, findings: Sequence[Finding] = (), *, versions: Mapping[str, str] = NO_VERSIONS
+    reading: Reading,
+    findings: Sequence[Finding] = (),
+    *,
+    prior: float = 0.0,
+    versions: Mapping[str, str] = NO_VERSIONS,
 ) -> Score:
     """Take the published score for the odds that somebody else acts; pure and total, as `score` is.
 
     Args:
+        prior: log-odds before anything was seen, which the formula leaves to whoever uses it.
         findings: of lists and of the stream detectors, which the formula does not know: added as log-odds. Without
             any it is the published score.
     """
     try:
-        return _score(reading, findings, versions)
+        return _score(reading, findings, prior, versions)
     except Exception as error:  # noqa: BLE001  # fail closed: a decision must not fail on what was stored
         detail = f"the observation could not be read ({type(error).__name__})"
         terms = (Term("unreadable", _UNREADABLE, _UNREADABLE, detail),)
         return Score(100, 1.0, _UNREADABLE, terms, {"model": VERSION}, 0.0, is_cold=False)
 
 
-def _score(reading: Reading, findings: Sequence[Finding], versions: Mapping[str, str]) -> Score:
+def _score(reading: Reading, findings: Sequence[Finding], prior: float, versions: Mapping[str, str]) -> Score:
     rows = published(reading)
     for item in cap_reputation(findings):
         rows.append((item.indicator, clipped(item.value) if item.is_known else 0.0, item.detail, item.is_known))
-    terms = (Term(PRIOR, 0.0, 0.0), *weighed(rows, NO_WEIGHTS, 1.0))
+    terms = weighed([(PRIOR, prior, "", True), *rows], NO_WEIGHTS, 1.0)
     log_odds = sum([term.value for term in terms])
     probability = sigmoid(log_odds)
     read_from = {"model": VERSION, "history": str(reading.own), "population": str(reading.everybody)}
@@ -136,7 +141,7 @@ def _score(reading: Reading, findings: Sequence[Finding], versions: Mapping[str,
         round(probability * 100),
         probability,
         log_odds,
-        terms,
+        tuple(terms),
         {**versions, **read_from},
         reading.own,
         is_cold=reading.is_cold,

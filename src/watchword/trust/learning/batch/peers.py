@@ -22,6 +22,7 @@ _LEAST_LIKENESS: Final = 0.15
 # From this likeness on a group is the one of the night before.
 _LEAST_CONTINUED: Final = 0.5
 _KEPT_PER_GROUP: Final = 200
+_MOST_DIGITS: Final = 9
 _NAME: Final = "peers-{:02}"
 
 Use = Mapping[str, float]
@@ -116,7 +117,7 @@ def peer_groups(used: Mapping[str, Use], *, seed: int = 0) -> PeerGroups:
 def continued(groups: PeerGroups, before: PeerGroups | None) -> PeerGroups:
     """Call each group as the one of the night before that it is most like, so that what is known of it goes on.
 
-    A group that is like none gets a name that none had. What watches groups remembers them by name: a name that went
+    A group that is like none gets a new name. What watches groups remembers them by name: a name that went
     to other people would compare them with strangers.
     """
     if before is None:
@@ -130,13 +131,19 @@ def continued(groups: PeerGroups, before: PeerGroups | None) -> PeerGroups:
     for value, name, former in likeness:
         if -value >= _LEAST_CONTINUED and name not in names and former not in names.values():
             names[name] = former
-    free = (name for number in itertools.count(1) if (name := _NAME.format(number)) not in before.centres)
-    names |= {name: next(free) for name in groups.centres if name not in names}
+    # Beyond the highest, so that the name of a group that has gone is not soon another one's.
+    free = itertools.count(1 + max([_number(name) for name in before.centres], default=0))
+    names |= {name: _NAME.format(next(free)) for name in groups.centres if name not in names}
     return PeerGroups(
         groups.rarity,
         {names[name]: centre for name, centre in groups.centres.items()},
         {user: names[name] for user, name in groups.members.items()},
     )
+
+
+def _number(name: str) -> int:
+    digits = name.rpartition("-")[2]
+    return int(digits) if digits.isdecimal() and len(digits) <= _MOST_DIGITS else 0
 
 
 def _likeness(one: Use, other: Use) -> float:
