@@ -21,7 +21,17 @@ from watchword.decision import AccessRequest, Application, Decision, DecisionPoi
 from watchword.enforcement.answers import Refusal
 from watchword.enforcement.envoy import EdgeSettings
 from watchword.identity import Client, SessionFacts, UserFacts
-from watchword.kernel import Answer, Clock, DecisionId, DeviceId, NotFoundError, Reason, RiskLevel, UserId
+from watchword.kernel import (
+    Answer,
+    Clock,
+    DecisionId,
+    DeviceId,
+    NotFoundError,
+    Reason,
+    RiskLevel,
+    UserId,
+    WatchwordError,
+)
 from watchword.keys import KeyRing
 from watchword.policy.telling import Recollection, recollect
 from watchword.storage import Database
@@ -35,11 +45,18 @@ class RiskAdapter:
 
     Args:
         refused: told of each sign-in that is not let in like this; must be quick and must not raise.
+        record: writes such a sign-in to the journal, where one that is let in stands as the session it begins.
     """
 
-    def __init__(self, procedure: Procedure, refused: Callable[[Decision], None]) -> None:
+    def __init__(
+        self,
+        procedure: Procedure,
+        refused: Callable[[Decision], None],
+        record: Callable[[Mapping[str, Any]], Awaitable[int]],
+    ) -> None:
         self._procedure = procedure
         self._refused = refused
+        self._record = record
 
     async def assess_sign_in(
         self, user: UserFacts, client: Client, *, device_id: DeviceId | None, is_multi_factor: bool
@@ -52,9 +69,17 @@ class RiskAdapter:
             is_multi_factor=is_multi_factor,
             user_agent=client.user_agent,
         )
-        if decision.answer is not Answer.ALLOW:
-            self._refused(decision)
-        return _verdict(decision)
+        if decision.answer is Answer.ALLOW:
+            return _verdict(decision)
+        self._refused(decision)
+        return replace(_verdict(decision), reference=await self._recorded(decision))
+
+    async def _recorded(self, decision: Decision) -> DecisionId | None:
+        """Journal a refusal and return what it is looked up by; nothing where it could not be written."""
+        with suppress(WatchwordError):
+            await self._record(decision.record())
+            return decision.id
+        return None
 
     async def assess_session(self, session: SessionFacts, client: Client) -> ports.Verdict:
         """Weigh a live session as it stands now."""

@@ -246,7 +246,7 @@ class Deciding:
             devices=services.devices,
             device_reader=services.device_reader,
             visitors=self._facts,
-            risk=adapters.RiskAdapter(self._procedure, self._noted.see),
+            risk=adapters.RiskAdapter(self._procedure, self._noted.see, self._journal.append),
             applications=adapters.ApplicationsAdapter(self._applications, settings.edge, self._procedure),
             decisions=adapters.DecisionsAdapter(self.point, settings.journal_directory),
             policies=adapters.PolicyAdapter(self.policies, self._candidates),

@@ -37,6 +37,7 @@ class Verdict:
         answer: allow, step_up (a second factor is needed), or deny; approval counts as deny at sign-in.
         risk: 0 to 100.
         trust: 0 to 100.
+        reference: what an administrator looks a refused sign-in up by; nothing where it was not recorded.
     """
 
     answer: Answer
@@ -45,6 +46,7 @@ class Verdict:
     level: RiskLevel
     reasons: tuple[Reason, ...] = ()
     contributions: tuple[Weight, ...] = ()
+    reference: DecisionId | None = None
 
 
 class Risk(Protocol):
@@ -53,7 +55,7 @@ class Risk(Protocol):
     async def assess_sign_in(
         self, user: UserFacts, client: Client, *, device_id: DeviceId | None, is_multi_factor: bool
     ) -> Verdict:
-        """Weigh a sign-in whose factors were verified and whose session does not exist yet."""
+        """Weigh a sign-in whose factors were verified and whose session does not exist yet; record a refusal."""
         ...
 
     async def assess_session(self, session: SessionFacts, client: Client) -> Verdict:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from urllib.parse import quote
 
 import pyotp
@@ -13,7 +14,7 @@ from identity_world import AWAY, PASSWORD
 from software_authenticator import SoftwareAuthenticator
 
 from watchword.console import Verdict
-from watchword.kernel import Answer, Reason, RiskLevel
+from watchword.kernel import Answer, DecisionId, Reason, RiskLevel
 
 HIGH = Verdict(Answer.DENY, 90, 0, RiskLevel.HIGH, (Reason.RISK_HIGH,))
 MEDIUM = Verdict(Answer.STEP_UP, 30, 0, RiskLevel.MEDIUM, (Reason.RISK_MEDIUM,))
@@ -421,6 +422,15 @@ async def test_a_sign_in_of_high_risk_is_refused_though_the_password_is_right(wo
     assert shown.title == "You cannot sign in like this"
     assert "__Host-ww-session" not in browser.cookies()
     assert await world.identity.sessions.list_for(user.id) == []
+
+
+async def test_a_refused_sign_in_shows_the_reference_that_an_administrator_looks_up(world: ConsoleWorld) -> None:
+    await world.person()
+    reference = DecisionId("dec_01m80c5y30gbtyexb89fbda185")
+    world.risk.at_sign_in = replace(HIGH, reference=reference)
+    shown = await world.browser().sign_in()
+    assert reference in shown.text
+    assert "look up the reference" in shown.text
 
 
 async def test_a_medium_risk_refuses_who_has_no_second_factor(world: ConsoleWorld) -> None:

@@ -13,6 +13,7 @@ from watchword.console.desk import Desk
 from watchword.console.guards import csrf_token
 from watchword.console.model import FIRST_FACTOR, NOTHING_ASKED
 from watchword.console.pages import Page
+from watchword.console.ports import Verdict
 from watchword.console.routes.endpoint import endpoint
 from watchword.console.routes.visit import (
     CEREMONY_COOKIE,
@@ -275,7 +276,7 @@ async def admit(visit: Visit, handle: str, ceremony: Ceremony, *, onward: str | 
         # A second factor that the user has was asked for already; one that they do not have cannot help.
         is_refused = verdict.answer in {Answer.DENY, Answer.APPROVAL}
         if is_refused or (verdict.answer is Answer.STEP_UP and not ceremony.has_second_factor):
-            return _refused(visit, device_handle)
+            return _refused(visit, device_handle, verdict)
     signed_in = await services.identity.sign_in.complete(
         handle,
         visit.client,
@@ -293,14 +294,17 @@ async def admit(visit: Visit, handle: str, ceremony: Ceremony, *, onward: str | 
     return response
 
 
-def _refused(visit: Visit, device_handle: Secret[str] | None) -> Response:
+def _refused(visit: Visit, device_handle: Secret[str] | None, verdict: Verdict) -> Response:
+    asking = (
+        "ask an administrator, who can look up the reference below" if verdict.reference else "ask an administrator"
+    )
     response = visit.message(
         "You cannot sign in like this",
         "What you typed was right, but too much about this sign-in is unusual for you.",
         status=403,
-        hint="Use a device and a place that you have used before, or ask an administrator.",
+        hint=f"Use a device and a place that you have used before, or {asking}.",
         links=(("/sign-in", "Start again"),),
-        code="risk_high",
+        code=verdict.reference or "risk_high",
     )
     drop_cookie(response, CEREMONY_COOKIE)
     if device_handle is not None:
