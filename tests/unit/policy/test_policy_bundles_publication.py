@@ -257,6 +257,22 @@ def test_what_may_permit_more_is_marked() -> None:
     }
 
 
+def test_a_policy_that_from_now_on_only_reports_has_another_effect_and_a_new_one_is_told() -> None:
+    def watching(name: str, effect: str) -> bytes:
+        return policy(name, effect).replace(b"@id", b'@mode("report_only")\n@id')
+
+    found = compare(
+        {"a.cedar": policy("f", "forbid") + watching("p", "permit")},
+        {"a.cedar": watching("f", "forbid") + policy("p") + watching("new", "permit")},
+    )
+    assert [(change.id, change.change, change.may_permit_more) for change in found.policies] == [
+        ("f", Change.EFFECT, True),
+        ("p", Change.EFFECT, True),
+        ("new", Change.ADDED, False),
+    ]
+    assert (found.policies[0].before, found.policies[0].after) == ("forbid", "forbid, which only reports")
+
+
 def test_comments_order_and_files_do_not_change_what_policies_mean() -> None:
     before = {"a.cedar": policy("one") + policy("two")}
     assert not compare(before, {"b.cedar": policy("two", note=" // why"), "a.cedar": b"// hello\n" + policy("one")})

@@ -11,6 +11,7 @@ from enum import IntEnum
 from pathlib import Path
 from typing import Final
 
+from watchword.policy.annotations import REPORT_ONLY, mode_of
 from watchword.policy.bundles.folder import write_folder
 from watchword.policy.load import LINKS_FILE, Bundle, WrittenPolicy, load_bundle
 
@@ -46,7 +47,7 @@ class PolicyChange:
     """One policy that is not what it was.
 
     Attributes:
-        before: `permit` or `forbid`, or nothing where there was none.
+        before: `permit` or `forbid`, perhaps with words that it only reports; nothing where there was none.
         after: the same, afterwards.
         place: `file:line` in the set where it is, the newer one first.
         lines: a unified diff of its text, without the head.
@@ -123,7 +124,7 @@ def _policy_changes(before: Bundle, after: Bundle) -> list[PolicyChange]:
 
 
 def _by_id(bundle: Bundle) -> dict[str, WrittenPolicy]:
-    return {policy.id: policy for policy in (*bundle.policies, *bundle.templates)}
+    return {policy.id: policy for policy in (*bundle.policies, *bundle.reported, *bundle.templates)}
 
 
 def _pair_unnamed(old: dict[str, WrittenPolicy], new: dict[str, WrittenPolicy]) -> None:
@@ -155,8 +156,8 @@ def _policy_change(name: str, old: WrittenPolicy | None, new: WrittenPolicy | No
     return PolicyChange(
         name,
         _kind(old, new),
-        str(old.est["effect"]) if old else "",
-        str(new.est["effect"]) if new else "",
+        _effect(old) if old else "",
+        _effect(new) if new else "",
         f"{standing.path}:{standing.line}",
         _lines(old.text if old else "", new.text if new else ""),
     )
@@ -165,9 +166,14 @@ def _policy_change(name: str, old: WrittenPolicy | None, new: WrittenPolicy | No
 def _kind(old: WrittenPolicy | None, new: WrittenPolicy | None) -> Change:
     if old is None or new is None:
         return Change.ADDED if old is None else Change.REMOVED
-    if old.est["effect"] != new.est["effect"]:
+    if _effect(old) != _effect(new):
         return Change.EFFECT
     return Change.REWORDED if _meaning(old) == _meaning(new) else Change.CHANGED
+
+
+def _effect(policy: WrittenPolicy) -> str:
+    """Say what a policy does. Prevents: a forbid that from now on only reports passing for a change of words."""
+    return f"{policy.est['effect']}{', which only reports' if mode_of(policy.est) == REPORT_ONLY else ''}"
 
 
 def _file_changes(before: Mapping[str, bytes], after: Mapping[str, bytes]) -> Iterator[FileChange]:
