@@ -97,7 +97,8 @@ class DoubtsNoted:
         judged = _judged(decision.record(), self._kept, nothing)
         return Doubt(
             judged=replace(judged, session=session.id if session is not None else decision.id, device=device),
-            answer=decision.answer,
+            # A sign-in that would need a factor which nobody has is as good as refused.
+            answer=decision.answer if session is not None else Answer.DENY,
             ip=decision.request.client_ip,
             user_agent=decision.request.user_agent,
             application=decision.application or "",

@@ -26,12 +26,6 @@ _STRENGTHS = {
     Acr.MULTI_FACTOR: "two factors",
     Acr.PHISHING_RESISTANT: "passkey",
 }
-_OUTCOMES = {
-    Answer.ALLOW: "It was let in, because a second factor had been shown.",
-    Answer.STEP_UP: "It was asked for a second factor.",
-    Answer.APPROVAL: "It was not let in.",
-    Answer.DENY: "It was refused.",
-}
 # Which watch an indicator of the trust algorithm belongs to; any other is about habit.
 _SIDES = {
     "failed_attempts": "who",
@@ -81,7 +75,7 @@ class FlaggedRow:
 
     Attributes:
         what: what was asked for.
-        outcome: what became of it, in a sentence.
+        outcome: why it was let in all the same; empty if it was not.
         obstacle: why it cannot be called the owner's from here, in a sentence; empty if it can.
         is_current: it happened in the very session that looks.
     """
@@ -156,7 +150,7 @@ def flagged_row(
         what=f"Opening {titles.get(act.application, act.application)}" if act.application else "Signing in",
         place=sentence(places.describe(act.ip)) or "Unknown place",
         browser=browser(act.user_agent),
-        outcome=_OUTCOMES[act.answer],
+        outcome="Because a second factor had been shown." if act.answer is Answer.ALLOW else "",
         obstacle=sentence(act.obstacle),
         is_current=act.session is not None and act.session == current,
     )
