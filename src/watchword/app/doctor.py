@@ -196,4 +196,15 @@ def _node(status: Mapping[str, Any]) -> list[Finding]:
         findings.append(
             Finding(name, is_well=problem is None, detail=problem or "well", remedy="see above" if problem else "")
         )
-    return findings
+    return [*findings, _learning(status)]
+
+
+def _learning(status: Mapping[str, Any]) -> Finding:
+    """Tell for which profiles the node learns, and whether what was learned beside it can be used."""
+    problem = status.get("score_problem") or status.get("peer_groups_problem")
+    if problem:
+        remedy = "go back: watchword risk rollback" if status.get("score_problem") else "run: watchword risk batch FILE"
+        return Finding("node: learning", is_well=False, detail=problem, remedy=remedy)
+    learns = ", ".join(status.get("learns", ())) or "no profile: none in use compares with what was learned"
+    peers = f"; peer groups {status['peer_groups']}" if status.get("peer_groups") else ""
+    return Finding("node: learning", is_well=True, detail=f"for {learns}{peers}")
