@@ -46,7 +46,7 @@ class Evaluator:
         self._mode = mode
         compiler = Compiler(bundle)
         self._schema = compiler.schema
-        self._sides = Sides(compiler.kinds, compiler.schema)
+        self._sides = Sides(compiler.kinds, compiler.schema, budget=budget)
         if mode is Mode.STRICT:
             self._environments = compiler.environments()
         else:

@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 from watchword.policy.checks import MisfitError, entity_misfit
 from watchword.policy.compiler import Kind
 from watchword.policy.model import Entity, EntityUid, Value
-from watchword.policy.runtime import up
+from watchword.policy.runtime import BudgetSpentError, up
 from watchword.policy.schema import Schema
 
 _REMEMBERED: Final = 16_384
@@ -40,11 +40,12 @@ class Sides:
     # INVARIANT: nobody changes the mappings of an entity after a decision saw it; `model.Entity` says so.
     """
 
-    __slots__ = ("_kinds", "_known", "_schema")
+    __slots__ = ("_budget", "_kinds", "_known", "_schema")
 
-    def __init__(self, kinds: Mapping[str, Kind], schema: Schema) -> None:
+    def __init__(self, kinds: Mapping[str, Kind], schema: Schema, *, budget: int) -> None:
         self._kinds = kinds
         self._schema = schema
+        self._budget = budget
         self._known: OrderedDict[EntityUid, Side] = OrderedDict()
 
     def __len__(self) -> int:
@@ -52,7 +53,7 @@ class Sides:
 
     def checked(self, entities: Mapping[EntityUid, Entity]) -> CheckedEntities:
         """Return the entities of a request, each to be checked when it is looked at."""
-        return CheckedEntities(entities, self._kinds, self._schema)
+        return CheckedEntities(entities, self._kinds, self._schema, budget=self._budget)
 
     def side(self, uid: EntityUid, kind: Kind, entities: CheckedEntities) -> Side:
         """Describe one side with everything above it.
@@ -82,17 +83,39 @@ class Sides:
 
 
 class CheckedEntities:
-    """The entities of a request; each is checked against the schema when it is looked at."""
+    """The entities of a request; each is checked against the schema when it is looked at first.
 
-    __slots__ = ("_kinds", "_schema", "entities")
+    Args:
+        budget: how often one may be looked at, all together.
+    """
 
-    def __init__(self, entities: Mapping[EntityUid, Entity], kinds: Mapping[str, Kind], schema: Schema) -> None:
+    __slots__ = ("_found", "_kinds", "_left", "_schema", "entities")
+
+    def __init__(
+        self, entities: Mapping[EntityUid, Entity], kinds: Mapping[str, Kind], schema: Schema, *, budget: int
+    ) -> None:
         self.entities = entities
         self._kinds = kinds
         self._schema = schema
+        self._left = budget
+        self._found: dict[EntityUid, Entity] | None = None  # made when needed: most requests look at nothing here
 
     def get(self, uid: EntityUid) -> Entity | None:
-        """Return a description that fits the schema, or nothing where there is none."""
+        """Return a description that fits the schema, or nothing where there is none.
+
+        Raises:
+            MisfitError: it does not fit.
+            BudgetSpentError: the policies look too often.
+        """
+        # Prevents: a few policies that walk up a wide hierarchy, or check a large entity, again and again.
+        self._left -= 1
+        if self._left < 0:
+            raise BudgetSpentError
+        if self._found is None:
+            self._found = {}
+        found = self._found.get(uid)
+        if found is not None:
+            return found
         entity = self.entities.get(uid)
         if entity is None:
             return None
@@ -106,6 +129,7 @@ class CheckedEntities:
             raise MisfitError(
                 entity_misfit(kind.type, entity, self._schema) or f"an entity of type `{uid.type}` does not fit"
             )
+        self._found[uid] = entity
         return entity
 
 

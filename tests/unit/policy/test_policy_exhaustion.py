@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 from rego_world import request
 
-from watchword.policy import Effect, PolicyLoadError, PolicySet
+from watchword.policy import Effect, Entity, EntityUid, PolicyLoadError, PolicyRequest, PolicySet
 from watchword.policy.evaluator import DEFAULT_BUDGET, Evaluator
 from watchword.policy.load import load_bundle
 
@@ -65,6 +67,61 @@ def test_a_set_of_policies_that_costs_more_than_the_budget_denies(tmp_path: Path
     assert Evaluator(bundle).evaluate(asked).effect is not Effect.ERROR
     found = Evaluator(bundle, budget=DEFAULT_BUDGET // 100).evaluate(asked)
     assert (found.effect, found.code) == (Effect.ERROR, "budget_spent")
+
+
+FOLDERS = """
+entity Group in [Group];
+entity Person in [Group] = { tags: Set<String> };
+entity Paper = { owner: Person };
+action read appliesTo { principal: Person, resource: Paper };
+"""
+
+
+def of_papers(directory: Path, body: str, policies: int) -> Evaluator:
+    """Compile policies that look at the owner of a paper, sixty times each."""
+    (directory / "s.cedarschema").write_text(FOLDERS)
+    condition = " || ".join(body.format(number) for number in range(60))
+    text = f"forbid (principal, action, resource) when {{ {condition} }};"
+    (directory / "a.cedar").write_text("permit (principal, action, resource);" + text * policies)
+    return Evaluator(load_bundle(directory, schema=None))
+
+
+def of_a_paper(owner: Entity, groups: int) -> PolicyRequest:
+    """Ask about a paper whose owner stands below so many groups."""
+    ladder = [EntityUid("Group", str(number)) for number in range(groups)]
+    reader, paper = EntityUid("Person", "reader"), EntityUid("Paper", "p")
+    described = [Entity(uid, {}, (above,)) for uid, above in pairwise([*ladder, EntityUid("Group", "all")])]
+    described += [
+        Entity(EntityUid("Group", "all")),
+        owner,
+        Entity(reader, {"tags": frozenset()}),
+        Entity(paper, {"owner": owner.uid}),
+    ]
+    return PolicyRequest(reader, EntityUid("Action", "read"), paper, {}, {one.uid: one for one in described})
+
+
+def test_policies_that_walk_up_a_tall_hierarchy_again_and_again_deny_within_the_budget(tmp_path: Path) -> None:
+    owner = Entity(EntityUid("Person", "owner"), {"tags": frozenset()}, (EntityUid("Group", "0"),))
+    evaluator = of_papers(tmp_path, 'resource.owner in Group::"x{}"', 4)
+    assert evaluator.evaluate(of_a_paper(owner, 10)).effect is Effect.PERMIT
+    found = evaluator.evaluate(of_a_paper(owner, 2_000))
+    assert (found.effect, found.code) == (Effect.ERROR, "budget_spent")
+
+
+def test_a_large_entity_is_checked_once_in_a_decision_however_often_policies_look_at_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checked: list[object] = []
+
+    def noted(check: Callable[[object], bool], value: object) -> bool:
+        checked.append(value)
+        return check(value)
+
+    owner = Entity(EntityUid("Person", "owner"), {"tags": frozenset(map(str, range(1_000)))})
+    evaluator = of_papers(tmp_path, 'resource.owner.tags.contains("x{}")', 2)
+    monkeypatch.setattr("watchword.policy.sides.fits", noted)
+    assert evaluator.evaluate(of_a_paper(owner, 0)).effect is Effect.PERMIT
+    assert sum(one is owner for one in checked) == 1
 
 
 @pytest.mark.parametrize(
