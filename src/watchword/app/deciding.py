@@ -35,7 +35,7 @@ from watchword.policy.rego import RemoteOpa
 from watchword.policy.relations.keeping import Relations
 from watchword.settings import NODE_KEY
 from watchword.storage import OutboxRelay
-from watchword.trust import ContextSource, Habits, NetworkLists, TrustState, profiles
+from watchword.trust import STATISTICAL, ContextSource, Habits, NetworkLists, TrustState, profiles
 from watchword.trust.feeds import FeedStatus
 from watchword.trust.learning import Doubts, Feedback, KeptModels
 
@@ -123,6 +123,7 @@ class Deciding:
             acts = Acts(self._trust, self._places)
             self._habits.fed_by(acts.drain)
             self.point.subscribe(acts.note)
+        if STATISTICAL in self._habits.learns:
             self.point.subscribe(self._outcomes.see)
         self._authzen: AuthzenPart | None = None
         self.streams = Streams(self.point.evaluate, self._note_cut, ask=self.point.ask if self._opa else None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,6 +26,7 @@ from watchword.trust import (
     profiles,
     replay,
 )
+from watchword.trust.learning import FeedbackMalformedError, KeptModels, judged_of
 
 CONTEXT = ContextSource.open()
 
@@ -138,6 +140,11 @@ async def test_a_damaged_record_is_said_to_be_one_and_raises_nothing(world: Deci
     assert replay(record, CONTEXT, lambda _: None).outcome is not Outcome.SAME
     record["behaviour"]["versions"]["profile"] = "freeman/2"
     assert replay(record, CONTEXT, lambda _: None).outcome is Outcome.CANNOT
+
+
+async def test_weights_learn_nothing_from_a_score_that_has_none(world: DecisionWorld, tmp_path: Path) -> None:
+    with pytest.raises(FeedbackMalformedError, match="published score"):
+        judged_of((await records(world))[4], KeptModels.of(tmp_path))
 
 
 async def test_an_allow_is_given_again_until_the_counts_change(world: DecisionWorld) -> None:

@@ -10,7 +10,7 @@ fail on what a client sent.
 from watchword.trust.behaviour.chains import SEPARATOR
 from watchword.trust.behaviour.codec import dump, dump_population, parse, parse_population, population_parts
 from watchword.trust.behaviour.costs import SHIPPED_COSTS, Costs, thresholds_by_sensitivity, thresholds_from
-from watchword.trust.behaviour.freeman import Freeman, Reading, read, score_reading
+from watchword.trust.behaviour.freeman import PUBLISHED, Freeman, Reading, read, score_reading
 from watchword.trust.behaviour.freeman_codec import dump_sign_ins, everybody_parts, parse_everybody, parse_sign_ins
 from watchword.trust.behaviour.freeman_counts import Everybody, SignIns, Values, learn_sign_in, values_of
 from watchword.trust.behaviour.given import authentication, posture
@@ -21,6 +21,7 @@ from watchword.trust.behaviour.profile import BehaviourProfile, merge
 from watchword.trust.behaviour.score import Score, Term, score
 
 __all__ = [
+    "PUBLISHED",
     "SEPARATOR",
     "SHIPPED_COSTS",
     "BehaviourProfile",

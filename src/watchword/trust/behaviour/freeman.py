@@ -26,7 +26,7 @@ from watchword.trust.behaviour.model import sigmoid
 from watchword.trust.behaviour.score import NO_VERSIONS, NO_WEIGHTS, PRIOR, Score, Term, weighed
 from watchword.trust.observation import Act, Finding, Observation
 
-VERSION: Final = "freeman/1"
+PUBLISHED: Final = "freeman/1"  # stands in an assessment where the label of a model does
 _WEIGHTS = ((0.6, 0.3, 0.1), (0.5386653840551359, 0.2680451498625666, 0.18818295100109536, 0.0051065150812021525))
 _FEATURES = ("address", "agent")
 _LEVELS = (("address", "network operator", "country"), ("version", "browser", "operating system", "kind of program"))
@@ -126,7 +126,7 @@ def score_reading(
     except Exception as error:  # noqa: BLE001  # fail closed: a decision must not fail on what was stored
         detail = f"the observation could not be read ({type(error).__name__})"
         terms = (Term("unreadable", _UNREADABLE, _UNREADABLE, detail),)
-        return Score(100, 1.0, _UNREADABLE, terms, {"model": VERSION}, 0.0, is_cold=False)
+        return Score(100, 1.0, _UNREADABLE, terms, {"model": PUBLISHED}, 0.0, is_cold=False)
 
 
 def _score(reading: Reading, findings: Sequence[Finding], prior: float, versions: Mapping[str, str]) -> Score:
@@ -136,7 +136,7 @@ def _score(reading: Reading, findings: Sequence[Finding], prior: float, versions
     terms = weighed([(PRIOR, prior, "", True), *rows], NO_WEIGHTS, 1.0)
     log_odds = sum([term.value for term in terms])
     probability = sigmoid(log_odds)
-    read_from = {"model": VERSION, "history": str(reading.own), "population": str(reading.everybody)}
+    read_from = {"model": PUBLISHED, "history": str(reading.own), "population": str(reading.everybody)}
     return Score(
         round(probability * 100),
         probability,

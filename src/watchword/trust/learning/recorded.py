@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 
-from watchword.trust.behaviour import Model
+from watchword.trust.behaviour import PUBLISHED, Model
 from watchword.trust.learning.errors import FeedbackMalformedError, ModelKeptError
 from watchword.trust.learning.kept import KeptModels
 from watchword.trust.learning.labels import Judged
@@ -23,7 +23,7 @@ def judged_of(record: Mapping[str, Any], kept: KeptModels) -> Judged:
         kept: the score that weighed it must still be there, to take its weights off again.
 
     Raises:
-        FeedbackMalformedError: it was not weighed by behaviour, or of nobody.
+        FeedbackMalformedError: it was not weighed by behaviour, not by weights, or of nobody.
         ModelKeptError: the score that weighed it is not kept any more.
     """
     behaviour = record.get("behaviour")
@@ -32,7 +32,13 @@ def judged_of(record: Mapping[str, Any], kept: KeptModels) -> Judged:
             "this decision was not weighed by behaviour, so nothing can be learned from it",
             hint="choose the profile `statistical` for the application",
         )
-    model = _model(str((behaviour.get("versions") or {}).get("model", "")), kept)
+    label = str((behaviour.get("versions") or {}).get("model", ""))
+    if label == PUBLISHED:
+        raise FeedbackMalformedError(
+            "this decision was weighed by the published score, which has no weights that could learn",
+            hint="choose the profile `statistical` for the application",
+        )
+    model = _model(label, kept)
     return Judged(
         act=str(record["id"]),
         user=str(record["user"]),
