@@ -53,7 +53,7 @@ def usual_of(profile: BehaviourProfile) -> Usual:
         countries=_shares(totals, _NETWORK, 1),
         systems=tuple((f"AS {name}", share) for name, share in _shares(totals, _NETWORK, 2)),
         networks=_shares(totals, _NETWORK, 3),
-        browsers=_shares(totals, _AGENT, 3, _browser),
+        browsers=_shares(totals, _AGENT, 4, _browser),
         applications=_shares(totals, _RESOURCE, 1),
         hours=_circle(totals, _HOUR, _HOURS),
         weekdays=_circle(totals, _WEEKDAY, _DAYS),
@@ -113,7 +113,8 @@ def _last(steps: list[str]) -> str:
 
 
 def _browser(steps: list[str]) -> str:
-    known = [step for step in reversed(steps[2:]) if step != "-"]
+    _, _, system, _, browser = steps
+    known = [step for step in (browser, system) if step != "-"]
     return " on ".join(known) or "unknown program"
 
 

@@ -310,8 +310,8 @@ def test_garbage_in_storage_is_refused_by_name(stored: Any) -> None:
 
 def test_another_format_is_refused_by_name() -> None:
     for text, read in ((dump(taught(2)), parse), (dump_population(crowd(2)), parse_population)):
-        with pytest.raises(ValueError, match="in format 2"):
-            read(text.replace('"v":1', '"v":2'))
+        with pytest.raises(ValueError, match="in format 3"):
+            read(text.replace('"v":2', '"v":3'))
 
 
 def test_other_users_of_a_network_are_known_by_a_few() -> None:

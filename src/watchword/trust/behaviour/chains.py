@@ -29,8 +29,9 @@ class Paths(NamedTuple):
     """One path a chain; each starts with the chain's own name. A chain of which nothing is known is the empty path.
 
     Attributes:
-        network: country, autonomous system, /24 or /48, address.
-        agent: type, operating system, browser with major version, whole user agent.
+        network: country, autonomous system, /24 or /48, address; of a mobile carrier the first two only, for it hands
+            its subscribers other addresses all the time.
+        agent: type, operating system, browser, browser with major version, whole user agent.
         resource: application, resource.
         action: act, action.
         traits: what kind of network it is.
@@ -60,7 +61,11 @@ def paths_of(observation: Observation) -> Paths:
     if is_cut:
         full, resource, device = _cut(full), _cut(resource), _cut(device)
     return Paths(
-        _network(place.country, place.asn, network[:LONGEST_TEXT], ip[:LONGEST_TEXT]) if network or ip else (),
+        _carrier(place.country, place.asn)
+        if observation.traits.is_mobile and place.asn is not None
+        else _network(place.country, place.asn, network[:LONGEST_TEXT], ip[:LONGEST_TEXT])
+        if network or ip
+        else (),
         _agent(agent.kind[:_KEPT], agent.system[:_KEPT], agent.browser[:_KEPT], full),
         _two("r", observation.application[:_KEPT], resource) if observation.application else (),
         _two("x", observation.act, observation.action[:_KEPT]),
@@ -86,13 +91,20 @@ def _network(country: str | None, asn: int | None, network: str, ip: str) -> Pat
 
 
 @lru_cache(maxsize=_REMEMBERED)
+def _carrier(country: str | None, asn: int | None) -> Path:
+    first = f"n|{short(country or UNKNOWN)}"
+    return _path("n", first, f"{first}|{asn or UNKNOWN}")
+
+
+@lru_cache(maxsize=_REMEMBERED)
 def _agent(kind: str, system: str, browser: str, full: str) -> Path:
     if not full and not browser and not system and not kind:
         return ()
     first = f"a|{short(kind or UNKNOWN)}"
     second = f"{first}|{short(system or UNKNOWN)}"
-    third = f"{second}|{short(browser or UNKNOWN)}"
-    return _path("a", first, second, third, *([f"{third}|{_digest(full)}"] if full else []))
+    third = f"{second}|{short(family_of(browser) or UNKNOWN)}"
+    fourth = f"{third}|{short(browser or UNKNOWN)}"
+    return _path("a", first, second, third, fourth, *([f"{fourth}|{_digest(full)}"] if full else []))
 
 
 @lru_cache(maxsize=_REMEMBERED)
@@ -103,6 +115,12 @@ def _two(name: str, coarse: str, fine: str) -> Path:
 
 def _path(*keys: str) -> Path:
     return tuple([intern(key) for key in keys])
+
+
+def family_of(browser: str) -> str:
+    """Return a browser's name without its version: a browser is updated every month, and seldom another one."""
+    name, _, version = browser.rpartition(" ")
+    return name if name and version.isdecimal() else browser
 
 
 def _trait(traits: NetworkTraits) -> str:
@@ -144,7 +162,7 @@ def _digest(text: str) -> str:
 
 
 # Names of the levels of a path, by the chain's name: `n1` is a country.
-LEVELS = {name: tuple(f"{name}{depth}" for depth in range(5)) for name in "narxtdhw"}
+LEVELS = {name: tuple(f"{name}{depth}" for depth in range(6)) for name in "narxtdhw"}
 
 
 def parent_of(key: str) -> str:

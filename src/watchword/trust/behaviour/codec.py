@@ -13,8 +13,9 @@ import orjson
 from watchword.trust.behaviour.company import Companies
 from watchword.trust.behaviour.population import Population
 from watchword.trust.behaviour.profile import MOST_IDS, BehaviourProfile, LastPlace
+from watchword.trust.behaviour.upgrading import upgraded_population, upgraded_profile
 
-_FORMAT = 1
+_FORMAT, _FORMER = 2, 1
 # So many entries are written in about a millisecond.
 _SLICE = 2_000
 
@@ -49,6 +50,8 @@ def parse(text: str) -> BehaviourProfile:
 
 
 def _parse(stored: Any) -> BehaviourProfile:
+    if stored["v"] == _FORMER:
+        stored = {**upgraded_profile(stored), "v": _FORMAT}
     if stored["v"] != _FORMAT:
         raise ValueError(f"a profile of behaviour in format {stored['v']!r}, not {_FORMAT}")
     place = stored["p"]
@@ -111,6 +114,8 @@ def parse_population(text: str) -> Population:
     """
     try:
         stored = json.loads(text)
+        if stored["v"] == _FORMER:
+            stored = {**upgraded_population(stored), "v": _FORMAT}
         if stored["v"] != _FORMAT:
             raise ValueError(f"a population in format {stored['v']!r}, not {_FORMAT}")
         population = Population(

@@ -15,7 +15,6 @@ from watchword.trust.behaviour.likelihood import (
     Chain,
     clipped,
     evidence,
-    limited,
     traits_evidence,
 )
 from watchword.trust.behaviour.novelty import novelty
@@ -33,76 +32,80 @@ _FAMILIAR = (0.0, -0.7, -1.1, -1.4, -1.6, -1.8, -2.0, -2.0, -2.0)
 _SHARED = (0.0, 0.3, -0.3, -0.6, -0.6, -0.6, -0.6, -0.6, -0.6)
 _TELLING = 1.0  # below this much evidence a habit is not worth a sentence
 _NETWORK_STEP = 3
-_NOBODY = BehaviourProfile()
-_LEAST_RARE, _MOST_RARE = -1.5, 2.5
+# Company counts in full in a network from which this share of everybody's events come, such as an office, and else in
+# proportion: some other customer of a public service is in every network.
+_DENSE = 0.05
 
 
-def history(profile: BehaviourProfile, one: int) -> float:
-    """Return how many events a baseline is worth today: two a day at most, fading."""
-    return profile.under.get("x", 0) / one
+def history(profile: BehaviourProfile, own_one: int) -> float:
+    """Return how many events a baseline is worth: two a day at most, older ones fading with what came after."""
+    return profile.under.get("x", 0) / own_one
 
 
 def habits(
-    paths: Paths, observation: Observation, profile: BehaviourProfile, population: Population, one: int
+    paths: Paths,
+    observation: Observation,
+    profile: BehaviourProfile,
+    population: Population,
+    one: int,
+    own_one: int,
 ) -> list[Row]:
-    """Return what every chain says, and what is seen for the first time."""
+    """Return what every chain says, and what is seen for the first time.
+
+    Args:
+        one: the weight of one event today.
+        own_one: the weight of one event in this user's counters.
+    """
     rows: list[Row] = []
-    _habit(rows, NETWORK, paths.network, profile, population, one)
-    _habit(rows, AGENT, paths.agent, profile, population, one)
-    _device(rows, paths.device, profile, population, one)
-    _habit(rows, RESOURCE, paths.resource, profile, population, one)
-    _habit(rows, ACTION, paths.action, profile, population, one)
-    _traits(rows, paths.traits, profile, population, one)
-    found = travel(observation, paths.network, profile, one)
+    _habit(rows, NETWORK, paths.network, profile, population, one, own_one)
+    _habit(rows, AGENT, paths.agent, profile, population, one, own_one)
+    _device(rows, paths.device, profile, population, one, own_one)
+    _habit(rows, RESOURCE, paths.resource, profile, population, one, own_one)
+    _habit(rows, ACTION, paths.action, profile, population, one, own_one)
+    _traits(rows, paths.traits, profile, population, one, own_one)
+    found = travel(observation, paths.network, profile, own_one)
     rows.append((found.indicator, found.value, found.detail, found.is_known))
     _companies(rows, paths, observation, profile, population)
-    events = history(profile, one)
-    if events < ENOUGH_EVENTS:
-        _cold(rows, paths, 1.0 - events / ENOUGH_EVENTS, population, one)
     if paths.is_cut:
         rows.append(_OVERLONG)
     return rows
 
 
-def _cold(rows: list[Row], paths: Paths, share: float, population: Population, one: int) -> None:
-    """Say what is unusual for anybody, for as long as nothing is known of this account itself."""
-    for name, chain, path in (
-        ("rare_network", NETWORK, paths.network),
-        ("rare_agent", AGENT, paths.agent),
-    ):
-        if path:
-            value = share * max(_LEAST_RARE, min(_MOST_RARE, evidence(chain, path, _NOBODY, population, one)))
-            words = f"{chain.words} is unusual for any account" if value > _TELLING else ""
-            rows.append((name, value, words, True))
-
-
 def _habit(
-    rows: list[Row], chain: Chain, path: Path, profile: BehaviourProfile, population: Population, one: int
+    rows: list[Row],
+    chain: Chain,
+    path: Path,
+    profile: BehaviourProfile,
+    population: Population,
+    one: int,
+    own_one: int,
 ) -> None:
     if not path:
         rows.append((chain.name, 0.0, "unknown: nothing was said about it", False))
         return
-    events = profile.under.get(path[0], 0) / one
-    value = limited(evidence(chain, path, profile, population, one), events)
+    value = clipped(evidence(chain, path, profile, population, one, own_one))
     if value > _TELLING:
-        rows.append((chain.name, value, f"{chain.words} is unusual for this account", True))
+        whose = "this" if path[0] in profile.under else "any"
+        rows.append((chain.name, value, f"{chain.words} is unusual for {whose} account", True))
     else:
         rows.append((chain.name, value, "", True))
-    found = novelty(chain, path, profile, population, one)
+    found = novelty(chain, path, profile, population, one, own_one)
     if found is not None:
         name, value, seen = found
-        rows.append((name, limited(value, events), f"seen for the first time with this account: {seen}", True))
+        rows.append((name, clipped(value), f"seen for the first time with this account: {seen}", True))
 
 
-def _device(rows: list[Row], path: Path, profile: BehaviourProfile, population: Population, one: int) -> None:
-    events = profile.under.get("d", 0) / one
-    name, value, words = device_evidence(path, profile, population, one)
-    rows.append((name, limited(value, events), words, True))
+def _device(
+    rows: list[Row], path: Path, profile: BehaviourProfile, population: Population, one: int, own_one: int
+) -> None:
+    name, value, words = device_evidence(path, profile, population, one, own_one)
+    rows.append((name, clipped(value), words, True))
 
 
-def _traits(rows: list[Row], path: Path, profile: BehaviourProfile, population: Population, one: int) -> None:
-    # Not limited by history: it says as much of a stranger as of anybody.
-    value = clipped(traits_evidence(path, profile, population, one))
+def _traits(
+    rows: list[Row], path: Path, profile: BehaviourProfile, population: Population, one: int, own_one: int
+) -> None:
+    value = clipped(traits_evidence(path, profile, population, one, own_one))
     words = f"comes from a network of the kind `{path[1][2:]}`, unusual for this account" if value > _TELLING else ""
     rows.append(("traits", value, words, True))
 
@@ -115,7 +118,8 @@ def _companies(
         others = population.networks.others(path[_NETWORK_STEP], member(observation.user))
         if others:
             words = f"{others} other accounts were verified in this network"
-            rows.append((FAMILIAR_NETWORK, _FAMILIAR[others], words, True))
+            share = population.totals.get(path[_NETWORK_STEP], 0) / (population.under.get(path[0], 0) or 1)
+            rows.append((FAMILIAR_NETWORK, min(1.0, share / _DENSE) * _FAMILIAR[others], words, True))
     device = paths.device[-1]
     if observation.device and device not in profile.totals:
         others = population.devices.others(device, member(observation.user))
@@ -124,19 +128,21 @@ def _companies(
             rows.append((SHARED_DEVICE, _SHARED[others], words, True))
 
 
-def times(paths: Paths, profile: BehaviourProfile, population: Population, one: int, *, support: float) -> list[Row]:
+def times(
+    paths: Paths, profile: BehaviourProfile, population: Population, one: int, own_one: int, *, support: float
+) -> list[Row]:
     """Return what the time says.
 
     Args:
         support: the evidence of all other indicators that speak for an attacker; time never adds more than this.
     """
-    events = profile.under.get("h", 0) / one
+    events = profile.under.get("h", 0) / own_one
     if not events:
         return [("hour", 0.0, "unknown: no verified sign-in to compare with", False)]
     share = min(1.0, events / ENOUGH_EVENTS)
-    hour = _weak(rhythm.hour_evidence(paths.hour, profile, population, one), share)
-    weekday = _weak(rhythm.weekday_evidence(paths.weekday, profile, population, one), share)
-    turn = _weak(rhythm.rhythm_evidence(paths.hour, paths.weekday, profile, one), share)
+    hour = _weak(rhythm.hour_evidence(paths.hour, profile, population, one, own_one), share)
+    weekday = _weak(rhythm.weekday_evidence(paths.weekday, profile, population, one, own_one), share)
+    turn = _weak(rhythm.rhythm_evidence(paths.hour, paths.weekday, profile, own_one), share)
     total = hour + weekday + turn
     # Prevents: somebody at work in the night being asked for a second factor for that alone.
     if total > support:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from math import log
 
 from watchword.trust.behaviour.chains import LEVELS, Path
-from watchword.trust.behaviour.likelihood import Chain
+from watchword.trust.behaviour.likelihood import Chain, First
 from watchword.trust.behaviour.population import Population
 from watchword.trust.behaviour.profile import BehaviourProfile
 
@@ -19,29 +19,44 @@ _MOST_RATE = 0.6
 
 
 def novelty(
-    chain: Chain, path: Path, profile: BehaviourProfile, population: Population, one: int
+    chain: Chain, path: Path, profile: BehaviourProfile, population: Population, one: int, own_one: int
 ) -> tuple[str, float, str] | None:
-    """Return indicator, evidence and the new value of the coarsest step of a path that is new; nothing if none is."""
+    """Return indicator, evidence and the new value of the coarsest step of a path that is new; nothing if none is.
+
+    To an account without history everything is new, whoever comes, and nothing is said.
+    """
     totals = profile.totals
-    if path[-1] in totals:
+    if path[-1] in totals or not profile.under.get(path[0]):
         return None
     for step in range(1, len(path)):
         if path[step] not in totals:
-            rate = rate_of_new(path[0], step, chain.rates[step - 1], profile, population, one)
-            return chain.new[step - 1], log(chain.attacks[step - 1] / rate), path[step].rpartition("|")[2]
+            first = chain.firsts[step - 1]
+            rate = rate_of_new(path[0], step, first, profile, population, one, own_one)
+            # What is new never speaks for the owner, however often it is.
+            return first.name, max(0.0, log(first.attacks / rate)), path[step].rpartition("|")[2]
     return None
 
 
 def rate_of_new(
-    chain: str, step: int, guess: float, profile: BehaviourProfile, population: Population, one: int
+    chain: str,
+    step: int,
+    first: First,
+    profile: BehaviourProfile,
+    population: Population,
+    one: int,
+    own_one: int,
 ) -> float:
     """Return how often a user's next value at a step is new below one that is not.
 
-    The first of each kind is no surprise: under every coarser value there is one.
+    The first of each kind is no surprise: under every coarser value there is one. Whoever was seen a few times has
+    more that is yet to be seen than everybody on average.
+
+    Source: Ewens, "The sampling theory of selectively neutral alleles", 1972, for the share of the unseen after n.
     """
     level, coarser = LEVELS[chain][step], LEVELS[chain][step - 1]
     mine = profile.distinct.get(level, 0) - (profile.distinct.get(coarser, 0) or 1)
     all_new = population.distinct.get(level, 0) - (population.distinct.get(coarser, 0) or population.users)
-    events, all_events = profile.under.get(chain, 0) / one, population.under.get(chain, 0) / one
-    usual = (max(0, all_new) + _M_POPULATION * guess) / (all_events + _M_POPULATION)
-    return min(_MOST_RATE, (max(0, mine) + _M * usual) / (events + _M))
+    events, all_events = profile.under.get(chain, 0) / own_one, population.under.get(chain, 0) / one
+    usual = (max(0, all_new) + _M_POPULATION * first.rate) / (all_events + _M_POPULATION)
+    rate = (max(0, mine) + _M * usual) / (events + _M)
+    return min(_MOST_RATE, max(rate, first.early / (first.early + events)))

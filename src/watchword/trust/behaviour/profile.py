@@ -7,7 +7,7 @@ from heapq import nsmallest
 from typing import NamedTuple
 
 from watchword.trust.behaviour.chains import DAY_CIRCLE, HOURS, LEVELS, WEEK_CIRCLE, WEEKDAYS, Path, level_of, parent_of
-from watchword.trust.behaviour.decay import day_of, weight_of
+from watchword.trust.behaviour.decay import DAY_S, day_of, weight_of
 
 # Bounds of one profile; what weighs least goes first, and with some room, so that the next key needs no eviction.
 MOST_KEYS = 112
@@ -62,6 +62,14 @@ class BehaviourProfile:
     def version(self) -> int:
         """Count what was learned."""
         return self.learned
+
+    def weight_on(self, day: int) -> int:
+        """Return what one event weighs in these counters on a day.
+
+        Habits fade with what is done since, not with silence: whoever comes twice a year is the same person with the
+        same home, and two events are no less than two for being old.
+        """
+        return weight_of(min(day, (self.ids[-1] >> ID_BITS) // DAY_S)) if self.ids else weight_of(day)
 
     def count(self, path: Path, day: int, counted: list[Step]) -> None:
         """Count one path as seen on a day, and add the steps that the guard let through to `counted`."""

@@ -16,29 +16,31 @@ _MOST_CONCENTRATION = 4.0
 _STEPS = 32
 
 
-def hour_evidence(hour: int, profile: BehaviourProfile, population: Population, one: int) -> float:
+def hour_evidence(hour: int, profile: BehaviourProfile, population: Population, one: int, own_one: int) -> float:
     """Return log P_A - log P_u of an hour of the day; the hours beside it count half."""
     own, everybody = profile.totals, population.totals
     before, at, after = HOURS[hour - 1], HOURS[hour], HOURS[(hour + 1) % 24]
     mine = own.get(at, 0) / 2 + (own.get(before, 0) + own.get(after, 0)) / 4
     theirs = everybody.get(at, 0) / 2 + (everybody.get(before, 0) + everybody.get(after, 0)) / 4
-    return _ratio(mine, profile.under.get("h", 0), theirs, population.under.get("h", 0), 1 / 24, one)
+    return _ratio(mine, profile.under.get("h", 0), theirs, population.under.get("h", 0), 1 / 24, one, own_one)
 
 
-def weekday_evidence(weekday: int, profile: BehaviourProfile, population: Population, one: int) -> float:
+def weekday_evidence(weekday: int, profile: BehaviourProfile, population: Population, one: int, own_one: int) -> float:
     """Return log P_A - log P_u of a day of the week."""
     key = WEEKDAYS[weekday]
     mine, theirs = profile.totals.get(key, 0), population.totals.get(key, 0)
-    return _ratio(mine, profile.under.get("w", 0), theirs, population.under.get("w", 0), 1 / 7, one)
+    return _ratio(mine, profile.under.get("w", 0), theirs, population.under.get("w", 0), 1 / 7, one, own_one)
 
 
-def _ratio(mine: float, all_mine: int, theirs: float, all_theirs: int, even: float, one: int) -> float:
+def _ratio(
+    mine: float, all_mine: int, theirs: float, all_theirs: int, even: float, one: int, own_one: int
+) -> float:
     usual = (max(0.0, theirs - mine) + one * even) / (max(0, all_theirs - all_mine) + one)
-    expected = (mine + _M * one * usual) / (all_mine + _M * one)
+    expected = (mine + _M * own_one * usual) / (all_mine + _M * own_one)
     return log((usual + _SPREAD * (even - usual)) / expected)
 
 
-def rhythm_evidence(hour: int, weekday: int, profile: BehaviourProfile, one: int) -> float:
+def rhythm_evidence(hour: int, weekday: int, profile: BehaviourProfile, own_one: int) -> float:
     """Return the evidence of a user's mean direction over 24 h and over 168 h, against an even spread.
 
     The user's times are taken as von Mises distributed on each circle, with a concentration estimated from the sums
@@ -48,8 +50,8 @@ def rhythm_evidence(hour: int, weekday: int, profile: BehaviourProfile, one: int
     Banerjee et al., JMLR 2005, for two dimensions.
     """
     day_cos, day_sin, week_cos, week_sin = profile.circles
-    return _circle(day_cos, day_sin, DAY_CIRCLE[hour], profile.under.get("h", 0) / one, one) + _circle(
-        week_cos, week_sin, WEEK_CIRCLE[weekday], profile.under.get("w", 0) / one, one
+    return _circle(day_cos, day_sin, DAY_CIRCLE[hour], profile.under.get("h", 0) / own_one, own_one) + _circle(
+        week_cos, week_sin, WEEK_CIRCLE[weekday], profile.under.get("w", 0) / own_one, own_one
     )
 
 

@@ -54,8 +54,8 @@ class Score:
         log_odds: before calibration; exactly the sum of the contributions' values, in any order.
         contributions: the prior first, then every indicator that was asked.
         versions: of the model, the baselines, and whatever data the caller names.
-        history: how many events the user's baseline is worth today; two a day count at most, and they fade.
-        is_cold: fewer than five, too few to say what is usual; evidence from habits is limited in proportion.
+        history: how many events the user's baseline is worth; two a day count at most, and newer ones outweigh them.
+        is_cold: fewer than five, few to say what is usual.
     """
 
     risk: int
@@ -102,17 +102,18 @@ def _score(
     now: float,
     versions: Mapping[str, str],
 ) -> Score:
-    one = weight_of(day_of(now))
+    today = day_of(now)
+    one, own_one = weight_of(today), profile.weight_on(today)
     paths = paths_of(observation)
-    rows = habits(paths, observation, profile, population, one)
+    rows = habits(paths, observation, profile, population, one, own_one)
     if findings:
         rows += _given(findings, rows)
     support = sum([value for name, value, _, is_known in rows if is_known and value > 0.0 and name != NOT_VOUCHED])
-    rows += times(paths, profile, population, one, support=support)
+    rows += times(paths, profile, population, one, own_one, support=support)
     sources = observation.place.sources
     if sources:
         versions = {"places": ", ".join(sources), **versions}
-    return _combined(rows, profile, population, model, versions, history(profile, one))
+    return _combined(rows, profile, population, model, versions, history(profile, own_one))
 
 
 def _given(findings: Sequence[Finding], habits: Sequence[Row]) -> list[Row]:
