@@ -132,6 +132,16 @@ def test_every_decision_can_be_expected(tmp_path: Path) -> None:
     assert [one.differences for one in found] == [()] * 6
 
 
+def test_a_table_in_a_folder_is_run_as_well(tmp_path: Path) -> None:
+    place = directory(tmp_path, f"tests:\n{row('permit')}")
+    for name, rows in (("deep/er/c.yaml", row("forbid")), (".editor/d.yaml", "nonsense")):
+        (place / "tests" / name).parent.mkdir(parents=True)
+        (place / "tests" / name).write_text(f"tests:\n{rows}")
+    policies, suite = suite_of(place)
+    failed = [outcome.trial.place.path for outcome in run_trials(policies, suite.trials) if outcome.differences]
+    assert (suite.files, failed) == (3, ["tests/deep/er/c.yaml"])
+
+
 def test_a_difference_says_what_was_expected_and_what_came(tmp_path: Path) -> None:
     rows = row("forbid") + row("permit", more=", reasons: [], obligations: [mask]") + row("permit", context="inside")
     found = [one.differences for one in outcomes(tmp_path, rows)]

@@ -85,7 +85,7 @@ class Suite:
 
 
 def read_suite(directory: Path, bundle: Bundle) -> Suite:
-    """Read `tests/*.yaml` of a policy directory; none is an empty suite.
+    """Read `tests/**/*.yaml` of a policy directory; none is an empty suite.
 
     Args:
         bundle: the policies that will be tested, for their schema and ids.
@@ -94,10 +94,12 @@ def read_suite(directory: Path, bundle: Bundle) -> Suite:
         PolicyLoadError: with every problem found, each with file, line and column.
     """
     folder = directory / TESTS_FOLDER
-    paths = sorted(path for path in folder.glob("*.yaml") if not path.name.startswith("."))
+    # Folders too, as bundles hold them. Prevents: tests that everybody believes to run.
+    names = (path.relative_to(folder) for path in folder.glob("**/*.yaml"))
+    paths = sorted(path for path in names if not any(part.startswith(".") for part in path.parts))
     if len(paths) > _MOST_FILES:
         raise PolicyLoadError([Problem(TESTS_FOLDER, 0, 0, "too many test files", expected=f"at most {_MOST_FILES}")])
-    documents = [_document(path) for path in paths]
+    documents = [_document(folder, path) for path in paths]
     schema = parse_schema(bundle.schema)
     related = Related(bundle.relations, (document["tuples"] for document in documents if "tuples" in document))
     ids = frozenset(policy.id for policy in bundle.policies)
@@ -109,8 +111,8 @@ def read_suite(directory: Path, bundle: Bundle) -> Suite:
     return Suite(tuple(reader.trials), _minimum(documents), len(paths))
 
 
-def _document(path: Path) -> dict[str, Node]:
-    node = read_document(path, name=f"{TESTS_FOLDER}/{path.name}")
+def _document(folder: Path, path: Path) -> dict[str, Node]:
+    node = read_document(folder / path, name=f"{TESTS_FOLDER}/{path.as_posix()}")
     return node.mapping(_FILE_KEYS) if node.value is not None else {}
 
 
