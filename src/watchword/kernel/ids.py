@@ -56,7 +56,10 @@ class Id(str):
             or not _LETTERS.issuperset(body)
             or body[0] > "7"
         ):
-            raise MalformedIdError(f"not an identifier of kind `{cls.prefix}`")
+            raise MalformedIdError(
+                f"not an identifier of kind `{cls.prefix}`",
+                hint=f"it is `{cls.prefix}_` and {_BODY_LENGTH} letters and digits; copy the whole of it",
+            )
         return str.__new__(cls, value)
 
     @classmethod

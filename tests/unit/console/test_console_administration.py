@@ -267,6 +267,7 @@ async def test_an_invented_session_does_not_exist(world: ConsoleWorld) -> None:
 
 async def test_decisions_are_filtered_and_found_by_reference(world: ConsoleWorld) -> None:
     browser, root = await world.administrator()
+    assert "are in the journal" in (await browser.visit("/admin/decisions")).text
     world.decisions.push(record(world, user=root, path="/one"))
     world.decisions.push(record(world, answer=Answer.DENY, reasons=[Reason.POLICY_SILENT], path="/two"))
     shown = await browser.visit("/admin/decisions")

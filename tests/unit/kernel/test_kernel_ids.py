@@ -62,6 +62,7 @@ def test_what_is_no_identifier_is_refused_and_not_quoted(text: str) -> None:
     with pytest.raises(WatchwordError) as caught:
         UserId(text)
     assert caught.value.code == "kernel.malformed_id"
+    assert "copy the whole of it" in (caught.value.hint or "")
     assert text == "" or text not in str(caught.value)
 
 

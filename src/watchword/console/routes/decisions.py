@@ -79,6 +79,10 @@ class _Filters:
     application: str = ""
     q: str = ""
 
+    @property
+    def is_empty(self) -> bool:
+        return not (self.answer or self.application or self.q)
+
     def fits(self, row: DecisionRow) -> bool:
         view = row.view
         if self.answer and view.answer.value != self.answer:
