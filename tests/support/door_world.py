@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import struct
 from collections.abc import Mapping
+from fcntl import F_OFD_SETLK, F_UNLCK, fcntl
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +15,7 @@ from decision_world import NOTES, DecisionWorld, Visit
 from watchword.enforcement.answers import Answers, HttpAnswer, Refusal
 from watchword.enforcement.assertion import AssertionMinter
 from watchword.enforcement.door import Door
+from watchword.enforcement.leases import LeaseBoard, LeaseDesk
 from watchword.kernel import KeyId
 from watchword.keys import Algorithm, Signer
 
@@ -21,7 +25,13 @@ PORTAL = "https://watchword.localhost:8443"
 class DoorWorld:
     """One door and everything behind it."""
 
-    def __init__(self, world: DecisionWorld, *, identity_headers: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        world: DecisionWorld,
+        *,
+        identity_headers: Mapping[str, str] | None = None,
+        leases: LeaseDesk | None = None,
+    ) -> None:
         self.world = world
         self.signer = Signer.generate(KeyId.new(world.clock.now(), world.entropy), Algorithm.ES256)
         self.minter = AssertionMinter(lambda: self.signer, PORTAL)
@@ -34,6 +44,7 @@ class DoorWorld:
             self.minter,
             identity_headers=lambda _: dict(identity_headers or {}),
             admitted=self.admitted.append,
+            leases=leases,
         )
 
     def _page(self, refusal: Refusal) -> tuple[bytes, Mapping[str, str]]:
@@ -56,6 +67,7 @@ class DoorWorld:
         if found:
             sent[b"cookie"] = found.encode("latin-1")
         ip = visit.ip if visit else "203.0.113.7"
+        sent |= {b"host": host.encode(), b"x-watchword-client-ip": ip.encode()}
         return await self.door.answer(method=method, host=host, target=target, client_ip=ip, headers=sent)
 
     def publish(self, path: Path) -> Path:
@@ -72,6 +84,11 @@ def cookies_of(visit: Visit | None) -> str:
         return ""
     device = f"; __Host-ww-device={visit.device_handle}" if visit.device_handle else ""
     return f"__Host-ww-session={visit.handle}{device}"
+
+
+def let_go_of(board: LeaseBoard) -> None:
+    """Unlock a board, as the system does when the control plane that has it dies."""
+    fcntl(board._file, F_OFD_SETLK, struct.pack("hhqqi4x", F_UNLCK, os.SEEK_SET, 0, 0, 0))
 
 
 def header(answer: HttpAnswer, name: str) -> str | None:

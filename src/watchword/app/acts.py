@@ -29,11 +29,11 @@ class Acts:
         if decision.session is None:
             return
         key = decision.repeats or decision.id
-        known = self._noted.get(key)
+        known, times = self._noted.get(key), max(decision.leased, 1)
         if known is not None:
-            self._noted[key] = decision, known[1] + 1
+            self._noted[key] = decision, known[1] + times
         elif len(self._noted) < _MOST:
-            self._noted[key] = decision, 1
+            self._noted[key] = decision, times
         else:
             self.dropped += 1
 

@@ -28,6 +28,7 @@ from watchword.audit import Journal
 from watchword.bus import Bus, Observer
 from watchword.console import Services as ConsoleServices
 from watchword.decision import Application, Decision, DecisionPoint, FactBase, Procedure, Sources, peers_of
+from watchword.enforcement.leases import LeaseBoard, LeaseDesk
 from watchword.enforcement.streams import Streams
 from watchword.kernel import Acr, Answer, DecisionId, Reason, SessionId, UserId, WatchwordError
 from watchword.policy import PolicySet
@@ -126,6 +127,7 @@ class Deciding:
         if STATISTICAL in self._habits.learns:
             self.point.subscribe(self._outcomes.see)
         self._authzen: AuthzenPart | None = None
+        self._leases: LeaseDesk | None = None
         self.streams = Streams(self.point.evaluate, self._note_cut, ask=self.point.ask if self._opa else None)
 
     async def open(self) -> None:
@@ -201,6 +203,20 @@ class Deciding:
         self.subscribe(made.observe)
         self._authzen = made
         return made
+
+    def leases(self, board: LeaseBoard) -> LeaseDesk:
+        """Make what lets the edge on this machine repeat allows; it looks at them whenever a fact changed."""
+        desk = LeaseDesk(
+            board,
+            self.point,
+            self._services.clock,
+            lease_s=self._services.settings.edge.lease_s,
+            is_well=lambda: self._journal.problem is None,
+        )
+        desk.account_left()
+        self.subscribe(desk.observe)
+        self._leases = desk
+        return desk
 
     def background(self) -> Sequence[Coroutine[Any, Any, None]]:
         """Return the work that must go on while the node runs."""
@@ -341,6 +357,8 @@ class Deciding:
             if self.policies.current.version != version:
                 version = self.policies.current.version
                 self.streams.review_all()
+                if self._leases is not None:
+                    self._leases.verify()
 
     async def _sum_up_strangers(self) -> None:
         while True:

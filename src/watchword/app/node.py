@@ -45,6 +45,7 @@ from watchword.enforcement.envoy import (
 from watchword.enforcement.envoy import prepare as prepare_envoy
 from watchword.enforcement.ext_authz import ExtAuthz
 from watchword.enforcement.forward_auth import ForwardAuth
+from watchword.enforcement.leases import LeaseBoard, LeaseBoardError, LeaseDesk
 from watchword.kernel import Event, WatchwordError
 from watchword.settings import Settings
 from watchword.supervisor import AGAIN_VARIABLE, report
@@ -185,7 +186,9 @@ class Node:
         minter = AssertionMinter(lambda: services.keys.signer("assertion"), portal, fulfils=fulfilling.__contains__)
         wanted = {app.name: dict(app.identity_headers) for app in applications}
 
-        def door(unavailable: int, reduces: Callable[[str], bool] | None = None) -> Door:
+        def door(
+            unavailable: int, reduces: Callable[[str], bool] | None = None, leases: LeaseDesk | None = None
+        ) -> Door:
             return Door(
                 decides.point,
                 Answers(portal, page, entropy=services.entropy, unavailable=unavailable),
@@ -193,10 +196,11 @@ class Node:
                 identity_headers=wanted.__getitem__,
                 admitted=decides.streams.admitted,
                 reduces=reduces,
+                leases=leases,
             )
 
         # Envoy replaces a 5xx of its authorizer by a bare page of its own, so towards Envoy "unavailable" is a 403.
-        authorizer = door(_FORBIDDEN, lambda name: name not in fulfilling)
+        authorizer = door(_FORBIDDEN, lambda name: name not in fulfilling, self._open_leases(decides, files))
         await self._listen(ExtAuthz(authorizer, on_unix_socket(files.authz_socket)))
         await self._listen(Listener(console, on_unix_socket(files.web_socket)))
         told = {"/status": decides.status, "/candidate": decides.candidate_figures}
@@ -230,6 +234,20 @@ class Node:
             await self._listen(Listener(front, on_address(address.host, address.port)))
             _ready("forward auth", forward.listen)
         _ready("decision point", f"{len(applications)} applications")
+
+    def _open_leases(self, decides: Deciding, files: EdgeFiles) -> LeaseDesk | None:
+        """Let the edge repeat allows by itself, if that is wanted and its memory can be had."""
+        if not self._settings.edge.lease_s:
+            return None
+        try:
+            board = LeaseBoard.open(files.lease_board)
+        except LeaseBoardError as error:
+            _ready("leases", f"off: {error.message}")
+            return None
+        desk = decides.leases(board)
+        self._stack.push_async_callback(desk.close)
+        self._keep(desk.run())
+        return desk
 
     async def _listen(self, listener: Listener | ExtAuthz) -> None:
         await listener.start()

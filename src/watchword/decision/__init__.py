@@ -9,6 +9,7 @@ from watchword.decision.facts import FactBase
 from watchword.decision.model import AccessRequest, Application, Decision, Fact, Permit, ResourceRule, StepUp
 from watchword.decision.procedure import Procedure
 from watchword.decision.recognition import posture_of
+from watchword.decision.reuse import Lasting
 from watchword.decision.service import DecisionPoint
 from watchword.decision.settings import ApplicationSettings, DecisionSettings, ResourceSettings, applications
 from watchword.decision.sources import Sources
@@ -24,6 +25,7 @@ __all__ = [
     "DecisionSettings",
     "Fact",
     "FactBase",
+    "Lasting",
     "Permit",
     "Procedure",
     "ResourceRule",

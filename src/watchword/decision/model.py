@@ -181,6 +181,8 @@ class Decision:
         cost_us: time the decision took, in microseconds, journal excluded.
         repeats: the earlier decision whose facts all still held, so that they were not gathered again; the ages in
             `facts` are those of that moment.
+        leased: how many requests this repetition stands for, which the edge let in under a lease; 0 for a decision
+            that somebody waited for.
         tail: what the records of all repetitions share, encoded; empty for a decision of its own.
     """
 
@@ -210,6 +212,7 @@ class Decision:
     cost_us: int = 0
     permit: Permit | None = None
     repeats: DecisionId | None = None
+    leased: int = 0
     asked: Question | None = field(default=None, repr=False, compare=False)
     tail: bytes = field(default=b"", repr=False, compare=False)
 
@@ -279,11 +282,12 @@ class Decision:
         """
         if not self.tail:
             return orjson.dumps(self.record())
-        return b'{"type":"decision","id":"%b","at":"%b","cost_us":%d,"snapshot":%d,"path":%b,%b' % (
+        return b'{"type":"decision","id":"%b","at":"%b","cost_us":%d,"snapshot":%d,%b"path":%b,%b' % (
             self.id.encode(),
             self.at.isoformat().encode(),
             self.cost_us,
             self.snapshot_version,
+            b'"leased":%d,' % self.leased if self.leased else b"",
             orjson.dumps(self.request.path[:_LONGEST_PATH]),
             self.tail,
         )
@@ -322,6 +326,7 @@ def repeat(
     *,
     snapshot_version: int,
     cost_us: int,
+    leased: int = 0,
 ) -> Decision:
     """Give an allow again to another request; called by `Reuse` alone, which knows that everything still holds."""
     assert decision.application is not None
@@ -350,6 +355,7 @@ def repeat(
         cost_us=cost_us,
         permit=grant(decision_id, decision.application),
         repeats=decision.repeats or decision.id,
+        leased=leased,
         asked=decision.asked,
         tail=decision.tail,
     )

@@ -14,11 +14,11 @@ from typing import Final
 from watchword.decision.asking import PolicyGate
 from watchword.decision.behaviour import situation_of
 from watchword.decision.case import Case, Meaning
-from watchword.decision.model import AccessRequest, Decision, StepUp
+from watchword.decision.model import AccessRequest, Decision, StepUp, repeat
 from watchword.decision.paths import read_path
 from watchword.decision.recognition import DeviceHandles, posture_of
 from watchword.decision.relating import relations_of
-from watchword.decision.reuse import Reuse
+from watchword.decision.reuse import Lasting, Reuse
 from watchword.decision.sources import Sources
 from watchword.decision.vocabulary import context_of
 from watchword.identity import SessionFacts, UserFacts, network_of
@@ -85,6 +85,26 @@ class Procedure:
         if app is None or readings is None:
             return Meaning(app, None, is_open=False)
         return Meaning(app, app.resource_meant(readings), is_open=app.is_open(readings.exact))
+
+    def lasting(self, decision: Decision) -> Lasting | None:
+        """Tell how long an allow lasts for its very same request; nothing where a door may not give it by itself."""
+        meaning = self._meaning(decision.request)
+        if decision.permit is None or meaning.rule is None or meaning.is_open:
+            return None
+        return self._reuse.lasting(decision.request, meaning.rule, self._now)
+
+    def leased(self, decision: Decision, uses: int) -> Decision:
+        """Say that the edge gave an allow again so many times."""
+        now = self._now()
+        return repeat(
+            decision,
+            DecisionId.new(now, self._entropy),
+            now,
+            decision.request,
+            snapshot_version=self._sources.facts.version,
+            cost_us=0,
+            leased=uses,
+        )
 
     def weigh_sign_in(
         self,

@@ -6,13 +6,14 @@ and gives it again as long as each of these is still the very same object, and u
 alone would change a value. Nothing is reused by age: an ended session, a changed policy, a failed sign-in or the turn
 of a minute send the next request through the whole procedure.
 
-Each request still gets a decision, a record and an assertion of its own; the record names the one it repeats.
+Each request still gets a decision, a record and an assertion of its own; the record names the one it repeats. A low
+risk's allow may also be leased to the edge on this machine, while the same conditions hold (docs/adr/0061).
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from time import perf_counter_ns
@@ -21,13 +22,14 @@ from typing import Final
 from watchword.decision.case import Case
 from watchword.decision.model import AccessRequest, Decision, ResourceRule, repeat, repeatable
 from watchword.decision.sources import Sources
-from watchword.kernel import DecisionId, Entropy, Reason, merged_limits
+from watchword.kernel import DecisionId, Entropy, Reason, RiskLevel, Sensitivity, merged_limits
 from watchword.policy import PolicySet
 from watchword.trust import Baseline, Place, Situation, Standing
 
 _SECOND_US: Final = 1_000_000
 _MINUTE_US: Final = 60 * _SECOND_US
 _MOST: Final = 4096
+_LEASABLE: Final = frozenset({Sensitivity.PUBLIC, Sensitivity.INTERNAL})
 # What an indicator of these finds changes from one moment to the next.
 _RESTLESS: Final = frozenset({"impossible_travel", "session_hijack", "failed_attempts", "evidence_unreadable"})
 
@@ -44,6 +46,7 @@ class Settled:
         failures: failed sign-ins, decayed; they fade by themselves, and one more is more than there were.
         situation: what behaviour was judged by; nothing where it was not.
         until: the first moment at which time alone may change the answer or a fact of it.
+        lasting: how doors see it, once one asked.
     """
 
     decision: Decision
@@ -55,6 +58,25 @@ class Settled:
     until: datetime
     relations: int | None
     situation: Situation | None
+    lasting: Lasting | None = None
+
+
+class Lasting:
+    """An allow that a door may give again by itself, to the same request, as long as it holds."""
+
+    __slots__ = ("_ends", "_holds")
+
+    def __init__(self, holds: Callable[[], bool], ends: Callable[[], timedelta]) -> None:
+        self._holds = holds
+        self._ends = ends
+
+    def holds(self) -> bool:
+        """Tell whether a fresh decision would be the same."""
+        return self._holds()
+
+    def remaining_s(self) -> float:
+        """Return the seconds until time alone may change it."""
+        return self._ends().total_seconds()
 
 
 class Reuse:
@@ -94,6 +116,27 @@ class Reuse:
             snapshot_version=self._sources.facts.version,
             cost_us=(perf_counter_ns() - started_ns) // 1000,
         )
+
+    def lasting(self, request: AccessRequest, rule: ResourceRule, now: Callable[[], datetime]) -> Lasting | None:
+        """Tell how long the answer to a request lasts; nothing where it is none that a door may give by itself.
+
+        A lease is for low risks, for what would do little harm, and for allows that ask nothing of the door.
+        """
+        policies = self._sources.policies()
+        settled = self._settled.get(_key(request, rule, policies))
+        if (
+            settled is None
+            or settled.decision.level is not RiskLevel.LOW
+            or rule.sensitivity not in _LEASABLE
+            or any(each.rules is not None or each.is_for_application for each in settled.decision.obligations)
+            or not self._holds(settled, policies, request, now())
+        ):
+            return None
+        if settled.lasting is None:
+            settled.lasting = Lasting(
+                lambda: self._holds(settled, self._sources.policies(), request, now()), lambda: settled.until - now()
+            )
+        return settled.lasting
 
     def keep(self, case: Case, decision: Decision) -> None:
         """Remember a decision that may be given again; any other is left alone."""

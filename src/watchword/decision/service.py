@@ -13,6 +13,7 @@ import orjson
 
 from watchword.decision.model import AccessRequest, Decision
 from watchword.decision.procedure import Procedure
+from watchword.decision.reuse import Lasting
 from watchword.decision.strangers import Strangers
 from watchword.kernel import Answer, Reason
 
@@ -121,6 +122,34 @@ class DecisionPoint:
             self._tell(_unproved(decision), told)
         else:
             self._journal.submit(record, settled)
+
+    def lasting(self, decision: Decision) -> Lasting | None:
+        """Tell how long an allow lasts for its very same request; nothing where it may not be leased."""
+        return self._procedure.lasting(decision) if self._remote is None else None
+
+    def account(self, decision: Decision, uses: int, told: Callable[[Exception | None], None]) -> None:
+        """Journal that the edge gave a leased allow so many times more; then, or when that is impossible, say so once.
+
+        Args:
+            decision: the one that was leased.
+            told: must not raise.
+        """
+        repeated = self._procedure.leased(decision, uses)
+
+        def settled(error: Exception | None) -> None:
+            if error is None:
+                self.recent.append(repeated)
+                self.counts[repeated.answer, repeated.reasons[0]] += uses
+                for observer in self._observers:
+                    observer(repeated)
+            told(error)
+
+        self._journal.submit(repeated.encoded(), settled)
+
+    def account_left(self, decision: str, uses: int, now: datetime, told: Callable[[Exception | None], None]) -> None:
+        """Journal uses of a lease that an earlier run of this node granted and did not live to account for."""
+        record = {"type": "lease.left", "at": now, "repeats": decision, "leased": uses}
+        self._journal.submit(orjson.dumps(record), told)
 
     async def sum_up(self, now: datetime) -> None:
         """Journal how many strangers were refused without a record of their own since the last time.

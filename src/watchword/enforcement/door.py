@@ -12,6 +12,7 @@ from watchword.decision import AccessRequest, Decision
 from watchword.enforcement.answers import STATE_COOKIE, Answers, Asker, Header, HttpAnswer, read_cookies
 from watchword.enforcement.assertion import AssertionMinter
 from watchword.enforcement.bodies import FILTER_HEADER, filter_header, merged_rules
+from watchword.enforcement.leases import LeaseDesk
 from watchword.kernel import Answer
 
 SESSION_COOKIE: Final = "__Host-ww-session"
@@ -43,6 +44,7 @@ class Door:
 
     Args:
         identity_headers: for an application, the plain headers it wants: header name to claim.
+        leases: may let the edge give an allow again by itself; nothing where the door's proxy cannot.
         admitted: told of each allowed decision about a stream, so that its kill handle can be matched to it.
         reduces: tells of an application whether this door reduces its answers; nothing where the door cannot.
     """
@@ -56,6 +58,7 @@ class Door:
         identity_headers: Callable[[str], dict[str, str]],
         admitted: Callable[[Decision], None],
         reduces: Callable[[str], bool] | None = None,
+        leases: LeaseDesk | None = None,
     ) -> None:
         self._point = point
         self._answers = answers
@@ -63,6 +66,7 @@ class Door:
         self._identity_headers = identity_headers
         self._admitted = admitted
         self._reduces = reduces
+        self._leases = leases
 
     async def answer(
         self, *, method: str, host: str, target: str, client_ip: str, headers: dict[bytes, bytes]
@@ -113,6 +117,8 @@ class Door:
         def told(decision: Decision) -> None:
             try:
                 answer = self._render(decision, cookies, request, f"https://{host}{target}", headers)
+                if self._leases is not None and decision.repeats is not None:
+                    answer = self._leased(answer, decision, method, target, headers)
             except Exception as error:  # noqa: BLE001  # whatever fails here must still end in an answer that denies
                 asyncio.get_running_loop().call_exception_handler(
                     {"message": "a decision could not be turned into an answer", "exception": error}
@@ -138,6 +144,13 @@ class Door:
                 state=cookies.state,
             ),
         )
+
+    def _leased(
+        self, answer: HttpAnswer, decision: Decision, method: str, target: str, headers: dict[bytes, bytes]
+    ) -> HttpAnswer:
+        assert self._leases is not None
+        lease = self._leases.offer(decision, method=method, target=target, headers=headers, told=answer.headers)
+        return answer if lease is None else HttpAnswer(answer.status, (*answer.headers, lease))
 
     def _admit(self, decision: Decision, cookies: _Cookies, *, is_stream: bool) -> HttpAnswer:
         headers: list[Header] = [(DECISION_HEADER, decision.id.encode())]

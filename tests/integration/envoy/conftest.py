@@ -46,7 +46,7 @@ async def make_edge(short_directory: Path) -> AsyncIterator[Callable[..., Any]]:
 
         async def make(*, application: dict[str, Any] | None = None, door: Door | None = None, **settings: Any) -> Edge:
             run = short_directory / "run"
-            run.mkdir(mode=0o700)
+            run.mkdir(mode=0o700, exist_ok=True)
             clock, entropy = SystemClock(), SystemEntropy()
             authority = LocalAuthority(short_directory / "ca", clock, entropy)
             issued = authority.ensure(["watchword.localhost", "notes.localhost"])

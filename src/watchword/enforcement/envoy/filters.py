@@ -1,4 +1,4 @@
-"""The HTTP filters that every request passes, in order: hygiene, authorization, answers, kill handle, limit, router."""
+"""The HTTP filters of every request, in order: hygiene, leases, authorization, answers, kill handle, limit, router."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from typing import Any, Final
 
 from watchword.enforcement.bodies import FILTER_HEADER
 from watchword.enforcement.envoy.hygiene import overwrite, remove_on_match
-from watchword.enforcement.envoy.model import EdgeSettings, PublishedApplication
+from watchword.enforcement.envoy.leasing import LEASES, lease_script, unless_leased
+from watchword.enforcement.envoy.model import EdgeFiles, EdgeSettings, PublishedApplication
+from watchword.enforcement.leases import LEASE_HEADER
 
 Json = dict[str, Any]
 
@@ -58,14 +60,15 @@ ROUTER: Final[Json] = {
 }
 
 
-def http_filters(edge: EdgeSettings, applications: Sequence[PublishedApplication]) -> list[Json]:
+def http_filters(edge: EdgeSettings, applications: Sequence[PublishedApplication], files: EdgeFiles) -> list[Json]:
     """Return the chain.
 
-    The kill handle and the body limit are off unless a route turns them on. The filter of answers is passed over unless
-    the authorizer named rules, so that it costs other requests one look for a header.
+    Leases, the kill handle and the body limit are off unless a route turns them on. The filter of answers is passed
+    over unless the authorizer named rules, so that it costs other requests one look for a header.
     """
     return [
         {"name": HYGIENE, "typed_config": _hygiene()},
+        *([{"name": LEASES, "disabled": True, "typed_config": _leases(files)}] if edge.lease_s else []),
         {"name": EXT_AUTHZ, "typed_config": _ext_authz(edge, applications)},
         {"name": BODIES, "typed_config": _only_with_rules(_bodies())},
         {"name": EXT_PROC, "disabled": True, "typed_config": _ext_proc()},
@@ -93,6 +96,11 @@ def mutations_per_route(*, request: Sequence[Json], response: Sequence[Json] = (
 def without_authorization() -> Json:
     """Render a route that never asks the authorizer."""
     return {EXT_AUTHZ: extension("extensions.filters.http.ext_authz.v3.ExtAuthzPerRoute", disabled=True)}
+
+
+def with_leases() -> Json:
+    """Render a route whose requests may be let in by a lease."""
+    return {LEASES: extension("config.route.v3.FilterConfig", config={})}
 
 
 def with_kill_handle() -> Json:
@@ -123,6 +131,10 @@ def _hygiene() -> Json:
     return extension(f"{_MUTATION}.HeaderMutation", mutations=mutations)
 
 
+def _leases(files: EdgeFiles) -> Json:
+    return extension("extensions.filters.http.lua.v3.Lua", default_source_code={"inline_string": lease_script(files)})
+
+
 def _ext_authz(edge: EdgeSettings, applications: Sequence[PublishedApplication]) -> Json:
     identity = sorted({header for application in applications for header in application.identity_headers})
     upstream = [{"prefix": "x-watchword-"}, {"exact": "cookie"}, {"exact": "authorization"}, *_exact(identity)]
@@ -138,10 +150,12 @@ def _ext_authz(edge: EdgeSettings, applications: Sequence[PublishedApplication])
             "authorization_response": {
                 "allowed_upstream_headers": {"patterns": upstream},
                 "allowed_client_headers_on_success": {"patterns": [{"exact": "set-cookie"}]},
+                "dynamic_metadata_from_headers": {"patterns": [{"exact": LEASE_HEADER}]},
             },
         },
         allowed_headers={"patterns": [*_exact(_TO_AUTHORIZER), {"prefix": "sec-fetch-"}]},
         failure_mode_allow=False,  # Prevents: access while the control plane is gone.
+        **({"filter_enabled_metadata": unless_leased()} if edge.lease_s else {}),
         status_on_error={"code": "ServiceUnavailable"},
         clear_route_cache=False,  # Prevents: a route (and its limits) chosen again after the decision was made.
         validate_mutations=True,

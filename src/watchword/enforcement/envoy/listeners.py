@@ -83,7 +83,7 @@ def _tls_chain(
     hops: Sequence[str],
 ) -> Json:
     manager = _manager(name, virtual_hosts(edge, applications)) | {
-        "http_filters": http_filters(edge, applications),
+        "http_filters": http_filters(edge, applications, files),
         "early_header_mutation_extensions": [_early_mutation(applications, keep_forwarded_for=bool(hops))],
         "local_reply_config": _local_replies(),
         **_client_address(hops),

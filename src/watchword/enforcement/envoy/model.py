@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from watchword.enforcement.envoy.errors import EnvoyConfigurationError
+from watchword.enforcement.leases import LONGEST_S
 from watchword.kernel.settings import setting
 
 _NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
@@ -170,6 +171,11 @@ class EdgeSettings:
     max_heap_mb: int = setting("Megabytes of memory at which Envoy refuses work.", default=1024)
     authorizer_timeout_s: float = setting("Seconds a decision may take before the answer is 503.", default=2.0)
     streaming_idle_timeout_s: float = setting("Seconds a stream may be silent.", default=3600.0)
+    lease_s: float = setting(
+        "Seconds for which Envoy may repeat a low-risk allow to the very same request by itself, up to 30, as long as "
+        "nothing it was read from changes; 0 asks the decision point about every request.",
+        default=10.0,
+    )
     hsts_s: int = setting(
         "Seconds of Strict-Transport-Security; hosts under `.localhost` never get it.", default=31_536_000
     )
@@ -191,6 +197,9 @@ class EdgeSettings:
             )
         if not 0 <= self.public_port <= _PORT_MAX or self.hsts_s < 0:
             raise EnvoyConfigurationError("`edge.public_port` or `edge.hsts_s` is out of range")
+        # Prevents: an assertion that a lease repeats outliving its minute.
+        if not 0 <= self.lease_s <= LONGEST_S:
+            raise EnvoyConfigurationError(f"`edge.lease_s` must lie between 0 and {LONGEST_S:g}")
         positive = "concurrency", "max_connections", "max_heap_mb", "authorizer_timeout_s", "streaming_idle_timeout_s"
         for name in positive:
             if getattr(self, name) <= 0:
@@ -291,6 +300,11 @@ class EdgeFiles:
     def bodies_socket(self) -> Path:
         """Where answers are reduced."""
         return self.run_directory / "bodies.sock"
+
+    @property
+    def lease_board(self) -> Path:
+        """The memory that says which leases hold."""
+        return self.run_directory / "leases"
 
     @property
     def admin_socket(self) -> Path:

@@ -27,6 +27,7 @@ from watchword.enforcement.envoy.filters import (
     mutations_per_route,
     with_body_limit,
     with_kill_handle,
+    with_leases,
     without_authorization,
 )
 from watchword.enforcement.envoy.hygiene import overwrite, refused_path
@@ -140,7 +141,7 @@ def _application(edge: EdgeSettings, application: PublishedApplication) -> Json:
         *(_route(prefix, [], streaming, held, by_segment=True) for prefix in application.streaming),
         _route("/", [*_EVENT_STREAM, *_DECLARED], streaming, held),
         _route("/", _EVENT_STREAM, streaming, held | _with_undeclared_limit(limit)),
-        *_bounded("/", cluster, application.response_timeout_s, limit),
+        *(_leased_route(edge, route) for route in _bounded("/", cluster, application.response_timeout_s, limit)),
     ]
     return {
         "name": application.name,
@@ -184,6 +185,14 @@ def _with_undeclared_limit(limit: int) -> Json:
 
 def _own_route(route: Json) -> Json:
     return route | {"typed_per_filter_config": route.get("typed_per_filter_config", {}) | without_authorization()}
+
+
+def _leased_route(edge: EdgeSettings, route: Json) -> Json:
+    return (
+        route | {"typed_per_filter_config": route.get("typed_per_filter_config", {}) | with_leases()}
+        if edge.lease_s
+        else route
+    )
 
 
 def _route(prefix: str, headers: Sequence[Json], action: Json, filters: Json, *, by_segment: bool = False) -> Json:
