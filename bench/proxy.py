@@ -1,11 +1,12 @@
 """Measure requests through the real edge: without authorization, with an empty authorizer, with ours; interleaved.
 
-Four whole edges stand at once and are loaded in turn by wrk over TLS with the very same request: the same Envoy binary
+Five whole edges stand at once and are loaded in turn by wrk over TLS with the very same request: the same Envoy binary
 with the same configuration and the same application behind it (an Envoy that answers at once, on a Unix socket).
 `envoy` has no authorization filter. `null` asks a door that says yes at once, on the same server as ours. `asgi` asks
 an empty ASGI application on uvicorn, as an authorizer in Python is usually written. `ours` is `watchword up` as users
-start it, with a signed-in session: identity, device, context, risk, policy, the journal's group commit and a signed
-assertion for every request.
+start it, with a signed-in session: the decision point grants a lease for what is asked again and again, and Envoy
+answers from it for ten seconds at most. `asked` is the same with leases turned off: identity, device, context, risk,
+policy, the journal's group commit and a signed assertion for every request.
 """
 
 from __future__ import annotations
@@ -61,10 +62,12 @@ def main(json: bool) -> None:  # noqa: FBT001 (the contract of `python -m bench 
             "envoy": stack.enter_context(_edge(root / "e", origin, None)),
             "null": stack.enter_context(_edge(root / "n", origin, _null_authorizer)),
             "asgi": stack.enter_context(_edge(root / "a", origin, _asgi_authorizer)),
+            "asked": stack.enter_context(_ours(origin, lease_s=0)),
             "ours": stack.enter_context(_ours(origin)),
         }
-        for load in edges.values():
-            load["headers"]["Cookie"] = edges["ours"]["headers"]["Cookie"]
+        for name, load in edges.items():
+            if name != "asked":
+                load["headers"]["Cookie"] = edges["ours"]["headers"]["Cookie"]
         for name, load in edges.items():
             _check(name, load)
         runs: dict[str, list[dict[str, float]]] = {name: [] for name in edges}
@@ -82,8 +85,10 @@ def main(json: bool) -> None:  # noqa: FBT001 (the contract of `python -m bench 
         }
         del found["envoy_cpu_us"]
         found["ours_of_null"] = round(found["ours_rps"] / found["null_rps"], 3)
-        half = _wrk(edges["ours"], seconds=2 * SECONDS, target_rps=found["ours_rps"] / 2)
-        found |= {f"ours_half_{figure}": half[figure] for figure in ("rps", "p50_ms", "p99_ms")}
+        found["asked_of_null"] = round(found["asked_rps"] / found["null_rps"], 3)
+        for name in ("ours", "asked"):
+            half = _wrk(edges[name], seconds=2 * SECONDS, target_rps=found[f"{name}_rps"] / 2)
+            found |= {f"{name}_half_{figure}": half[figure] for figure in ("rps", "p50_ms", "p99_ms")}
         found |= {"connections": CONNECTIONS, "rounds": ROUNDS, "seconds": SECONDS}
     show(found, as_json=json)
 
@@ -198,9 +203,11 @@ async def _yes(_scope: Any, _receive: Any, send: Any) -> None:
 
 
 @contextmanager
-def _ours(origin: Path) -> Iterator[dict[str, Any]]:
+def _ours(origin: Path, *, lease_s: int | None = None) -> Iterator[dict[str, Any]]:
     """`watchword up` with one application, and the cookies of somebody who signed in."""
     config = f'[[applications]]\nname = "bench"\nhosts = ["{HOST}"]\nupstream = "unix:{origin}"\n'
+    if lease_s is not None:
+        config = f"[edge]\nlease_s = {lease_s}\n{config}"
     policy = 'permit (principal in Watchword::Group::"members", action, resource in Watchword::Application::"bench");\n'
     with tempfile.TemporaryDirectory(prefix="ww-") as root:
         node = DemoNode(data=Path(root) / "data")
@@ -274,7 +281,7 @@ def _check(name: str, load: dict[str, Any]) -> None:
     """The answers are what they should be, and ours denies without the cookie."""
     if _status(load) != _OK:
         raise SystemExit(f"{name}: not 200")
-    if name == "ours" and _status(load | {"headers": {"Host": load["headers"]["Host"]}}) == _OK:
+    if name in {"ours", "asked"} and _status(load | {"headers": {"Host": load["headers"]["Host"]}}) == _OK:
         raise SystemExit("ours let somebody in who was not signed in")
 
 

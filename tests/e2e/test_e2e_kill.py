@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import random
 import signal
@@ -38,6 +39,7 @@ class Ledger:
     """What clients were told, and so may rely on."""
 
     decisions: set[str] = field(default_factory=set)
+    leased: set[str] = field(default_factory=set)
     denials: set[str] = field(default_factory=set)
     users: set[str] = field(default_factory=set)
     sessions: list[Citizen] = field(default_factory=list)
@@ -120,10 +122,16 @@ def _under_load(fortress: Fortress, ledger: Ledger, works: tuple[Callable[..., N
 
 
 def _browse(fortress: Fortress, ledger: Ledger, over: threading.Event) -> None:
+    """Ask for something else each time, so that a decision is made about it; and for the same, that may be leased."""
     browser = fortress.member.browser.clone()
-    while not over.wait(0.005):
+    for number in itertools.count():
+        if over.wait(0.005):
+            return
         with suppress(*_UNANSWERED):
             page = browser.get(f"{fortress.echo_origin}/", follow=False, accept="application/json")
+            if page.status == 200:
+                ledger.leased.add(page.text)
+            page = browser.get(f"{fortress.echo_origin}/?{number}", follow=False, accept="application/json")
             if page.status == 200 and page.text.startswith("dec_"):
                 ledger.decisions.add(page.text)
                 ledger.allowed_at.append(time.monotonic())
@@ -188,7 +196,8 @@ def _holds(fortress: Fortress, ledger: Ledger) -> None:
     assert ledger.users
     assert ledger.sessions
     decided = {record["id"]: record["answer"] for record in node.records("decision")}
-    assert {decided.get(reference) for reference in ledger.decisions} == {"allow"}
+    assert {decided.get(reference) for reference in ledger.decisions | ledger.leased} == {"allow"}
+    assert sum(record.get("leased", 0) for record in node.records("decision")) > 0
     assert {decided.get(reference) for reference in ledger.denials} == {"deny"}
     assert ledger.users <= {user["user"] for user in node.command("users", "list")}
     for citizen in ledger.sessions:

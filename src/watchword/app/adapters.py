@@ -168,7 +168,7 @@ class DecisionsAdapter:
             self._readers.discard(queue)
 
     def _spread(self, decision: Decision) -> None:
-        self._tally.note(decision.at, decision.answer)
+        self._tally.note(decision.at, decision.answer, max(decision.leased, 1))
         if self._readers:
             record = decision.record()
             for queue in self._readers:

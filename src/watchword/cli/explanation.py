@@ -29,6 +29,8 @@ def explain_record(record: Mapping[str, Any]) -> Iterator[str]:
     yield f"at {record['at']}, decided in {record.get('cost_us', 0)} us, reference {record['id']}"
     if record.get("repeats"):
         yield f"on the facts of {record['repeats']}, all of which still held"
+    if record.get("leased"):
+        yield f"for {record['leased']:,} requests, the same to the letter, that the edge let in by itself meanwhile"
     yield ""
     yield "Why"
     for code in record.get("reasons") or ():

@@ -143,6 +143,7 @@ class DecisionView:
     """A decision as its journal record tells it; whatever is absent there is nothing here, never an error.
 
     Attributes:
+        leased: how many requests, the same to the letter, the edge let in by itself; 0 for a decision of its own.
         probability: that somebody else acted, where the risk was computed from behaviour; then the contributions are
             log-odds.
     """
@@ -176,6 +177,7 @@ class DecisionView:
     user_agent: str
     country: str
     probability: float | None = None
+    leased: int = 0
 
     @property
     def words(self) -> str:
@@ -228,6 +230,7 @@ def decision_view(record: Mapping[str, Any]) -> DecisionView:
         user_agent=str(personal.get("user_agent") or ""),
         country=str(personal.get("country") or ""),
         probability=_probability(record),
+        leased=int(record.get("leased") or 0),
     )
 
 

@@ -175,7 +175,8 @@ def title_of(view: DecisionView, titles: Mapping[str, str]) -> str:
     where = titles.get(view.application or "", view.application or view.host or "unknown address")
     # Reading is what most requests do, and what people mean by opening a page; only the rest is worth a word.
     verb = "" if view.method in {"GET", "HEAD"} else f"{view.method} "
-    return f"{where} {verb}{view.path}" if view.path else where
+    times = f" ×{view.leased:,}" if view.leased else ""
+    return f"{where} {verb}{view.path}{times}" if view.path else where
 
 
 def person_of(view: DecisionView, user: UserFacts | None) -> str:

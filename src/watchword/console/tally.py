@@ -17,8 +17,8 @@ class Tally:
     def __init__(self) -> None:
         self._minutes: dict[int, dict[Answer, int]] = {}
 
-    def note(self, at: datetime, answer: Answer) -> None:
-        """Count one decision."""
+    def note(self, at: datetime, answer: Answer, count: int = 1) -> None:
+        """Count a decision, by the requests that it stands for."""
         minute = int(at.timestamp()) // _S
         counts = self._minutes.get(minute)
         if counts is None:
@@ -26,7 +26,7 @@ class Tally:
             if len(self._minutes) > 2 * MINUTES:
                 # Bounded, whatever the clock does: the newest hour of minutes stays.
                 self._minutes = {one: self._minutes[one] for one in sorted(self._minutes)[-MINUTES - 1 :]}
-        counts[answer] = counts.get(answer, 0) + 1
+        counts[answer] = counts.get(answer, 0) + count
 
     def last_hour(self, now: datetime) -> tuple[Mapping[Answer, int], ...]:
         """Return the counts of the last sixty minutes, oldest first, the present one last."""

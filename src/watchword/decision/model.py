@@ -231,6 +231,7 @@ class Decision:
             "snapshot": self.snapshot_version,
             "path": request.path[:_LONGEST_PATH],
             "repeats": self.repeats,
+            **({"leased": self.leased} if self.leased else {}),
             "answer": self.answer.value,
             "reasons": [reason.code for reason in self.reasons],
             "application": self.application,
