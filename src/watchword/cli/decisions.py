@@ -178,7 +178,7 @@ def _line(record: Mapping[str, Any]) -> str:
             reason=(record.get("reasons") or ["-"])[0],
             user=str(record.get("user") or "-")[-18:],
             method=record["method"],
-            target=f"{record['host']}{record['path']}" + (f" ×{record['leased']}" if record.get("leased") else ""),
+            target=f"{record['host']}{record['path']}" + (f" x{record['leased']}" if record.get("leased") else ""),
             id=record["id"],
         )
     )

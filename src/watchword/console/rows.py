@@ -175,7 +175,7 @@ def title_of(view: DecisionView, titles: Mapping[str, str]) -> str:
     where = titles.get(view.application or "", view.application or view.host or "unknown address")
     # Reading is what most requests do, and what people mean by opening a page; only the rest is worth a word.
     verb = "" if view.method in {"GET", "HEAD"} else f"{view.method} "
-    times = f" ×{view.leased:,}" if view.leased else ""
+    times = f" \N{MULTIPLICATION SIGN}{view.leased:,}" if view.leased else ""
     return f"{where} {verb}{view.path}{times}" if view.path else where
 
 

@@ -6,10 +6,10 @@ Publishes `DecisionPoint`, `Decision` and what they are made of. Refuses wheneve
 from watchword.decision.behaviour import peers_of
 from watchword.decision.errors import DecisionError
 from watchword.decision.facts import FactBase
+from watchword.decision.lasting import Lasting
 from watchword.decision.model import AccessRequest, Application, Decision, Fact, Permit, ResourceRule, StepUp
 from watchword.decision.procedure import Procedure
 from watchword.decision.recognition import posture_of
-from watchword.decision.reuse import Lasting
 from watchword.decision.service import DecisionPoint
 from watchword.decision.settings import ApplicationSettings, DecisionSettings, ResourceSettings, applications
 from watchword.decision.sources import Sources

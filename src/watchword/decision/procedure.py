@@ -8,17 +8,18 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from functools import lru_cache
-from traceback import extract_tb
 from typing import Final
 
 from watchword.decision.asking import PolicyGate
 from watchword.decision.behaviour import situation_of
 from watchword.decision.case import Case, Meaning
-from watchword.decision.model import AccessRequest, Decision, StepUp, repeat
+from watchword.decision.errors import whereabouts
+from watchword.decision.leasing import Leases
+from watchword.decision.model import AccessRequest, Decision, StepUp
 from watchword.decision.paths import read_path
 from watchword.decision.recognition import DeviceHandles, posture_of
 from watchword.decision.relating import relations_of
-from watchword.decision.reuse import Lasting, Reuse
+from watchword.decision.reuse import Reuse
 from watchword.decision.sources import Sources
 from watchword.decision.vocabulary import context_of
 from watchword.identity import SessionFacts, UserFacts, network_of
@@ -42,6 +43,7 @@ class Procedure:
         self._by_host = {host: app for app in sources.applications for host in app.hosts}
         self._policy = PolicyGate(sources.applications, sources.policies, sources.known_obligations)
         self._reuse = Reuse(sources, entropy)
+        self.leases = Leases(self._reuse, self._meaning, self._now)
         self._device_handles = DeviceHandles(sources.device_key)
         self._anchor: tuple[datetime, float] | None = None
         self.failure: str | None = None
@@ -65,7 +67,7 @@ class Procedure:
                 if repeated is not None:
                     return repeated
         except Exception as error:  # noqa: BLE001  # whatever fails here leaves it to the whole procedure
-            self.failure = _whereabouts(error)
+            self.failure = whereabouts(error)
         case = Case(request, DecisionId.new(now, self._entropy), now, supposed=as_session, is_question=is_question)
         try:
             case.meaning = meaning if meaning is not None else self._meaning(request)
@@ -73,7 +75,7 @@ class Procedure:
             decision = case.close()
             self._reuse.keep(case, decision)
         except Exception as error:  # noqa: BLE001  # whatever fails while deciding denies
-            self.failure = _whereabouts(error)
+            self.failure = whereabouts(error)
             case.settle(Answer.DENY, Reason.INTERNAL_ERROR)
             return case.close()
         return decision
@@ -85,26 +87,6 @@ class Procedure:
         if app is None or readings is None:
             return Meaning(app, None, is_open=False)
         return Meaning(app, app.resource_meant(readings), is_open=app.is_open(readings.exact))
-
-    def lasting(self, decision: Decision) -> Lasting | None:
-        """Tell how long an allow lasts for its very same request; nothing where a door may not give it by itself."""
-        meaning = self._meaning(decision.request)
-        if decision.permit is None or meaning.rule is None or meaning.is_open:
-            return None
-        return self._reuse.lasting(decision.request, meaning.rule, self._now)
-
-    def leased(self, decision: Decision, uses: int) -> Decision:
-        """Say that the edge gave an allow again so many times."""
-        now = self._now()
-        return repeat(
-            decision,
-            DecisionId.new(now, self._entropy),
-            now,
-            decision.request,
-            snapshot_version=self._sources.facts.version,
-            cost_us=0,
-            leased=uses,
-        )
 
     def weigh_sign_in(
         self,
@@ -402,14 +384,6 @@ class Procedure:
         if case.app.profile == "trust-score":
             return Reason.TRUST_TOO_LOW
         return Reason.RISK_HIGH if case.level is RiskLevel.HIGH else Reason.RISK_MEDIUM
-
-
-def _whereabouts(error: Exception) -> str:
-    """Say what failed and where, for operators; neither the words nor the frames, which hold what was asked."""
-    last = extract_tb(error.__traceback__)[-1:]
-    return f"{type(error).__name__} at " + ", ".join(
-        f"{frame.filename.rpartition('/')[2]}:{frame.lineno}" for frame in last
-    )
 
 
 def _age_s(since: datetime | None, now: datetime) -> float | None:

@@ -20,6 +20,7 @@ from time import perf_counter_ns
 from typing import Final
 
 from watchword.decision.case import Case
+from watchword.decision.lasting import Lasting
 from watchword.decision.model import AccessRequest, Decision, ResourceRule, repeat, repeatable
 from watchword.decision.sources import Sources
 from watchword.kernel import DecisionId, Entropy, Reason, RiskLevel, Sensitivity, merged_limits
@@ -59,24 +60,6 @@ class Settled:
     relations: int | None
     situation: Situation | None
     lasting: Lasting | None = None
-
-
-class Lasting:
-    """An allow that a door may give again by itself, to the same request, as long as it holds."""
-
-    __slots__ = ("_ends", "_holds")
-
-    def __init__(self, holds: Callable[[], bool], ends: Callable[[], timedelta]) -> None:
-        self._holds = holds
-        self._ends = ends
-
-    def holds(self) -> bool:
-        """Tell whether a fresh decision would be the same."""
-        return self._holds()
-
-    def remaining_s(self) -> float:
-        """Return the seconds until time alone may change it."""
-        return self._ends().total_seconds()
 
 
 class Reuse:
@@ -137,6 +120,18 @@ class Reuse:
                 lambda: self._holds(settled, self._sources.policies(), request, now()), lambda: settled.until - now()
             )
         return settled.lasting
+
+    def leased(self, decision: Decision, uses: int, now: datetime) -> Decision:
+        """Say that a door gave an allow again so many times."""
+        return repeat(
+            decision,
+            DecisionId.new(now, self._entropy),
+            now,
+            decision.request,
+            snapshot_version=self._sources.facts.version,
+            cost_us=0,
+            leased=uses,
+        )
 
     def keep(self, case: Case, decision: Decision) -> None:
         """Remember a decision that may be given again; any other is left alone."""

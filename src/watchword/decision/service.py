@@ -11,9 +11,9 @@ from typing import Protocol
 
 import orjson
 
+from watchword.decision.lasting import Lasting
 from watchword.decision.model import AccessRequest, Decision
 from watchword.decision.procedure import Procedure
-from watchword.decision.reuse import Lasting
 from watchword.decision.strangers import Strangers
 from watchword.kernel import Answer, Reason
 
@@ -125,7 +125,7 @@ class DecisionPoint:
 
     def lasting(self, decision: Decision) -> Lasting | None:
         """Tell how long an allow lasts for its very same request; nothing where it may not be leased."""
-        return self._procedure.lasting(decision) if self._remote is None else None
+        return self._procedure.leases.lasting(decision) if self._remote is None else None
 
     def account(self, decision: Decision, uses: int, told: Callable[[Exception | None], None]) -> None:
         """Journal that the edge gave a leased allow so many times more; then, or when that is impossible, say so once.
@@ -134,7 +134,7 @@ class DecisionPoint:
             decision: the one that was leased.
             told: must not raise.
         """
-        repeated = self._procedure.leased(decision, uses)
+        repeated = self._procedure.leases.leased(decision, uses)
 
         def settled(error: Exception | None) -> None:
             if error is None:

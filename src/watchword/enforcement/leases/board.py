@@ -93,8 +93,7 @@ class LeaseBoard:
         except OSError as error:
             raise _unusable(path, error) from error
         try:
-            if os.fstat(file).st_size > _SIZE:
-                raise LeaseBoardError(f"`{path}` is not a board of leases", hint="remove it and start again")
+            _check_size(file, path)
             fcntl(file, F_OFD_SETLK, struct.pack(_LOCK, F_WRLCK, os.SEEK_SET, _PRESENCE, 1, 0))
             # Prevents: a disk that is full later killing both processes at a page that has no block yet.
             os.posix_fallocate(file, 0, _SIZE)
@@ -169,6 +168,11 @@ class LeaseBoard:
             view.release()
         self._memory.close()
         os.close(self._file)
+
+
+def _check_size(file: int, path: Path) -> None:
+    if os.fstat(file).st_size > _SIZE:
+        raise LeaseBoardError(f"`{path}` is not a board of leases", hint="remove it and start again")
 
 
 def _unusable(path: Path, error: OSError) -> LeaseBoardError:
