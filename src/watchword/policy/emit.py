@@ -23,6 +23,8 @@ Test: TypeAlias = tuple[str, str, Any]
 Watch: TypeAlias = Callable[[Node], tuple[Callable[[], bool], Callable[[Any], Any]]]
 _DEEPEST = 120
 _SPILL_DEPTH = 24
+# What going through two sets of the request costs: their size is unknown here, and a literal's elements are counted.
+_WHOLE_SETS = 100
 _CONSTRUCTORS = ("ip", "decimal", "datetime", "duration")
 _EQUAL_BY_VALUE = frozenset({"string", "entity", "ip", "decimal", "datetime", "duration", "set"})
 _VARIABLES: Final = {"principal": ("P", "PA", "PS"), "action": ("A", "", "AS"), "resource": ("R", "RA", "RS")}
@@ -236,6 +238,8 @@ class _Emitter:
 
     def equality(self, name: str, body: Node, depth: int) -> Code:
         left, right = self._sides(body, depth)
+        is_whole = "set" in {left.kind, right.kind} and left.constant is None and right.constant is None
+        self._cost += _WHOLE_SETS * is_whole
         is_plain = left.kind in _EQUAL_BY_VALUE or right.kind in _EQUAL_BY_VALUE or left.kind == right.kind == "long"
         if left.kind == right.kind == "bool":
             text = f"({left.text} is {right.text})"
@@ -340,6 +344,7 @@ class _Emitter:
     def contains_many(self, name: str, body: Node, depth: int) -> Code:
         left, right = self._sides(body, depth)
         first, second = self._members(left), self._members(right)
+        self._cost += _WHOLE_SETS * (left.constant is None and right.constant is None)
         test = f"{first}.issuperset({second})" if name == "containsAll" else f"(not {first}.isdisjoint({second}))"
         return self._made(test, BOOL, left, right)
 

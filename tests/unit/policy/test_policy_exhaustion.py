@@ -108,6 +108,25 @@ def test_policies_that_walk_up_a_tall_hierarchy_again_and_again_deny_within_the_
     assert (found.effect, found.code) == (Effect.ERROR, "budget_spent")
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        "principal.tags.containsAll(resource.owner.tags)",
+        "!resource.owner.tags.containsAny(principal.tags)",
+        "principal.tags != resource.owner.tags",
+    ],
+)
+def test_policies_that_go_through_two_large_sets_in_each_clause_deny_within_the_budget(
+    tmp_path: Path, body: str
+) -> None:
+    tags = frozenset(map(str, range(100)))
+    asked = of_a_paper(Entity(EntityUid("Person", "owner"), {"tags": tags}), 0)
+    assert of_papers(tmp_path, body, 1).evaluate(asked).code != "budget_spent"
+    assert of_papers(tmp_path, body, 40).evaluate(asked).code == "budget_spent"
+    against_literals = "principal.tags.containsAny([{}])".replace("{}", '"x{}"')
+    assert of_papers(tmp_path, against_literals, 40).evaluate(asked).effect is Effect.PERMIT
+
+
 def test_a_large_entity_is_checked_once_in_a_decision_however_often_policies_look_at_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
