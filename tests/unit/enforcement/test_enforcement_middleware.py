@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 from collections.abc import Callable
 from datetime import timedelta
@@ -100,7 +102,7 @@ def application(keys: Any, clock: FrozenClock, inner: Any = None, **options: Any
     routes = [
         Route("/who", who),
         Route("/permission", with_permission),
-        Route("/fresh", plainly_fresh),
+        Route("/fresh", plainly_fresh, methods=["GET", "POST"]),
         Route("/trusted", trusted),
         Route("/strong", strong),
         WebSocketRoute("/ws", socket),
@@ -113,11 +115,11 @@ def application(keys: Any, clock: FrozenClock, inner: Any = None, **options: Any
 def ask(keys: Path, clock: FrozenClock) -> Ask:
     app = application(keys, clock)
 
-    async def get(path: str, *tokens: str, accept: str = "*/*", app: Any = app) -> httpx2.Response:
+    async def get(path: str, *tokens: str, accept: str = "*/*", app: Any = app, method: str = "GET") -> httpx2.Response:
         transport = httpx2.ASGITransport(app=app)
         headers = [("accept", accept), *(("X-Watchword-Assertion", token) for token in tokens)]
         async with httpx2.AsyncClient(transport=transport, base_url="https://notes.localhost:8443") as client:
-            return await client.get(path, headers=headers)
+            return await client.request(method, path, headers=headers)
 
     return get
 
@@ -238,6 +240,19 @@ async def test_a_person_gets_a_page_with_a_way_out_and_no_markup_of_others(ask: 
     assert reply.headers["content-type"] == "text/html; charset=utf-8"
     assert f'href="{ISSUER}/step-up?return_to=https%3A%2F%2Fnotes.localhost%3A8443%2Ffresh' in reply.text
     assert "<script" not in reply.text
+
+
+async def test_a_page_brings_its_own_style_and_allows_no_other(ask: Ask, maker: Maker) -> None:
+    reply = await ask("/fresh", maker.token(), accept="text/html")
+    style = reply.text.partition("<style>")[2].partition("</style>")[0]
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    assert f"default-src 'none'; style-src 'sha256-{digest}'; " in reply.headers["content-security-policy"]
+    assert "--paper" in style
+
+
+async def test_who_was_asked_again_while_sending_a_form_comes_back_to_the_start(ask: Ask, maker: Maker) -> None:
+    reply = await ask("/fresh", maker.token(), accept="text/html", method="POST")
+    assert f'href="{ISSUER}/step-up?return_to=https%3A%2F%2Fnotes.localhost%3A8443%2F"' in reply.text
 
 
 async def talk(app: Any, token: str, *, denial: bool) -> list[dict[str, Any]]:

@@ -5,6 +5,8 @@ Sources: RFC 9457; RFC 6750 section 3; RFC 9470 section 3; the ASGI specificatio
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import html
 import json
 from collections.abc import Sequence
@@ -16,7 +18,23 @@ from watchword.enforcement.asgi.context import Scope, Send
 from watchword.kernel import Acr, DecisionId
 
 _POLICY_VIOLATION: Final = 1008  # RFC 6455 section 7.4.1
-_CSP: Final = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+_STYLE: Final = (
+    ":root{color-scheme:light dark;--paper:#eff3f1;--ink:#10211c;--soft:#40544d;--line:#cbd7d2;--go:#08614f;--on:#fff}"
+    "@media(prefers-color-scheme:dark)"
+    "{:root{--paper:#0a1310;--ink:#e4efea;--soft:#a0b6ad;--line:#253831;--go:#62cdb4;--on:#06231c}}"
+    "body{margin:0;min-height:100vh;display:grid;place-items:center;background:var(--paper);color:var(--ink);"
+    "font:400 1rem/1.55 Inter,system-ui,sans-serif}"
+    "main{box-sizing:border-box;width:100%;max-width:36rem;padding:1.5rem}"
+    "h1{font-size:1.875rem;line-height:1.15;letter-spacing:-.025em;margin:0 0 1rem;text-wrap:balance}p{margin:0 0 1rem}"
+    "a{display:inline-block;margin-top:.5rem;padding:.75rem 1.375rem;border-radius:3px;font-weight:600;"
+    "text-decoration:none;background:var(--go);color:var(--on)}a:focus-visible{outline:2px solid;outline-offset:2px}"
+    ".reference{margin-top:2rem;padding-top:1rem;border-top:1px solid var(--line);color:var(--soft);font-size:.875rem;"
+    "overflow-wrap:anywhere}"
+)
+_STYLE_HASH: Final = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
+_CSP: Final = (
+    f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +87,13 @@ class Refusal:
     def _page(self, scope: Scope, issuer: str) -> bytes:
         link = ""
         if self.is_step_up:
-            target = f"{issuer}/step-up?return_to={quote(_url(scope), safe='')}"
+            target = f"{issuer}/step-up?return_to={quote(_way_back(scope), safe='')}"
             link = f'<p><a href="{html.escape(target)}">Confirm that it is you</a></p>'
-        reference = f"<p>Reference: {html.escape(self.reference)}</p>" if self.reference else ""
+        reference = f'<p class="reference">Reference: {html.escape(self.reference)}</p>' if self.reference else ""
         return (
-            '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="color-scheme" content="light dark">'
-            '<meta name="viewport" content="width=device-width"><title>Not now</title></head><body><main>'
+            '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+            '<meta name="viewport" content="width=device-width"><title>Not now</title>'
+            f"<style>{_STYLE}</style></head><body><main>"
             f"<h1>{html.escape(self.words)}</h1><p>{html.escape(self.remedy)}</p>{link}{reference}</main></body></html>"
         ).encode()
 
@@ -165,9 +184,14 @@ def _accepts_html(scope: Scope) -> bool:
     return any(name == b"accept" and b"text/html" in value for name, value in scope.get("headers", ()))
 
 
-def _url(scope: Scope) -> str:
-    """Return the address as the browser wrote it; the portal checks it before it sends anybody back."""
+def _way_back(scope: Scope) -> str:
+    """Return the address as the browser wrote it; the portal checks it before it sends anybody back.
+
+    A form that was sent cannot be sent again by a link: there the way back is the start of the application.
+    """
     host = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"host"), "")
+    if scope.get("method", "GET") not in {"GET", "HEAD"}:
+        return f"https://{host}/"
     path = quote(scope.get("root_path", "") + scope["path"], safe="/:@!$&'()*+,=~-._")
     query = scope.get("query_string", b"").decode("latin-1")
     return f"https://{host}{path}" + (f"?{query}" if query else "")
