@@ -1,12 +1,14 @@
 """Own the journal: append-only, hash-chained, signed, durable before anybody is answered.
 
-Publishes `Journal` for writing, `read`, `last`, `tail` and `find_decision` for reading, `verify` for judging.
+Publishes `Journal` to write, `read`, `last`, `tail` and `find_decision` to read, `verify` to judge, `archive` to move.
 Refuses to acknowledge what is not on disk, and to go on with a journal that somebody changed.
 """
 
+from watchword.audit.archiving import Archived, archive
 from watchword.audit.chain import FindingKind
 from watchword.audit.checkpoint import Checkpoint, verifier_key, verify_checkpoint
 from watchword.audit.errors import (
+    ArchiveError,
     AuditError,
     ForgedCheckpointError,
     JournalBusyError,
@@ -14,12 +16,16 @@ from watchword.audit.errors import (
     JournalUnwritableError,
     UnrecordableError,
 )
+from watchword.audit.events import JOURNAL_ARCHIVED
 from watchword.audit.model import Record
-from watchword.audit.reading import find_decision, last, read, tail
+from watchword.audit.reading import begins_at, find_decision, last, read, tail
 from watchword.audit.service import Journal
 from watchword.audit.verification import Finding, Report, verify
 
 __all__ = [
+    "JOURNAL_ARCHIVED",
+    "ArchiveError",
+    "Archived",
     "AuditError",
     "Checkpoint",
     "Finding",
@@ -32,6 +38,8 @@ __all__ = [
     "Record",
     "Report",
     "UnrecordableError",
+    "archive",
+    "begins_at",
     "find_decision",
     "last",
     "read",

@@ -97,6 +97,12 @@ class Chain:
             self.outbox = int(found[3])
 
 
+def claimed_before(line: bytes) -> Chain:
+    """Return where a chain stood before a line, by that line's own word; the beginning if it is no record."""
+    found = _LINE.match(line)
+    return Chain(int(found[1]) - 1, found[2].decode()) if found else Chain()
+
+
 def seq_of(line: bytes) -> int:
     """Return the number that a line claims, or 0 if it is no record."""
     found = _LINE.match(line)

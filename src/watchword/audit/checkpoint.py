@@ -9,6 +9,8 @@ because the chain's head is no Merkle root:
     outbox <last outbox position>
     at <RFC 3339 time>
 
+An anchor says the same under a title of its own: the records up to there were archived, and a journal may begin behind.
+
 Source: c2sp.org/signed-note v1.0.0, sections "Format" and "Ed25519 signatures".
 """
 
@@ -20,18 +22,21 @@ import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from watchword.audit.chain import Chain
 from watchword.audit.errors import ForgedCheckpointError
-from watchword.audit.files import NOTE_TITLE
+from watchword.audit.files import ANCHOR, ANCHOR_TITLE, NOTE_TITLE
 from watchword.keys import Algorithm, SignatureInvalidError, Signer, VerificationKey
 
 _TEXT = re.compile(
-    NOTE_TITLE + r"\n(0|[1-9][0-9]{0,18})\n([A-Za-z0-9+/]{43}=)\noutbox (0|[1-9][0-9]{0,18})\nat ([0-9T:.Z+-]{20,40})\n"
+    r"([a-z0-9 ]{1,60})\n(0|[1-9][0-9]{0,18})\n([A-Za-z0-9+/]{43}=)\n"
+    r"outbox (0|[1-9][0-9]{0,18})\nat ([0-9T:.Z+-]{20,40})\n"
 )
 _SIGNATURE = re.compile("\N{EM DASH} ([^ +\n]+) ([A-Za-z0-9+/]+={0,2})")
 _ED25519 = b"\x01"
 _KEY_HASH = 4
+_LONGEST_NOTE = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,15 +58,15 @@ class Checkpoint:
     key: str
 
 
-def sign_checkpoint(chain: Chain, at: str, signer: Signer) -> str:
+def sign_checkpoint(chain: Chain, at: str, signer: Signer, *, title: str = NOTE_TITLE) -> str:
     """Return the signed note, final line feed included."""
     head = base64.b64encode(bytes.fromhex(chain.head)).decode()
-    text = f"{NOTE_TITLE}\n{chain.seq}\n{head}\noutbox {chain.outbox}\nat {at}\n"
+    text = f"{title}\n{chain.seq}\n{head}\noutbox {chain.outbox}\nat {at}\n"
     signature = _key_hash(signer.verification_key) + signer.sign_ed25519(text.encode())
     return f"{text}\n\N{EM DASH} {signer.kid} {base64.b64encode(signature).decode()}\n"
 
 
-def read_checkpoint(note: str) -> Checkpoint:
+def read_checkpoint(note: str, *, title: str = NOTE_TITLE) -> Checkpoint:
     """Parse a note without believing it.
 
     Raises:
@@ -69,26 +74,28 @@ def read_checkpoint(note: str) -> Checkpoint:
     """
     text, signature = _split(note)
     found = _TEXT.fullmatch(text)
-    if found is None:
+    # Prevents: a checkpoint passed off as an anchor, so that everything before it may go.
+    if found is None or found[1] != title:
         raise ForgedCheckpointError("a checkpoint is malformed")
-    head = base64.b64decode(found[2])
+    head = base64.b64decode(found[3])
     # Prevents: one digest written in several ways.
-    if base64.b64encode(head).decode() != found[2]:
+    if base64.b64encode(head).decode() != found[3]:
         raise ForgedCheckpointError("a checkpoint is malformed")
-    return Checkpoint(int(found[1]), head.hex(), int(found[3]), found[4], signature[1])
+    return Checkpoint(int(found[2]), head.hex(), int(found[4]), found[5], signature[1])
 
 
-def verify_checkpoint(note: str, keys: Mapping[str, VerificationKey]) -> Checkpoint:
+def verify_checkpoint(note: str, keys: Mapping[str, VerificationKey], *, title: str = NOTE_TITLE) -> Checkpoint:
     """Parse a note and check its signature.
 
     Args:
         note: one signed note.
+        title: what kind of note it must be.
         keys: the journal keys of this installation by `kid`, past ones included.
 
     Raises:
         ForgedCheckpointError: malformed, by an unknown key, or not signed by the key it names.
     """
-    checkpoint = read_checkpoint(note)
+    checkpoint = read_checkpoint(note, title=title)
     text, signature = _split(note)
     key = keys.get(checkpoint.key)
     if key is None or key.algorithm is not Algorithm.ED25519:
@@ -101,6 +108,20 @@ def verify_checkpoint(note: str, keys: Mapping[str, VerificationKey]) -> Checkpo
     except (binascii.Error, SignatureInvalidError) as error:
         raise ForgedCheckpointError(f"the signature of checkpoint {checkpoint.seq} does not verify") from error
     return checkpoint
+
+
+def anchor_of(directory: Path, keys: Mapping[str, VerificationKey]) -> Checkpoint | None:
+    """Return up to which record a directory's journal is archived, or nothing if it begins with the first.
+
+    Raises:
+        ForgedCheckpointError: what stands there is no anchor by one of the keys.
+    """
+    try:
+        with (directory / ANCHOR).open("rb") as file:
+            note = file.read(_LONGEST_NOTE).decode("utf-8", "replace")
+    except FileNotFoundError:
+        return None
+    return verify_checkpoint(note, keys, title=ANCHOR_TITLE)
 
 
 def verifier_key(key: VerificationKey) -> str:

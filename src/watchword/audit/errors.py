@@ -36,6 +36,12 @@ class UnrecordableError(AuditError):
     code = "audit.unrecordable"
 
 
+class ArchiveError(AuditError):
+    """Segments could not be archived; none was taken away that is not whole in the archive."""
+
+    code = "audit.archive_failed"
+
+
 class ForgedCheckpointError(AuditError):
     """A checkpoint is malformed or was not signed by a key of this journal."""
 

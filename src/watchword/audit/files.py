@@ -10,9 +10,12 @@ from pathlib import Path
 from typing import BinaryIO
 
 CHECKPOINTS = "checkpoints"
+ANCHOR = "anchor"
 _SEGMENT = re.compile(r"[0-9]{20}\.jsonl")
 _PIECE = 1 << 20
 NOTE_TITLE = "watchword journal checkpoint v1"
+# Another title, so that no checkpoint can be passed off as leave to begin behind it.
+ANCHOR_TITLE = "watchword journal anchor v1"
 _NOTES_TAIL = 1 << 16
 _BLANKS = 2
 # Longer than any record, the names that the journal adds included.

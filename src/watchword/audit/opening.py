@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from watchword.audit.chain import BrokenChainError, Chain
+from watchword.audit.chain import BrokenChainError, Chain, claimed_before
 from watchword.audit.checkpoint import Checkpoint, read_checkpoint, verify_checkpoint
 from watchword.audit.errors import ForgedCheckpointError, JournalDamagedError
 from watchword.audit.files import CHECKPOINTS, Segment, last_note, lines, remains, segments
@@ -103,7 +103,7 @@ def _behind(segment: Segment, checkpoint: Checkpoint) -> int:
     if not line.endswith(b"\n"):
         raise JournalDamagedError("the journal ends before its last checkpoint", hint=_LOOK)
     # What stood before it is for `verify` to judge; here its own digest must be the one that was signed.
-    one = Chain(checkpoint.seq - 1, line.split(b'"prev":"', 1)[-1][:64].decode("ascii", "replace"))
+    one = claimed_before(line)
     one.follow(line[:-1])
     if one.head != checkpoint.head:
         raise JournalDamagedError(f"record {checkpoint.seq} is not the one that was signed", hint=_LOOK)

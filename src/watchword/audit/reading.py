@@ -13,7 +13,7 @@ from datetime import datetime
 from pathlib import Path
 
 from watchword.audit.chain import seq_of
-from watchword.audit.files import Segment, end_of_lines, lines, segments
+from watchword.audit.files import ANCHOR, Segment, end_of_lines, lines, segments
 from watchword.audit.model import Record, parse
 from watchword.kernel import DecisionId, NotFoundError, WatchwordError
 
@@ -28,22 +28,24 @@ def read(directory: Path, *, after: int = 0) -> Iterator[Record]:
     for index, segment in enumerate(files):
         if index + 1 < len(files) and files[index + 1].first_seq <= after + 1:
             continue
-        for _, line in lines(segment.path):
-            record = parse(line) if line.endswith(b"\n") and seq_of(line) > after else None
-            if record is not None:
-                yield record
+        with suppress(FileNotFoundError):  # archived in the meantime
+            for _, line in lines(segment.path):
+                record = parse(line) if line.endswith(b"\n") and seq_of(line) > after else None
+                if record is not None:
+                    yield record
 
 
 def last(directory: Path, count: int, *, where: Callable[[Record], bool] | None = None) -> list[Record]:
     """Return the newest records that `where` accepts, the oldest of them first; read from the end."""
     found: list[Record] = []
     for segment in reversed(segments(directory)):
-        for line in _lines_backwards(segment.path):
-            if len(found) >= count:
-                return found[::-1]
-            record = parse(line)
-            if record is not None and (where is None or where(record)):
-                found.append(record)
+        with suppress(FileNotFoundError):  # as above
+            for line in _lines_backwards(segment.path):
+                if len(found) >= count:
+                    return found[::-1]
+                record = parse(line)
+                if record is not None and (where is None or where(record)):
+                    found.append(record)
     return found[::-1]
 
 
@@ -96,15 +98,34 @@ def _find_decision(directory: Path, decision_id: DecisionId) -> Record:
     """
     needle = f'"{decision_id}"'.encode()
     for segment in _nearest_first(segments(directory), decision_id.created_at):
-        for line in _lines_with(segment.path, needle):
-            record = parse(line)
-            # The identifier may also stand in what others wrote, such as an event or somebody's user agent.
-            if record is not None and record.type == "decision" and record.fields.get("id") == decision_id:
-                return record
+        with suppress(FileNotFoundError):  # archived in the meantime
+            for line in _lines_with(segment.path, needle):
+                record = parse(line)
+                # The identifier may also stand in what others wrote, such as an event or somebody's user agent.
+                if record is not None and record.type == "decision" and record.fields.get("id") == decision_id:
+                    return record
+    begun = begins_at(directory)
+    if begun is not None and decision_id.created_at < begun:
+        raise NotFoundError(
+            f"the decision `{decision_id}` is older than the journal, which begins at {begun:%Y-%m-%d %H:%M} UTC",
+            hint="what is older was archived: look for it in the files there",
+        )
     raise NotFoundError(
         f"the journal holds no decision `{decision_id}`",
         hint="check the reference; strangers who come in floods are counted, not recorded one by one",
     )
+
+
+def last_line(path: Path) -> bytes:
+    """Return the last whole line of a segment, without its line feed; nothing if there is none."""
+    return next(_lines_backwards(path), b"")
+
+
+def begins_at(directory: Path) -> datetime | None:
+    """Return when the first record was written that is here and not in an archive; none if nothing was archived."""
+    if not (directory / ANCHOR).exists():
+        return None
+    return next((record.at for record in read(directory)), None)
 
 
 def _fresh(
@@ -141,9 +162,10 @@ def _nearest_first(files: list[Segment], at: datetime) -> list[Segment]:
 
 
 def _began(path: Path) -> datetime | None:
-    line = next(lines(path), (0, b""))[1]
-    record = parse(line)
-    return record.at if record else None
+    with suppress(FileNotFoundError):
+        record = parse(next(lines(path), (0, b""))[1])
+        return record.at if record else None
+    return None
 
 
 def _lines_with(path: Path, needle: bytes) -> Iterator[bytes]:

@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from watchword.audit.chain import BrokenChainError, Chain, FindingKind
-from watchword.audit.checkpoint import Checkpoint, verify_checkpoint
+from watchword.audit.chain import BrokenChainError, Chain, FindingKind, claimed_before
+from watchword.audit.checkpoint import Checkpoint, anchor_of, verify_checkpoint
 from watchword.audit.errors import ForgedCheckpointError
-from watchword.audit.files import CHECKPOINTS, Segment, lines, notes, remains, segments
+from watchword.audit.files import ANCHOR, CHECKPOINTS, Segment, lines, notes, remains, segments
 from watchword.keys import VerificationKey
 
 Progress = Callable[[int, int], None]
@@ -44,6 +44,7 @@ class Report:
         covered: number of records under the last of those; the rest is chained but not signed yet.
         torn_bytes: behind the last whole line, as a crash or a write in progress leaves them; never acknowledged. NULs
             at the end are room for records to come, and not counted.
+        archived: records before the first that was looked at; signed for when they were taken away.
         finding: the first thing that is wrong, or none.
     """
 
@@ -54,6 +55,7 @@ class Report:
     segments: int
     size: int
     torn_bytes: int
+    archived: int
     finding: Finding | None
 
     @property
@@ -66,6 +68,7 @@ def verify(
     directory: Path,
     keys: Mapping[str, VerificationKey],
     *,
+    archives: Sequence[Path] = (),
     witnessed: Sequence[str] = (),
     progress: Progress = lambda _done, _total: None,
 ) -> Report:
@@ -77,10 +80,11 @@ def verify(
     Args:
         directory: of the journal; it may be written to meanwhile.
         keys: every key that ever signed checkpoints here, by `kid`, from a source that is not this directory.
+        archives: where older segments were moved to; without them the walk begins behind those.
         witnessed: checkpoints that were kept elsewhere; the journal must still agree with each.
         progress: called with bytes done and bytes in all.
     """
-    walk = _Walk(directory, keys, progress)
+    walk = _Walk(directory, archives, keys, progress)
     try:
         walk.prepare(witnessed)
         for index, segment in enumerate(walk.files):
@@ -88,9 +92,12 @@ def verify(
         walk.end()
     except _Found as found:
         return walk.report(found.finding)
+    except FileNotFoundError as error:
+        if walk.was_archived_meanwhile():
+            return verify(directory, keys, archives=archives, witnessed=witnessed, progress=progress)
+        return walk.report(walk.unreadable(error))
     except OSError as error:
-        words = f"`{Path(error.filename or directory).name}` cannot be read ({error.strerror})"
-        return walk.report(Finding(FindingKind.UNREADABLE, walk.chain.seq + 1, str(directory), words))
+        return walk.report(walk.unreadable(error))
     return walk.report(None)
 
 
@@ -108,9 +115,13 @@ def _has_whole_line(segment: Segment, offset: int) -> bool:
 @dataclass(slots=True)
 class _Walk:
     directory: Path
+    archives: Sequence[Path]
     keys: Mapping[str, VerificationKey]
     progress: Progress
     chain: Chain = field(default_factory=Chain)
+    anchors: dict[int, Checkpoint] = field(default_factory=dict)
+    start: int = 0
+    knows_outbox: bool = True
     files: list[Segment] = field(default_factory=list)
     signed: deque[Checkpoint] = field(default_factory=deque)
     witnessed: dict[int, Checkpoint] = field(default_factory=dict)
@@ -126,7 +137,16 @@ class _Walk:
         # INVARIANT: the checkpoints are counted before the lines are read. The writer makes records durable first, so
         # every checkpoint seen here has its records, however much is added meanwhile.
         self.signed.extend(self._checkpoints() if (self.directory / CHECKPOINTS).exists() else [])
-        self.files = segments(self.directory)
+        places = [*self.archives, self.directory]
+        for place in self.archives:
+            # Prevents: an archive that was emptied, or another directory, taken for one that verifies.
+            if not segments(place):
+                words = f"`{place}` holds no segment of a journal"
+                raise _Found(FindingKind.SEGMENT_MISSING, 1, str(place), words)
+        self.files = sorted(
+            {segment.first_seq: segment for place in places for segment in segments(place)}.values(),
+            key=lambda segment: segment.first_seq,
+        )
         self.total = sum(segment.path.stat().st_size for segment in self.files)
         for note in witnessed:
             checkpoint = self._verified(note, "a witnessed checkpoint")
@@ -134,6 +154,7 @@ class _Walk:
         if not self.signed:
             words = "there is no checkpoint, and every journal begins with one"
             raise _Found(FindingKind.CHECKPOINT_MISSING, 1, CHECKPOINTS, words)
+        self._begin({place: anchor for place in places if (anchor := self._anchor(place))})
         self._compare()
 
     def segment(self, segment: Segment, *, is_last: bool) -> None:
@@ -160,7 +181,7 @@ class _Walk:
 
     def end(self) -> None:
         """Check that nothing signed is missing behind the last line."""
-        most = max([0, *self.witnessed, *(checkpoint.seq for checkpoint in self.signed)])
+        most = max([0, *self.witnessed, *self.anchors, *(checkpoint.seq for checkpoint in self.signed)])
         if most > self.chain.seq:
             words = f"the journal ends after record {self.chain.seq}, but {most} were signed"
             place = self.files[-1].path.name if self.files else str(self.directory)
@@ -177,8 +198,20 @@ class _Walk:
             segments=len(self.files),
             size=self.total,
             torn_bytes=self.torn,
+            archived=self.start,
             finding=finding,
         )
+
+    def was_archived_meanwhile(self) -> bool:
+        """Tell whether files that were listed are gone, all of them with leave."""
+        gone = [segment for segment in self.files if not segment.path.exists()]
+        anchor = self._anchor(self.directory) if gone else None
+        return anchor is not None and all(segment.first_seq <= anchor.seq for segment in gone)
+
+    def unreadable(self, error: OSError) -> Finding:
+        """Say what could not be read."""
+        words = f"`{Path(error.filename or self.directory).name}` cannot be read ({error.strerror})"
+        return Finding(FindingKind.UNREADABLE, self.chain.seq + 1, str(self.directory), words)
 
     def _checkpoints(self) -> list[Checkpoint]:
         found: list[Checkpoint] = []
@@ -193,6 +226,26 @@ class _Walk:
             found.append(checkpoint)
         return found
 
+    def _anchor(self, place: Path) -> Checkpoint | None:
+        try:
+            return anchor_of(place, self.keys)
+        except ForgedCheckpointError as error:
+            raise _Found(FindingKind.CHECKPOINT_FORGED, 0, str(place / ANCHOR), error.message) from error
+
+    def _begin(self, anchors: Mapping[Path, Checkpoint]) -> None:
+        """Begin with the first record, or behind what the anchor beside the first segment says was archived."""
+        self.anchors = {anchor.seq: anchor for anchor in anchors.values()}
+        first = self.files[0] if self.files else None
+        anchor = anchors.get(first.path.parent) if first else None
+        if first and anchor and anchor.seq < first.first_seq:
+            self.chain = Chain(anchor.seq, anchor.head, anchor.outbox)
+        elif first and anchor and first.first_seq > 1 and first.path.parent == self.directory:
+            # An archiving was interrupted. What it left must lead to what the anchor says, so its own word will do.
+            self.chain, self.knows_outbox = claimed_before(next(lines(first.path), (0, b""))[1]), False
+        self.start = self.covered = self.chain.seq
+        while self.signed and self.signed[0].seq < self.start:
+            self.signed.popleft()
+
     def _verified(self, note: str, place: str) -> Checkpoint:
         try:
             return verify_checkpoint(note, self.keys)
@@ -202,8 +255,13 @@ class _Walk:
     def _compare(self) -> None:
         witness = self.witnessed.get(self.chain.seq)
         ours = self.signed[0] if self.signed and self.signed[0].seq == self.chain.seq else None
-        for checkpoint in (witness, ours):
-            if checkpoint and (checkpoint.head, checkpoint.outbox) != (self.chain.head, self.chain.outbox):
+        anchor = self.anchors.get(self.chain.seq)
+        if anchor and not self.knows_outbox:
+            self.chain.outbox, self.knows_outbox = anchor.outbox, True
+        for checkpoint in (witness, ours, anchor):
+            if checkpoint and (
+                checkpoint.head != self.chain.head or (self.knows_outbox and checkpoint.outbox != self.chain.outbox)
+            ):
                 words = f"the records up to {self.chain.seq} are not those that were signed"
                 raise _Found(FindingKind.ALTERED, self.chain.seq, f"checkpoint {self.chain.seq}", words)
         if ours:

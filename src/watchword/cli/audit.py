@@ -1,52 +1,120 @@
-"""`watchword audit`: prove that the journal is whole."""
+"""`watchword audit`: prove that the journal is whole, and move away what is old."""
 
 from __future__ import annotations
 
 import sys
-from typing import Any
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
-from watchword.cli.shell import EXIT_FOUND_WRONG, shell_of
+from watchword.cli.shell import EXIT_FOUND_WRONG, Shell, shell_of
 
-app = typer.Typer(help="Verify the journal.", no_args_is_help=True)
+app = typer.Typer(help="Verify the journal, and archive what is old.", no_args_is_help=True)
 
 
 @app.command("verify")
-def verify(context: typer.Context) -> None:
+def verify(
+    context: typer.Context,
+    archives: Annotated[
+        list[Path] | None,
+        typer.Option("--archive", help="Verify this archive with it, as one; may be given several times."),
+    ] = None,
+) -> None:
     """Read the whole journal and find any change, gap or reordering; exit code 4 when there is one."""
     shell = shell_of(context)
 
     async def act(services: Any) -> Any:
         from watchword.audit import verify as verify_journal  # noqa: PLC0415  # quick help
 
-        shows = sys.stderr.isatty() and not shell.is_json
-        report = verify_journal(
-            services.settings.journal_directory,
-            services.keys.all_ever("journal"),
-            progress=_progress if shows else _silence,
-        )
-        if shows:
-            print("\r\033[K", end="", file=sys.stderr)
-        return report
+        with _progress(shell) as progress:
+            return verify_journal(
+                services.settings.journal_directory,
+                services.keys.all_ever("journal"),
+                archives=archives or (),
+                progress=progress,
+            )
 
     report = shell.run(act)
     fields = {
         "ok": report.is_sound,
         "records": report.records,
+        "archived": report.archived,
         "finding": report.finding.words if report.finding else None,
     }
     if report.is_sound:
-        shell.say(f"the journal is whole: {report.records} records, chained and signed", **fields)
+        behind = f"; the first {report.archived} of them are archived" if report.archived else ""
+        shell.say(f"the journal is whole: {report.records} records, chained and signed{behind}", **fields)
         return
     shell.say(f"the journal is NOT whole: {report.finding.words}", **fields)
     raise typer.Exit(EXIT_FOUND_WRONG)
 
 
-def _silence(_done: int, _total: int) -> None:
-    return
+@app.command("archive")
+def archive(
+    context: typer.Context,
+    directory: Annotated[Path, typer.Argument(help="Where to: the directory used last, or an empty one.")],
+    days: Annotated[int, typer.Option("--older-than", min=1, help="Only what is older than so many days.")] = 90,
+) -> None:
+    """Move old segments of the journal away; what stays still verifies, and both together verify as one."""
+    shell = shell_of(context)
+
+    async def act(services: Any) -> Any:
+        from watchword.audit import JOURNAL_ARCHIVED  # noqa: PLC0415  # quick help
+        from watchword.audit import archive as archive_journal  # noqa: PLC0415  # as above
+
+        now = services.clock.now()
+        with _progress(shell) as progress:
+            moved = archive_journal(
+                services.settings.journal_directory,
+                directory,
+                before=now - timedelta(days=days),
+                now=now,
+                signer=services.keys.signer("journal"),
+                keys=services.keys.all_ever("journal"),
+                progress=progress,
+            )
+        if moved.segments:
+            event = JOURNAL_ARCHIVED.at(
+                now,
+                services.entropy,
+                actor=shell.actor,
+                subject="journal",
+                segments=moved.segments,
+                through=moved.through,
+                destination=str(directory.resolve()),
+            )
+            async with services.database.work() as unit:
+                unit.emit(event)
+        return moved
+
+    moved = shell.run(act)
+    fields = {"segments": moved.segments, "bytes": moved.size, "through": moved.through}
+    if not moved.segments:
+        shell.say(f"no segment of the journal is older than {days} days as a whole; nothing was moved", **fields)
+        return
+    shell.say(
+        f"{moved.segments} segments ({moved.size / (1 << 20):.1f} MiB) moved to {directory};"
+        f" the journal begins with record {moved.through + 1} now",
+        **fields,
+    )
 
 
-def _progress(done: int, total: int) -> None:
-    share = done / total if total else 1.0
-    print(f"\r  verifying {'#' * round(share * 30):.<30} {share:4.0%}", end="", file=sys.stderr, flush=True)
+@contextmanager
+def _progress(shell: Shell) -> Iterator[Callable[[int, int], None]]:
+    """Show how far verifying got, where somebody watches."""
+    if shell.is_json or not sys.stderr.isatty():
+        yield lambda _done, _total: None
+        return
+
+    def show(done: int, total: int) -> None:
+        share = done / total if total else 1.0
+        print(f"\r  verifying {'#' * round(share * 30):.<30} {share:4.0%}", end="", file=sys.stderr, flush=True)
+
+    try:
+        yield show
+    finally:
+        print("\r\033[K", end="", file=sys.stderr, flush=True)

@@ -42,6 +42,8 @@ def open_journal(
     monkeypatch.setattr("watchword.audit.pace.Pace.is_quick", lambda *_: is_quick)
     if is_quick:
         write_ahead_early(monkeypatch)
+    else:
+        monkeypatch.setattr(writer, "_SPARE_BYTES", 1 << 62)
     return lambda: Journal.open(directory, signer=signer, clock=clock)
 
 

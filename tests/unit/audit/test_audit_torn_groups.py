@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from watchword.audit import JournalDamagedError, last, read, verify
+from watchword.audit import JournalDamagedError, JournalUnwritableError, last, read, verify
 from watchword.audit.opening import find_standing
 from watchword.audit.writer import Writer
 from watchword.kernel import FrozenClock
@@ -124,6 +125,26 @@ def test_one_byte_zeroed_before_acknowledged_records_is_no_crash(stopped: _Stopp
         stopped.open()
     assert stopped.path.read_bytes() == content
     assert not verify(stopped.directory, stopped.keys).is_sound
+
+
+def test_a_stop_while_a_segment_is_begun_finds_no_zeros_behind_the_one_before(
+    stopped: _Stopped, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For those would be taken for records that were wiped out."""
+    writer = stopped.open()
+    writer.write_ahead()
+    assert stopped.path.read_bytes().endswith(b"\0")
+    monkeypatch.setattr("watchword.audit.writer._SEGMENT_BYTES", 1)
+
+    def stop(_directory: Path) -> None:
+        raise OSError(errno.EIO, "the machine stops here")
+
+    monkeypatch.setattr("watchword.audit.writer.sync_directory", stop)
+    with pytest.raises(JournalUnwritableError):
+        writer.commit([(b'{"type":"next"}', None)])
+    assert len(list(stopped.directory.glob("*.jsonl"))) == 2
+    assert stopped.path.read_bytes().endswith(b"}\n")
+    writer.close()
 
 
 def test_zeros_behind_a_segment_that_is_not_the_last_are_no_room(stopped: _Stopped) -> None:
