@@ -184,7 +184,7 @@ def test_a_missing_detector_to_compare_with_says_what_to_install(monkeypatch: py
     assert "requirements/bench.txt" in refused.value.hint
 
 
-def test_generic_detectors_learn_from_people_with_a_history_before_what_is_measured() -> None:
+def test_generic_detectors_learn_from_every_log_in_before_what_is_measured() -> None:
     learned: list[int] = []
 
     def counting(past: Sequence[Sequence[float]], rows: Sequence[Sequence[float]]) -> list[float]:
@@ -194,9 +194,9 @@ def test_generic_detectors_learn_from_people_with_a_history_before_what_is_measu
     traffic = [Labelled(_sign_in(day)) for day in range(80)]
     traffic[70] = Labelled(_sign_in(70, **_ABROAD), "thief", "one")
     found = evaluate(traffic, Model(), Plan(since=traffic[60].observation.at), generic={"new": counting})
-    assert learned == [55]
+    assert learned == [60]
     assert found.rivals["new"].by_attacker["thief"].auc == 1.0
-    with pytest.raises(ObservationsError, match="have a history"):
+    with pytest.raises(ObservationsError, match="only 40 log-ins"):
         evaluate(traffic, Model(), Plan(since=traffic[40].observation.at), generic={"new": counting})
 
 
@@ -204,6 +204,16 @@ def test_an_act_of_which_nobody_knows_whose_it_was_is_learned_and_not_counted() 
     unknown = [Labelled(_sign_in(day), is_labelled=False) for day in range(8)]
     (found,) = Replay(Model()).run([*unknown, Labelled(_sign_in(9))])
     assert found.values["network"] < -1.0
+
+
+def test_an_owner_who_is_asked_proves_it_and_teaches_and_nobody_else_does() -> None:
+    def known(asks_from: float | None, attacker: str | None = None, after: int = 12) -> float:
+        past = [Labelled(replace(_sign_in(day), is_verified=False), attacker, "one") for day in range(after)]
+        found = Replay(Model(), asks_from=asks_from).run([*past, Labelled(_sign_in(20))])
+        return found[-1].values.get("network", 0.0)
+
+    assert known(None) == known(1.0) == known(0.0, "thief") == known(0.0, after=0)
+    assert known(0.0) < known(None) - 1.0
 
 
 def test_of_one_attack_only_one_log_in_is_labelled() -> None:

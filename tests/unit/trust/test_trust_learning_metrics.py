@@ -82,6 +82,7 @@ def test_reauthentication_counts_the_first_log_ins_of_those_who_have_so_many() -
     assert metrics.reauthentication_rate(scores, threshold=5.0, logins=4) == pytest.approx(0.5)
     with pytest.raises(ValueError, match="nobody has 5"):
         metrics.reauthentication_rate(scores, threshold=5.0, logins=5)
+    assert sorted(metrics.reauthentication_rates(scores, threshold=5.0, logins=2)) == [0.0, 0.5]
 
 
 def test_calibration_error_weighs_each_bin_by_its_predictions() -> None:

@@ -32,9 +32,7 @@ def weekday_evidence(weekday: int, profile: BehaviourProfile, population: Popula
     return _ratio(mine, profile.under.get("w", 0), theirs, population.under.get("w", 0), 1 / 7, one, own_one)
 
 
-def _ratio(
-    mine: float, all_mine: int, theirs: float, all_theirs: int, even: float, one: int, own_one: int
-) -> float:
+def _ratio(mine: float, all_mine: int, theirs: float, all_theirs: int, even: float, one: int, own_one: int) -> float:
     usual = (max(0.0, theirs - mine) + one * even) / (max(0, all_theirs - all_mine) + one)
     expected = (mine + _M * own_one * usual) / (all_mine + _M * own_one)
     return log((usual + _SPREAD * (even - usual)) / expected)

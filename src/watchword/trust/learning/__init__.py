@@ -27,7 +27,7 @@ from watchword.trust.learning.evaluation import (
 from watchword.trust.learning.features import FEATURES, Features
 from watchword.trust.learning.feedback import Feedback
 from watchword.trust.learning.figures import figures
-from watchword.trust.learning.generic import generic_detectors
+from watchword.trust.learning.generic import GENERIC_ENCODINGS, generic_detectors
 from watchword.trust.learning.guard import Admitted, Caps, Held, Hold, admit
 from watchword.trust.learning.kept import KeptModels
 from watchword.trust.learning.labels import Doubt, Doubted, Judged, Label, LabelId, Review, Source, Witness, may_vouch
@@ -54,6 +54,7 @@ from watchword.trust.learning.trial import Outcome, Rules, Trial, train
 
 __all__ = [
     "FEATURES",
+    "GENERIC_ENCODINGS",
     "ISOTONIC_FROM",
     "LEAST_LABELS",
     "SILENCES",

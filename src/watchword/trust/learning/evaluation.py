@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from statistics import fmean, median
 from types import MappingProxyType
 from typing import Any
 
@@ -39,12 +40,14 @@ class Plan:
             second half of the time in which there are attacks is counted, and labels come from the first.
         labels: so many are drawn before `since`, half of them attacks, and a refit on them is measured as well.
         seed: of that draw.
+        asks_from: the probability from which owners are asked for more than a password, and give it; see `Replay`.
     """
 
     since: float | None = None
     labels: int = 0
     seed: int = 0
     recipe: Recipe = Recipe()  # noqa: RUF009  # frozen
+    asks_from: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +72,8 @@ class Measured:
     Attributes:
         by_attacker: and `all` for every log-in of every attacker together. Left out is who does what no owner did.
         reauthentication: how often owners are asked again by log-ins made so far, at the threshold that finds 98% of
-            naive and VPN attackers; only what enough people reached.
+            naive and VPN attackers; only what enough people reached. The mean over owners.
+        median_reauthentication: the same of the owner in the middle, as it was published.
         ece: nothing where the score is no probability.
         curve: false and true positive rates over every log-in, thinned for drawing; empty without log-ins.
         bins: what was predicted of log-ins and what came true.
@@ -78,6 +82,7 @@ class Measured:
     name: str
     by_attacker: Mapping[str, Quality]
     reauthentication: Mapping[int, float] = field(default_factory=lambda: MappingProxyType({}))
+    median_reauthentication: Mapping[int, float] = field(default_factory=lambda: MappingProxyType({}))
     ece: float | None = None
     brier: float | None = None
     curve: tuple[tuple[float, float], ...] = ()
@@ -140,7 +145,7 @@ def evaluate(
     asked = plan or Plan()
     others = dict(rivals or {})
     seen = _Counted(traffic)
-    scored = Replay(model, others, features=bool(generic)).run(seen, tell)
+    scored = Replay(model, others, features=bool(generic), asks_from=asked.asks_from).run(seen, tell)
     since = _since(scored, asked)
     counted = [each for each in scored if each.at >= since]
     first = [each for each in scored if 0 <= each.number < max(LOG_INS)]
@@ -194,7 +199,13 @@ def measure(
     entering = {attacker for attacker, act in acts.items() if act is Act.SIGN_IN}
     if entering:
         found[EVERYBODY] = _quality(scored, scores, entering, Act.SIGN_IN)
-    measured = Measured(name, MappingProxyType(found), _reauthentication(scored, scores, first))
+    asked = _reauthentication(scored, scores, first)
+    measured = Measured(
+        name,
+        MappingProxyType(found),
+        MappingProxyType({count: fmean(rates) for count, rates in asked.items()}),
+        MappingProxyType({count: median(rates) for count, rates in asked.items()}),
+    )
     if not entering:
         return measured
     measured = replace(measured, curve=_curve(scored, scores))
@@ -329,17 +340,15 @@ def _calibrated(scored: Sequence[Scored], probabilities: Sequence[float]) -> dic
 
 def _reauthentication(
     scored: Sequence[Scored], scores: Sequence[float], first: Sequence[tuple[str, float]]
-) -> Mapping[int, float]:
+) -> Mapping[int, list[float]]:
     attacks = [
         value for each, value in zip(scored, scores, strict=True) if each.attacker in COMPARED and _is_log_in(each)
     ]
     if not attacks or not first:
-        return MappingProxyType({})
+        return {}
     threshold = metrics.threshold_for_detection(attacks, detection=DETECTION)
     by_user: dict[str, list[float]] = defaultdict(list)
     for user, value in first:
         by_user[user].append(value)
     reached = [count for count in LOG_INS if any(len(values) >= count for values in by_user.values())]
-    return MappingProxyType(
-        {count: metrics.reauthentication_rate(by_user, threshold=threshold, logins=count) for count in reached}
-    )
+    return {count: metrics.reauthentication_rates(by_user, threshold=threshold, logins=count) for count in reached}

@@ -12,6 +12,7 @@ from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import atan2, cos, hypot, log, log1p, pi, sin
+from zlib import crc32
 
 from watchword.trust.geometry import great_circle_km
 from watchword.trust.observation import Act, Observation
@@ -48,8 +49,19 @@ FEATURES: tuple[str, ...] = (
     "resources",
 )
 
+# What a column for each value is made from: names stand for values, and nothing follows from their size.
+CODES: tuple[str, ...] = ("country", "asn", "city", "kind", "system", "browser", "has_device")
+
 # The four of a log-in anomaly, as they are usually told.
 FOUR: tuple[str, ...] = ("hour", "distinct_addresses", "failures", "resources")
+
+
+def codes_of(seen: Observation) -> tuple[float, ...]:
+    """Return a number that stands for each value of a log-in, in the order of `CODES`."""
+    place, agent = seen.place, seen.agent
+    family = agent.browser.rpartition(" ")[0] or agent.browser
+    values = (place.country or "", str(place.asn), place.city or "", agent.kind, agent.system, family)
+    return (*[float(crc32(value.encode())) for value in values], float(bool(seen.device)))
 
 
 @dataclass(slots=True)

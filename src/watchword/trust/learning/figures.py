@@ -29,6 +29,8 @@ def _of(measured: Measured) -> Iterator[tuple[str, float]]:
         yield f"tpr_at_1pct_fpr{of}", round(quality.tpr_at_1pct_fpr, _DIGITS)
     for count, rate in measured.reauthentication.items():
         yield f"reauth_rate_{count}", round(rate, _DIGITS)
+    for count, rate in measured.median_reauthentication.items():
+        yield f"reauth_median_{count}", round(rate, _DIGITS)
 
 
 def _probabilities(measured: Measured) -> dict[str, float]:

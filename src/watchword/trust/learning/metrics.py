@@ -98,6 +98,18 @@ def threshold_for_detection(attacks: Iterable[float], *, detection: float) -> fl
 def reauthentication_rate(scores_by_user: Mapping[str, Sequence[float]], *, threshold: float, logins: int) -> float:
     """Return how often owners were asked again during their first `logins` log-ins; the mean over users.
 
+    Raises:
+        ValueError: nobody has so many log-ins.
+    """
+    rates = reauthentication_rates(scores_by_user, threshold=threshold, logins=logins)
+    return sum(rates) / len(rates)
+
+
+def reauthentication_rates(
+    scores_by_user: Mapping[str, Sequence[float]], *, threshold: float, logins: int
+) -> list[float]:
+    """Return how often each owner was asked again during their first `logins` log-ins.
+
     The first log-in counts as any other. Users with fewer log-ins say nothing.
 
     Args:
@@ -115,7 +127,7 @@ def reauthentication_rate(scores_by_user: Mapping[str, Sequence[float]], *, thre
     ]
     if not rates:
         raise ValueError(f"nobody has {logins} log-ins")
-    return sum(rates) / len(rates)
+    return rates
 
 
 def calibration_bins(

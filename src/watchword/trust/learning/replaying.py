@@ -11,7 +11,7 @@ from watchword.trust.behaviour import BehaviourProfile, Model, Population, Term,
 from watchword.trust.detectors import Detectors
 from watchword.trust.labelled import Labelled
 from watchword.trust.learning.errors import ObservationsError
-from watchword.trust.learning.features import Features
+from watchword.trust.learning.features import Features, codes_of
 from watchword.trust.observation import Act, Observation
 
 # A prompt that was answered is learned when the sign-in that it belongs to has been judged, or after this long.
@@ -47,7 +47,7 @@ class Scored:
         margin: log-odds before calibration.
         values: what each indicator said, before weights.
         rivals: what the others said of it, in the order of their names.
-        features: of a log-in, for generic detectors; empty if nobody asked for them.
+        features: of a log-in, for generic detectors: `FEATURES`, then `CODES`; empty if nobody asked for them.
     """
 
     id: str
@@ -83,10 +83,20 @@ class Replay:
     Args:
         rivals: by name; they see the same acts in the same order.
         features: whether log-ins are described in numbers as well.
+        asks_from: from this probability on whoever signs in is asked for more than a password. The owner gives it, and
+            so proves who they are; nobody else does. Nothing means that what was recorded is all that was proved.
     """
 
-    def __init__(self, model: Model, rivals: Mapping[str, Rival] | None = None, *, features: bool = False) -> None:
+    def __init__(
+        self,
+        model: Model,
+        rivals: Mapping[str, Rival] | None = None,
+        *,
+        features: bool = False,
+        asks_from: float | None = None,
+    ) -> None:
         self._model = model
+        self._asks_from = asks_from
         self._features = Features() if features else None
         self._rivals = tuple((rivals or {}).values())
         self._detectors = Detectors()
@@ -122,6 +132,8 @@ class Replay:
     def _step(self, labelled: Labelled) -> list[Scored]:
         observation = labelled.observation
         scored = [self._judge(labelled)] if _is_judged(labelled) else []
+        if scored and self._is_asked(scored[0], labelled):
+            observation = replace(observation, is_verified=True)
         if observation.act is Act.PROMPT and observation.is_success:
             self._waiting.setdefault(observation.user, []).append(observation)
             return scored
@@ -133,6 +145,12 @@ class Replay:
         if _is_sign_in(observation) and not labelled.attacker:
             self._signed_in[observation.user] = self._signed_in.get(observation.user, 0) + 1
         return scored
+
+    def _is_asked(self, scored: Scored, labelled: Labelled) -> bool:
+        """Tell whether an owner signs in and is asked to prove it."""
+        asks_from = self._asks_from
+        is_own = not labelled.attacker and _is_sign_in(labelled.observation)
+        return asks_from is not None and is_own and scored.probability >= asks_from
 
     def _judge(self, labelled: Labelled) -> Scored:
         seen = labelled.observation
@@ -153,7 +171,7 @@ class Replay:
             probability=found.probability,
             values={term.indicator: term.evidence for term in found.contributions if _is_weighed(term)},
             rivals=tuple([rival.judge(seen) for rival in self._rivals]),
-            features=tuple(self._features.row(seen)) if self._features and _is_sign_in(seen) else (),
+            features=(*self._features.row(seen), *codes_of(seen)) if self._features and _is_sign_in(seen) else (),
         )
 
     def _learn(self, observation: Observation) -> None:

@@ -156,7 +156,7 @@ def _measured(evaluation: Evaluation) -> list[tuple[Measured, Ink]]:
     found = [(evaluation.own, Ink.OWN)]
     if evaluation.with_labels is not None:
         found.append((evaluation.with_labels, Ink.LABELLED))
-    others = [each for name, each in evaluation.rivals.items() if not name.endswith("_plain")]
+    others = [each for name, each in evaluation.rivals.items() if "_" not in name]
     return found + [(each, Ink.OTHER) for each in others]
 
 
