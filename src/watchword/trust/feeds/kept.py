@@ -21,6 +21,7 @@ from watchword.trust.feeds.errors import FeedKeptError
 
 TABLE: Final = "table"
 STATEMENTS: Final = "statements"
+EVENTS: Final = "events"
 _STATE: Final = "state.json"
 _STAGING: Final = ".staging-"
 

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from watchword.trust.feeds.document import entries, is_set, parse, table, text
 from watchword.trust.feeds.errors import FeedMalformedError
-from watchword.trust.feeds.intake import Intake, Vouched, minute_of
+from watchword.trust.feeds.intake import Vouched, minute_of
 from watchword.trust.feeds.model import IndicatorKind, Refusal
 
 _ADDRESS, _DOMAIN, _URL, _FILE = IndicatorKind
@@ -51,7 +51,19 @@ _CONFIDENCE: Mapping[str, float] = MappingProxyType(
 _MOST_TAGS: Final = 200
 
 
-def read_misp(content: bytes, intake: Intake) -> None:
+class Taking(Protocol):
+    """What values are told to; an `Intake` is one."""
+
+    def take(self, kind: IndicatorKind, text: str, vouched: Vouched = ..., /) -> None:
+        """Take a value."""
+        ...
+
+    def refuse(self, why: Refusal, text: str = ..., /) -> None:
+        """Count what is not taken."""
+        ...
+
+
+def read_misp(content: bytes, intake: Taking) -> None:
     """Take every attribute that is meant for detection, of events and of the objects in them.
 
     Raises:
@@ -83,7 +95,7 @@ def _attributes(event: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
             yield from map(table, entries(table(held).get("Attribute")))
 
 
-def _take(attribute: Mapping[str, Any], trust: float | None, intake: Intake) -> None:
+def _take(attribute: Mapping[str, Any], trust: float | None, intake: Taking) -> None:
     kind, value = text(attribute.get("type")), text(attribute.get("value")).strip()
     if is_set(attribute.get("deleted")):
         return intake.refuse(Refusal.REVOKED)

@@ -38,6 +38,7 @@ class FeedFormat(StrEnum):
     PLAIN = "plain"
     CSV = "csv"
     MISP = "misp"
+    MISP_FEED = "misp-feed"
     STIX = "stix"
     TAXII = "taxii"
 
@@ -56,8 +57,14 @@ class FeedSettings:
     """One feed of threat intelligence, or of what networks are."""
 
     name: str = setting("Its name in reasons, events and commands: small letters, digits and dashes, at most 40.")
-    format: FeedFormat = setting("`plain`, `csv`, `misp`, `stix` (a bundle) or `taxii` (a TAXII 2.1 server).")
-    url: str = setting("https address; for `taxii` of the discovery, the API root or a collection.", default="")
+    format: FeedFormat = setting(
+        "`plain`, `csv`, `misp`, `misp-feed` (a folder of MISP events), `stix` (a bundle) or `taxii` (a TAXII 2.1 "
+        "server)."
+    )
+    url: str = setting(
+        "https address; for `taxii` of the discovery, the API root or a collection, for `misp-feed` of the folder.",
+        default="",
+    )
     file: str = setting("Path of a file on this machine, instead of `url`.", default="")
     collection: str = setting("For `taxii`: id, alias or title of the collection.", default="")
     meaning: Meaning = setting(
@@ -108,8 +115,8 @@ class FeedSettings:
             raise ValueError(f"the feed `{self.name}` needs either `url` or `file`")
         if self.url:
             check_url(self.url)
-        if self.format is FeedFormat.TAXII and not self.url:
-            raise ValueError(f"the feed `{self.name}` needs a `url`: TAXII is a server")
+        if self.format in {FeedFormat.TAXII, FeedFormat.MISP_FEED} and not self.url:
+            raise ValueError(f"the feed `{self.name}` needs a `url`: `{self.format}` is on a server")
         self._check_numbers()
         self._check_columns()
         self._check_credential()

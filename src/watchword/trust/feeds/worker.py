@@ -13,6 +13,7 @@ import os
 import resource
 import signal
 import sys
+import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -24,7 +25,9 @@ from watchword.kernel.settings import convert
 from watchword.trust.feeds.errors import FeedError, FeedKeptError, FeedMalformedError, FeedTooLargeError
 from watchword.trust.feeds.index import FeedIndex, write_index
 from watchword.trust.feeds.intake import Intake, Vouched
-from watchword.trust.feeds.kept import STATEMENTS, TABLE
+from watchword.trust.feeds.kept import EVENTS, STATEMENTS, TABLE
+from watchword.trust.feeds.misp_folder import MORE, WHOLE, walk
+from watchword.trust.feeds.misp_known import KnownEvent, read_events, write_events
 from watchword.trust.feeds.model import Indicator, IndicatorKind, Refusal
 from watchword.trust.feeds.reading import intake_for, read_content
 from watchword.trust.feeds.settings import FeedFormat, FeedSettings
@@ -37,6 +40,8 @@ _NICE: Final = 10
 _MOST_FILE: Final = 2 << 30
 _WHOLE_EVERY_MIN: Final = 1440
 _MOST_EXAMPLES: Final = 12
+# Of the time that a look may take; the rest is for reading and writing.
+_FETCHING_S: Final = 150.0
 _OUT_OF_MEMORY: Final = FeedTooLargeError("the feed needs more memory than it may have", hint="lower `max_mb`")
 
 
@@ -63,6 +68,11 @@ def _performed(settings: FeedSettings, job: Mapping[str, Any]) -> dict[str, Any]
         read_content(settings, _file(settings), intake)
     elif settings.format is FeedFormat.TAXII:
         about |= _taxii(settings, job, intake, staged)
+    elif settings.format is FeedFormat.MISP_FEED:
+        found = _folder(settings, job, intake, staged)
+        if found is None:
+            return {"status": "unchanged"}
+        about |= found
     else:
         answer = _web(settings, job).get(settings.url, tag=job["tag"], modified=job["modified"])
         if answer.body is None:
@@ -165,6 +175,39 @@ def _statements(path: Path) -> dict[str, Statement]:
     except (OSError, ValueError, TypeError) as error:
         raise FeedKeptError("what was known of the collection cannot be read") from error
     return found
+
+
+# --- a folder of MISP events: what is listed, and what changed -----------------------------------------------------
+
+
+def _folder(settings: FeedSettings, job: Mapping[str, Any], intake: Intake, staged: Path) -> dict[str, Any] | None:
+    """Fetch what changed; what a look could not fetch in time is left for the next, whatever the manifest's tag."""
+    known = _events(job)
+    is_whole = bool(known) and job["cursor"] == WHOLE
+    over_at = time.monotonic() + _FETCHING_S
+    found = walk(
+        _web(settings, job),
+        settings.url,
+        intake,
+        known=known,
+        is_over=lambda: time.monotonic() > over_at,
+        tag=job["tag"] if is_whole else "",
+        modified=job["modified"] if is_whole else "",
+    )
+    if found is None:
+        return None
+    with (staged / EVENTS).open("wb") as file:
+        file.writelines(write_events(found.events.values()))
+    return {"cursor": WHOLE if found.is_whole else MORE, "tag": found.tag, "modified": found.modified}
+
+
+def _events(job: Mapping[str, Any]) -> dict[str, KnownEvent]:
+    """Return what is known of the events; nothing where it cannot be read, which is fetched again."""
+    if not (job["cursor"] and job["former"]):
+        return {}
+    with suppress(OSError, ValueError, TypeError), (Path(job["former"]) / EVENTS).open("rb") as lines:
+        return read_events(lines)
+    return {}
 
 
 # --- first sight -----------------------------------------------------------------------------------------------------
