@@ -18,12 +18,13 @@ import typer
 import watchword
 from watchword.cli import shell
 from watchword.cli.main import app
+from watchword.configuration import CONFIG_VARIABLE, DATA_VARIABLE
 from watchword.decision import ApplicationSettings
 from watchword.enforcement.authzen import AuthzenSettings, openapi
 from watchword.kernel import EventType, Reason, Visibility, WatchwordError, event_types
 from watchword.kernel.errors import error_types
 from watchword.kernel.settings import PREFIX
-from watchword.settings import CONFIG_VARIABLE, DATA_VARIABLE, SLICES
+from watchword.settings import SLICES
 
 DIRECTORY = Path(__file__).parents[1] / "docs" / "reference"
 _NOTICE = "<!-- Written by ./dev docs from the code; change the code, not this page. -->"

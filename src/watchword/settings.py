@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ipaddress
 import os
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -12,6 +11,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from watchword.configuration import Configuration
 from watchword.decision import Application, ApplicationSettings, DecisionSettings, applications
 from watchword.enforcement.authzen import AuthzenSettings
 from watchword.enforcement.envoy import EdgeSettings, TcpAddress
@@ -30,8 +30,6 @@ from watchword.policy.bundles import (
 from watchword.policy.rego import OpaSettings
 from watchword.trust import TrustSettings
 
-CONFIG_VARIABLE = "WATCHWORD_CONFIG"
-DATA_VARIABLE = "WATCHWORD_DATA"
 NODE_KEY = "node"
 _SHORTEST_POLL_S, _LONGEST_POLL_S = 0.05, 86_400.0
 _WHOLE = 100
@@ -303,21 +301,14 @@ class Settings:
 def load(
     config: Path | None = None, *, data: Path | None = None, environment: Mapping[str, str] | None = None
 ) -> Settings:
-    """Read and check the configuration.
-
-    Args:
-        config: the TOML file; by default `$WATCHWORD_CONFIG`, else `watchword.toml` in the data directory if it exists.
-        data: the data directory; by default `$WATCHWORD_DATA`, else `.watchword` here.
-        environment: usually the process's own.
+    """Read and check the configuration; the arguments are those of `Configuration.find`.
 
     Raises:
         ConfigurationError: the file cannot be read, is not TOML, or holds an unknown key or a wrong value.
     """
     environment = os.environ if environment is None else environment
-    data = (data or Path(environment.get(DATA_VARIABLE, ".watchword"))).absolute()
-    explicit = config or (Path(environment[CONFIG_VARIABLE]) if CONFIG_VARIABLE in environment else None)
-    path = explicit or data / "watchword.toml"
-    document = _read(path, required=explicit is not None)
+    found = Configuration.find(config, data=data, environment=environment)
+    document = found.read()
     known = [*SLICES, "applications"]
     for key in document:
         if key not in known:
@@ -330,7 +321,7 @@ def load(
     listed: tuple[ApplicationSettings, ...] = convert(
         document.get("applications", []), tuple[ApplicationSettings, ...], where="applications", environment={}
     )
-    return Settings(data=data, applications=applications(listed, profile=slices["trust"].profile), **slices)
+    return Settings(data=found.data, applications=applications(listed, profile=slices["trust"].profile), **slices)
 
 
 def _check_public_keys(keys: Iterable[str]) -> None:
@@ -339,18 +330,3 @@ def _check_public_keys(keys: Iterable[str]) -> None:
             PublicKey.parse(key)
     except BundleKeyError as error:
         raise ValueError(f"{error.message}: {error.hint}") from None
-
-
-def _read(path: Path, *, required: bool) -> dict[str, Any]:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (FileNotFoundError, NotADirectoryError):
-        if required:
-            raise ConfigurationError(f"the configuration file `{path}` does not exist") from None
-        return {}
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"the configuration file `{path}` cannot be read", hint=str(error)) from error
-    try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigurationError(f"`{path}` is not valid TOML: {error}") from error

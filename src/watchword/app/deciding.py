@@ -314,6 +314,7 @@ class Deciding:
             "peer_groups": self._habits.clusters_version,
             "peer_groups_problem": self._peers.problem,
             "decisions": _counted(self.point.counts),
+            "leases": len(self._leases) if self._leases is not None else None,
             **self._facts.counts(),
         }
 

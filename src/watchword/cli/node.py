@@ -7,12 +7,16 @@ import dataclasses
 import os
 import re
 import sys
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
 from watchword.cli.force import ask_node
-from watchword.cli.shell import EXIT_FAILED, shell_of
+from watchword.cli.shell import EXIT_FAILED, Shell, shell_of
+from watchword.configuration import Configuration
+from watchword.kernel import ConfigurationError
+
+_SOURCE_VARIABLE: Final = "WATCHWORD_KEYS__SOURCE"
 
 config = typer.Typer(help="Look at the configuration.", no_args_is_help=True)
 ca = typer.Typer(help="Trust the local certificate authority.", no_args_is_help=True)
@@ -151,8 +155,18 @@ def _authority(shell: Any) -> Any:
     return authority
 
 
-def _ask_for_passphrase(shell: Any) -> None:
-    if shell.settings().keys.source != "prompt":
+def _key_source(shell: Shell) -> str | None:
+    """Look where the sealing key comes from; whatever is wrong, the control plane says when it reads the whole."""
+    try:
+        section = Configuration.find(shell.config, data=shell.data).read().get("keys")
+    except ConfigurationError:
+        return None
+    source = section.get("source") if isinstance(section, dict) else None
+    return os.environ.get(_SOURCE_VARIABLE, source)
+
+
+def _ask_for_passphrase(shell: Shell) -> None:
+    if _key_source(shell) != "prompt":
         return
     import getpass  # noqa: PLC0415  # only here
 

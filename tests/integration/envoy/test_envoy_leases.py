@@ -74,9 +74,15 @@ async def make_leased(
             stack.push_async_callback(desk.close)
             board.live_until(SystemClock().monotonic() + 60)
             edge = await make_edge(door=DoorWorld(world, leases=desk).door, **about)
+            stack.callback(_check_log, edge)
             return Leased(edge, world, board, desk, visit)
 
         yield make
+
+
+def _check_log(edge: Edge) -> None:
+    """See that no error of the script hides behind a request that was asked about."""
+    assert "script" not in edge.files.log_file.read_text()
 
 
 @pytest.fixture
