@@ -272,6 +272,8 @@ class Factors:
         """
         async with self._database.work() as unit:
             now = self._clock.now()
+            # Prevents: two factors that are removed at the same moment, each while the other still counts.
+            await store.hold_user(unit.connection, session.user_id)
             user, found = await self._fresh(unit.connection, session, now)
             gone = _mine(found, authenticator_id)
             require_enough_left(user, found, {gone.facts.id})

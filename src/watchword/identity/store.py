@@ -80,6 +80,11 @@ async def user_by_id(connection: AsyncConnection, user_id: str) -> UserFacts | N
     return next(iter(await _users(connection, users.c.id == user_id)), None)
 
 
+async def hold_user(connection: AsyncConnection, user_id: UserId) -> None:
+    """Let whoever else holds this user wait until this unit of work is over; SQLite has one writer anyway."""
+    await connection.execute(select(users.c.id).where(users.c.id == user_id).with_for_update())
+
+
 async def user_by_name(connection: AsyncConnection, name_key: str) -> UserFacts | None:
     """Read one user by the form of the name that is looked up."""
     return next(iter(await _users(connection, users.c.name_key == name_key)), None)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from datetime import timedelta
 
@@ -180,6 +181,17 @@ async def test_the_privileged_keep_a_second_factor_once_they_have_one(world: Wor
     totp = await _own(world, session, AuthenticatorKind.TOTP)
     with pytest.raises(LastFactorError):
         await world.identity.accounts.remove_authenticator(session, totp.id, HOME)
+
+
+async def test_second_factors_that_are_removed_at_the_same_moment_leave_one(world: World) -> None:
+    await world.person(is_privileged=True)
+    session = (await world.signed_in()).session
+    for _ in range(4):
+        await world.with_passkey(session)
+    found = [one for one in await world.identity.accounts.authenticators(session.user_id) if one.kind == "passkey"]
+    removals = [world.identity.accounts.remove_authenticator(session, one.id, HOME) for one in found]
+    ended = await asyncio.gather(*removals, return_exceptions=True)
+    assert [type(one) for one in ended if one is not None] == [LastFactorError]
 
 
 async def test_an_authenticator_of_another_user_is_neither_removed_nor_renamed(world: World) -> None:
