@@ -185,6 +185,49 @@ async def test_the_journal_is_read_as_the_acts_that_were_learned_from(world: Dec
         assert replace(mine, at=round(mine.at, 3)) == replace(expected, at=round(expected.at, 3))
 
 
+@pytest.mark.parametrize(
+    ("about", "is_verified"),
+    [
+        ({}, True),
+        ({"level": "medium"}, False),
+        ({"answer": "step_up"}, False),
+        ({"facts": [["mfa", None, None]]}, False),
+        ({"facts": None}, False),
+        ({"repeats": "dec_0", "facts": None, "level": "low"}, False),
+    ],
+)
+def test_of_a_journal_only_a_low_risk_after_a_second_factor_is_verified(
+    about: dict[str, Any],
+    is_verified: bool,  # noqa: FBT001  # what is expected
+) -> None:
+    line = {
+        "type": "decision",
+        "id": "dec_1",
+        "at": "2026-11-22T10:00:00+00:00",
+        "user": "usr_1",
+        "session": "ses_1",
+        "application": "notes",
+        "answer": "allow",
+        "level": "low",
+        "facts": [["session", "x", 3.0], ["mfa", None, 12.5]],
+        "personal": {"ip": LONDON, "user_agent": FIREFOX},
+    } | about
+    (found,) = read(BytesIO(json.dumps(line).encode() + b"\n"), Layout.JOURNAL)
+    assert found.observation.is_verified is is_verified
+    assert found.is_labelled is False
+
+
+async def test_sign_ins_are_learned_with_the_cluster_of_who_signs_in(
+    world: DecisionWorld, peers: PeersAbreast, tmp_path: Path
+) -> None:
+    visit = await at_home(world)
+    a_night(tmp_path, visit.user.id)
+    await peers.look()
+    told = world.event("identity.session.started", visit.session.id, user=visit.user.id, ip=LONDON, acr="x")
+    await world.trust.observe([told])
+    assert world.trust.habits._waiting[-1].group == "cluster peers-01"
+
+
 @pytest.mark.parametrize("line", ["7", "{", "[]", '{"type":"decision","user":{},"session":"s","application":"a"}',
                                   '{"type":"identity.sign_in.failed"}', "[" * 100_000])  # fmt: skip
 def test_a_line_of_a_journal_that_cannot_be_read_is_refused_by_its_number(line: str) -> None:

@@ -26,7 +26,7 @@ from watchword.trust import (
     profiles,
     replay,
 )
-from watchword.trust.learning import FeedbackMalformedError, KeptModels, judged_of
+from watchword.trust.learning import FeedbackMalformedError, KeptModels, Scope, Suppression, judged_of
 
 CONTEXT = ContextSource.open()
 
@@ -140,6 +140,41 @@ async def test_a_damaged_record_is_said_to_be_one_and_raises_nothing(world: Deci
     assert replay(record, CONTEXT, lambda _: None).outcome is not Outcome.SAME
     record["behaviour"]["versions"]["profile"] = "freeman/2"
     assert replay(record, CONTEXT, lambda _: None).outcome is Outcome.CANNOT
+
+
+async def test_sign_ins_that_are_still_being_read_are_said_to_be_and_rules_judge(world: DecisionWorld) -> None:
+    visit, habits = await at_home(world), world.trust.habits
+    habits._sign_ins.shelf._most = 0
+    await habits.flush()
+    decision = visit.asks(user_agent=FIREFOX)
+    assert decision.assessment is not None
+    assert decision.assessment.contributions[0].indicator == "history_away"
+    await habits.fetch()
+    again = visit.asks(user_agent=FIREFOX)
+    assert again.assessment is not None
+    assert again.assessment.weighed is not None
+
+
+async def test_what_an_administrator_said_is_all_right_speaks_against_nobody_and_is_replayed(
+    world: DecisionWorld,
+) -> None:
+    visit = await at_home(world)
+    now = world.clock.now()
+    until = now + timedelta(days=3)
+    said = Suppression("sup_1", visit.user.id, Scope.NETWORK, "193.48.1.0/24", until, "hotel", "test", now)
+    loud = visit.asks(client_ip=PARIS, user_agent=FIREFOX)
+    world.trust.habits.use_suppressions([said])
+    quiet = visit.asks(client_ip=PARIS, user_agent=FIREFOX)
+    assert loud.assessment is not None
+    assert quiet.assessment is not None
+    assert quiet.assessment.weighed is not None
+    assert quiet.assessment.risk < loud.assessment.risk
+    told = {each.indicator: each for each in quiet.assessment.contributions}
+    assert told["address"].points == 0
+    assert "said to be all right" in told["address"].detail
+    assert quiet.assessment.weighed.log_odds == sum(each.points for each in quiet.assessment.contributions)
+    record = json.loads(quiet.encoded())
+    assert replay(record, CONTEXT, lambda _: None).outcome is Outcome.SAME
 
 
 async def test_weights_learn_nothing_from_a_score_that_has_none(world: DecisionWorld, tmp_path: Path) -> None:

@@ -70,6 +70,8 @@ async def test_where_no_profile_needs_it_nothing_is_noted_learned_or_loaded(
 ) -> None:
     both = Habits(database, clock, learns=[STATISTICAL, FREEMAN])
     await live(both, clock)
+    both.note(act(clock, is_success=False, is_verified=False, id="failed"))
+    await both.learn_waiting()
     await both.flush()
     before = await rows(database)
     nothing = Habits(database, clock, learns=[])
@@ -79,6 +81,7 @@ async def test_where_no_profile_needs_it_nothing_is_noted_learned_or_loaded(
     assert nothing.figures.learned == 0
     assert nothing.known(ADA).profile.learned == nothing.known_sign_ins(ADA).own.sign_ins == 0
     assert list(nothing.detectors.changes()) == []
+    assert not any(len(memory) for memory in nothing.detectors._memories.values())
     await nothing.flush()
     assert await rows(database) == before
     assert (await usual_now(nothing, database, ADA)).profile == ""

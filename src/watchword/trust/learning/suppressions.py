@@ -90,7 +90,7 @@ def _value(observation: Observation, scope: Scope) -> str:
     return observation.device if scope is Scope.DEVICE else observation.place.country or ""
 
 
-_PLACE = frozenset({"network", "new_country", "new_asn", "new_network", "new_address", "impossible_travel"})
+_PLACE = frozenset({"network", "address", "new_country", "new_asn", "new_network", "new_address", "impossible_travel"})
 SILENCES: Mapping[Scope, frozenset[str]] = MappingProxyType(
     {
         Scope.NETWORK: _PLACE | {"traits", "new_traits", "reputation", "suspicious_ip"},
