@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -47,10 +48,21 @@ def tail(
         )
 
     newest = last(directory, 1)
-    for record in last(directory, count, where=is_wanted):
+    found = last(directory, count, where=is_wanted)
+    if len(found) < count:
+        _tell_what_is_archived(shell, directory)
+    for record in found:
         _print(shell, record)
     if follow:
         asyncio.run(_follow(shell, directory, newest[0].seq if newest else 0, is_wanted))
+
+
+def _tell_what_is_archived(shell: Shell, directory: Path) -> None:
+    from watchword.audit import begins_at  # noqa: PLC0415  # quick help
+
+    begun = begins_at(directory)
+    if begun is not None and not shell.is_json:
+        print(f"what is older than {begun:%Y-%m-%d %H:%M} UTC was archived", file=sys.stderr)
 
 
 async def _follow(shell: Shell, directory: Path, after: int, is_wanted: Callable[[Record], bool]) -> None:

@@ -47,6 +47,8 @@ def test_old_segments_are_archived_and_both_parts_verify(old: Any, tmp_path: Pat
         "through": moved["through"],
         "destination": str(shelf),
     }
+    assert "was archived" in old("decisions", "tail").err
+    assert old("--output", "json", "decisions", "tail").err == ""
     assert "nothing was moved" in old("audit", "archive", str(shelf)).out
 
 
