@@ -208,7 +208,13 @@ async def test_the_last_administrator_stays(world: ConsoleWorld) -> None:
     shown = await browser.post(f"/admin/users/{root.id}/disable")
     assert shown.status == 409
     assert "Nobody would be left to administer." in shown.text
-    assert (await browser.post(f"/admin/users/{root.id}/groups")).status == 409
+    for group in ("archive", "research"):
+        await world.identity.accounts.create_group(group, actor="test")
+    await world.identity.accounts.add_to_group(root.id, "archive", actor="test")
+    assert (await browser.post(f"/admin/users/{root.id}/groups", {"groups": ["research"]})).status == 409
+    kept = await world.identity.reader.user(root.id)
+    assert kept is not None
+    assert kept.groups == {"administrators", "archive"}
     assert (await browser.get("/admin")).status == 200
 
 

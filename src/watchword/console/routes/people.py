@@ -17,6 +17,7 @@ from watchword.console.routes.endpoint import administrator, endpoint
 from watchword.console.routes.visit import Visit, see_other
 from watchword.console.rows import factor_row, session_row
 from watchword.identity import (
+    ADMINISTRATORS,
     Invitation,
     LastAdministratorError,
     NameRefusedError,
@@ -112,10 +113,11 @@ async def save_groups(visit: Visit) -> Response:
     accounts, actor = visit.desk.services.identity.accounts, _actor(visit)
     wanted = set(await _known_groups(visit, form.all("groups")))
     try:
+        # The one removal that may be refused goes first: "nothing was changed" is true then.
+        for group in sorted(user.groups - wanted, key=lambda name: (name != ADMINISTRATORS, name)):
+            await accounts.remove_from_group(user.id, group, actor=actor)
         for group in sorted(wanted - user.groups):
             await accounts.add_to_group(user.id, group, actor=actor)
-        for group in sorted(user.groups - wanted):
-            await accounts.remove_from_group(user.id, group, actor=actor)
     except LastAdministratorError as error:
         return await _user(visit, await _named(visit), problems={"": said(error.message, error.hint)})
     await visit.desk.services.settled()
