@@ -103,7 +103,7 @@ def test_what_was_seen_once_counts_at_once_and_more_with_each_time() -> None:
     thief, owner = ([judged(act, taught(times)).log_odds for times in (0, 1, 3, 9)] for act in (THIEF, AT_WORK))
     assert thief == sorted(thief)
     assert owner == sorted(owner, reverse=True)
-    assert owner[1] < owner[0] - 4
+    assert owner[1] < owner[0] - 3
 
 
 def test_an_account_without_history_is_compared_with_everybody() -> None:
@@ -124,10 +124,24 @@ def test_habits_fade_with_what_is_done_since_and_not_with_silence() -> None:
     customer = taught(3, agent=FIREFOX)
     soon, late = (judged(AT_WORK, customer, at=START + days * DAY_S) for days in (4, 400))
     assert late.history == soon.history == pytest.approx(3, rel=0.05)
-    assert evidence(late)["network"] == pytest.approx(evidence(soon)["network"], abs=0.3)
+    assert evidence(late)["network"] <= evidence(soon)["network"] < -3
     for number in range(20):
         learn(event(400 + number, ip="85.0.4.9", network="85.0.4.0/24"), customer, Population(), now=NOW + 999 * DAY_S)
     assert customer.totals["n|DE|3320|84.1.2.0/24"] < 0.01 * customer.under["n"]
+
+
+def test_what_is_new_is_less_surprising_the_shorter_the_history() -> None:
+    other = replace(AT_WORK, place=replace(AT_WORK.place, asn=6805), network="91.1.2.0/24", ip="91.1.2.3")
+    said = [evidence(judged(other, taught(times)))["new_asn"] for times in (1, 4, 20)]
+    assert 0.0 <= said[0] < said[1] < said[2]
+
+
+def test_what_is_new_never_speaks_for_the_owner() -> None:
+    hasty, everybody = BehaviourProfile(), crowd(10)
+    for number in range(20):
+        learn(event(number, agent=replace(FIREFOX, browser=f"Firefox {number}")), hasty, everybody, now=NOW)
+    updated = replace(AT_WORK, agent=replace(FIREFOX, browser="Firefox 99"))
+    assert evidence(judged(updated, hasty))["new_version"] == 0.0
 
 
 def test_another_address_of_a_mobile_carrier_is_nothing_new() -> None:

@@ -73,16 +73,17 @@ class Chain:
 
 
 # Who attacks from the victim's own country or through one of its providers is no rarity (Freeman et al. and Wiefling
-# et al. call them VPN and targeted attackers), who comes from the same /24 is. A browser is copied as a whole or not
-# at all: phishing kits and the market of stolen profiles hand it over (Campobasso and Allodi, ACM CCS 2020).
+# et al. call them VPN and targeted attackers), who comes from the same /24 is, and has its address at hand as well. A
+# browser is copied as a whole or not at all: phishing kits and the market of stolen profiles hand it over (Campobasso
+# and Allodi, ACM CCS 2020).
 NETWORK = Chain(
     "network",
     "this network",
     (
         Step(1 / 100, 0.5, copied=0.5, others=0.2),
-        Step(1 / 50, 0.5, copied=0.4, others=0.3, unknown=3.0),
-        Step(1 / 200, 0.5, copied=0.02, others=0.3, unknown=20.0),
-        Step(1 / 50, 0.5, copied=0.02, others=0.5, unknown=5.0),
+        Step(1 / 50, 0.5, copied=0.4, others=0.2, unknown=3.0),
+        Step(1 / 200, 0.5, copied=0.05, others=0.1, unknown=20.0),
+        Step(1 / 50, 0.5, copied=0.5, others=0.5, unknown=5.0),
     ),
     (
         First("new_country", 0.02, 0.05, 0.40),
