@@ -26,6 +26,8 @@ def list_users(context: typer.Context) -> None:
                 "name": user.display_name,
                 "email": user.email,
                 "groups": sorted(user.groups),
+                "timezone": user.timezone,
+                "is_privileged": user.is_privileged,
                 "state": "disabled" if user.is_disabled else "enabled",
                 "id": user.id,
             }
@@ -85,6 +87,37 @@ def invite(
 
     link = shell.run(act)
     shell.say(f"link, good once and for 24 hours:\n  {link}", link=link)
+
+
+@app.command("change")
+def change(
+    context: typer.Context,
+    name: Name,
+    display_name: Annotated[str | None, typer.Option(help="Name for people.")] = None,
+    email: Annotated[str | None, typer.Option(help="E-mail address; an empty one removes it.")] = None,
+    timezone: Annotated[str | None, typer.Option(help="Time zone, for example Europe/Berlin.")] = None,
+    privileged: Annotated[
+        bool | None, typer.Option("--privileged/--not-privileged", help="Whether policies call the account so.")
+    ] = None,
+) -> None:
+    """Change what is known of a user; what is not given stays as it is."""
+    shell = shell_of(context)
+    if display_name is None and email is None and timezone is None and privileged is None:
+        raise typer.BadParameter("say what to change: --display-name, --email, --timezone or --privileged")
+
+    async def act(services: Any) -> str:
+        user = await find_user(services, name)
+        await services.identity.accounts.change_user(
+            user.id,
+            actor=shell.actor,
+            display_name=display_name,
+            email=email,
+            timezone=timezone,
+            is_privileged=privileged,
+        )
+        return await in_force(services)
+
+    shell.say(f"`{name}` is changed; {shell.run(act)}")
 
 
 @app.command("disable")

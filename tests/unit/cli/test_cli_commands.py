@@ -65,6 +65,10 @@ def test_a_user_from_the_first_to_the_last_day(cli: Any) -> None:
         "enabled",
     )
     assert cli.json("users", "invite", "ada")["link"] != made["link"]
+    assert cli("users", "change", "ada", "--timezone", "Asia/Tokyo", "--email", "", "--not-privileged").code == 0
+    assert cli("users", "change", "ada", "--timezone", "Berlin").code == 1
+    (ada,) = cli.json("users", "list")
+    assert (ada["timezone"], ada["email"], ada["is_privileged"], ada["name"]) == ("Asia/Tokyo", None, False, "ada")
     assert cli("users", "disable", "ada", "--reason", "left").code == 0
     assert cli.json("users", "list")[0]["state"] == "disabled"
     assert cli("users", "enable", "ada").code == 0
@@ -278,6 +282,8 @@ def test_names_in_tables_and_sentences_stay_on_their_line(cli: Any) -> None:
     [
         (["users", "invite", "nobody"], 3),
         (["users", "create", "two words"], 1),
+        (["users", "change", "nobody", "--timezone", "UTC"], 3),
+        (["users", "change", "ada"], 2),
         (["groups", "add", "builders", "nobody"], 3),
         (["nonsense"], 2),
         (["users", "list", "--nonsense"], 2),
