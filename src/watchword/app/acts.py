@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 from watchword.decision import Decision, peers_of
@@ -13,6 +13,24 @@ from watchword.trust import Act, ContextSource, Observation, TrustState, agent_o
 _MOST: Final = 5_000
 # A page is dozens of requests; what many of them say of volume, more would not say better.
 _MOST_REPEATS: Final = 50
+# So many batches an act waits for the size of its answer, which is known when the answer is over: half a minute.
+_MOST_HELD: Final = 6
+
+
+@dataclass
+class _Noted:
+    """An act and its repetitions.
+
+    Attributes:
+        awaited: answers whose size may still come.
+        held: for how many batches they were waited for.
+    """
+
+    decision: Decision
+    times: int
+    size: int = 0
+    awaited: int = 0
+    held: int = 0
 
 
 class Acts:
@@ -21,7 +39,9 @@ class Acts:
     def __init__(self, trust: TrustState, places: ContextSource) -> None:
         self._trust = trust
         self._places = places
-        self._noted: dict[str, tuple[Decision, int]] = {}
+        self._noted: dict[str, _Noted] = {}
+        # Which act an answer belongs to whose size may still come, by the reference of its own decision.
+        self._awaited: dict[str, str] = {}
         self.dropped = 0
 
     def note(self, decision: Decision) -> None:
@@ -31,20 +51,40 @@ class Acts:
         key = decision.repeats or decision.id
         known, times = self._noted.get(key), max(decision.leased, 1)
         if known is not None:
-            self._noted[key] = decision, known[1] + times
+            known.decision, known.times = decision, known.times + times
         elif len(self._noted) < _MOST:
-            self._noted[key] = decision, times
+            known = self._noted[key] = _Noted(decision, times)
         else:
             self.dropped += 1
+            return
+        # Only answers that rules look into pass through this process, and only of those the size is known.
+        is_seen = decision.permit is not None and any(each.rules is not None for each in decision.obligations)
+        if is_seen and len(self._awaited) < _MOST:
+            self._awaited[decision.id] = key
+            known.awaited += 1
+
+    def measure(self, decision: str, size: int) -> None:
+        """Take note of how many bytes the answer to a request had; for one that nobody waits for it changes nothing."""
+        known = self._noted.get(self._awaited.pop(decision, ""))
+        if known is not None:
+            known.size += size
+            known.awaited -= 1
 
     def drain(self) -> Iterator[Observation]:
-        """Yield what was noted, and forget it."""
+        """Yield what was noted, and forget it; what waits for the size of its answer comes with a later batch."""
         noted, self._noted = self._noted, {}
-        for decision, count in noted.values():
-            observation = self._observation(decision)
+        for key, each in noted.items():
+            if each.awaited and each.held < _MOST_HELD:
+                each.held += 1
+                self._noted[key] = each
+        self._awaited = {decision: key for decision, key in self._awaited.items() if key in self._noted}
+        for key, each in noted.items():
+            if key in self._noted:
+                continue
+            observation = replace(self._observation(each.decision), size_bytes=each.size)
             yield observation
-            for number in range(1, min(count, _MOST_REPEATS)):
-                yield replace(observation, id=f"{observation.id}#{number}")
+            for number in range(1, min(each.times, _MOST_REPEATS)):
+                yield replace(observation, id=f"{observation.id}#{number}", size_bytes=0)
 
     def _observation(self, decision: Decision) -> Observation:
         request, user, session = decision.request, decision.user, decision.session

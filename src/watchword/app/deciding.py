@@ -120,10 +120,10 @@ class Deciding:
         )
         self.point.subscribe(self._candidates.observe)
         self.point.subscribe(self._noted.see)
-        if self._habits.learns:
-            acts = Acts(self._trust, self._places)
-            self._habits.fed_by(acts.drain)
-            self.point.subscribe(acts.note)
+        self._acts = Acts(self._trust, self._places) if self._habits.learns else None
+        if self._acts is not None:
+            self._habits.fed_by(self._acts.drain)
+            self.point.subscribe(self._acts.note)
         if STATISTICAL in self._habits.learns:
             self.point.subscribe(self._outcomes.see)
         self._authzen: AuthzenPart | None = None
@@ -171,7 +171,8 @@ class Deciding:
 
     def witness(self) -> NodeWitness:
         """Make what proves and tells what obligations ask for."""
-        return NodeWitness(self._journal, self._services.database, self._services.entropy)
+        measured = self._acts.measure if self._acts is not None else None
+        return NodeWitness(self._journal, self._services.database, self._services.entropy, measured=measured)
 
     @property
     def feeds(self) -> Sequence[FeedStatus]:

@@ -89,6 +89,32 @@ def show(
         print(one_line(line))
 
 
+@app.command("ask")
+def ask(
+    context: typer.Context,
+    values: Annotated[
+        list[str], typer.Argument(metavar="VALUE...", help="Addresses, domains, URLs, or hashes of files.")
+    ],
+) -> None:
+    """Ask every feed about values; exit code 4 when one of them is listed."""
+    shell = shell_of(context)
+
+    async def act(feeds: Any, services: Any) -> list[dict[str, Any]]:
+        now = services.clock.now()
+        return [
+            {"value": value, "feed": hit.feed} | _said(hit)
+            for value in values
+            for hit in feeds.reputation.about(value.strip(), now)
+        ]
+
+    rows = _with_feeds(shell, act)
+    shell.show(
+        rows, "value", "feed", "means", "confidence", "first_seen", "expires_at", empty="no feed lists any of it"
+    )
+    if rows:
+        raise typer.Exit(EXIT_FOUND_WRONG)
+
+
 @review.command("accept")
 def accept(context: typer.Context, name: Name) -> None:
     """Put in force what waits for review."""

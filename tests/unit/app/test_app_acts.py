@@ -10,9 +10,11 @@ import pytest
 from decision_world import LONDON, NOTES, TOKYO, DecisionWorld, Visit
 
 from watchword.app.acts import Acts
-from watchword.kernel import FrozenClock
+from watchword.decision import Decision
+from watchword.kernel import DecisionId, FrozenClock, Obligation, body_rules
 from watchword.storage import Database
 from watchword.trust import STATISTICAL, Act, usual_of
+from watchword.trust.detectors import Detectors
 
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0"
 
@@ -96,3 +98,57 @@ async def test_a_flood_of_different_requests_fills_no_memory(
             await asked(world, visit, path, method)
     assert len(list(acts.drain())) == 3
     assert acts.dropped == 5
+
+
+# --- how much was read -----------------------------------------------------------------------------------------------
+
+
+async def measured(world: DecisionWorld, visit: Visit) -> Decision:
+    """Make a decision whose answer passes through the door's filter."""
+    decision = await world.point.authorize(visit.request(user_agent=FIREFOX))
+    assert decision.permit is not None
+    return replace(decision, obligations=(Obligation("mask", rules=body_rules()),))
+
+
+async def test_the_size_of_an_answer_that_rules_look_into_comes_with_its_act(world: DecisionWorld) -> None:
+    acts = Acts(world.trust, world.places)
+    decision = await measured(world, await visit_from(world))
+    acts.note(decision)
+    again = replace(decision, id=DecisionId.new(world.clock.now(), world.entropy), repeats=decision.id)
+    acts.note(again)
+    acts.measure(decision.id, 1000)
+    assert list(acts.drain()) == []
+    acts.measure(again.id, 500)
+    assert [seen.size_bytes for seen in acts.drain()] == [1500, 0]
+    assert list(acts.drain()) == []
+
+
+async def test_an_answer_that_never_ends_holds_its_act_for_half_a_minute_and_is_forgotten(world: DecisionWorld) -> None:
+    acts = Acts(world.trust, world.places)
+    decision = await measured(world, await visit_from(world))
+    acts.note(decision)
+    assert [len(list(acts.drain())) for _ in range(8)] == [0, 0, 0, 0, 0, 0, 1, 0]
+    assert not acts._awaited
+    acts.measure(decision.id, 1 << 30)
+    acts.measure("dec_of_nobody", 1 << 30)
+    acts.note(replace(decision, obligations=()))
+    assert [seen.size_bytes for seen in acts.drain()] == [0]
+
+
+async def test_somebody_who_reads_a_thousand_times_as_much_as_ever_is_seen_by_the_bytes(world: DecisionWorld) -> None:
+    """Attack: one export instead of many requests: nothing is frequent, and one answer is huge."""
+    acts, detectors = Acts(world.trust, world.places), Detectors()
+    decision = await measured(world, await visit_from(world))
+
+    def read(size: int, hours: int) -> list[float]:
+        at = decision.at + timedelta(hours=hours)
+        made = replace(decision, id=DecisionId.new(at, world.entropy), at=at)
+        acts.note(made)
+        acts.measure(made.id, size)
+        (seen,) = acts.drain()
+        return [each.value for each in detectors.observe(replace(seen, is_verified=True)) if each.indicator == "volume"]
+
+    for hour in range(40):
+        read(40_000, hour)
+    assert not any(read(40_000, 41))
+    assert max(read(40_000_000, 42)) > 1

@@ -52,6 +52,17 @@ async def test_an_access_is_in_the_journal_and_a_notice_in_the_outbox(
     assert "administrators" in str(notice.fields)
 
 
+async def test_how_much_was_shown_is_handed_on_by_the_reference_of_the_decision(
+    database: Database, journal: Journal, entropy: Any
+) -> None:
+    heard: list[tuple[str, int]] = []
+    NodeWitness(journal, database, entropy, measured=lambda decision, size: heard.append((decision, size))).measure(
+        VISITOR, 4096
+    )
+    NodeWitness(journal, database, entropy).measure(VISITOR, 4096)
+    assert heard == [("dec_1", 4096)]
+
+
 async def test_what_the_disk_does_not_take_is_not_proved(
     database: Database, journal: Journal, clock: FrozenClock, entropy: Any
 ) -> None:

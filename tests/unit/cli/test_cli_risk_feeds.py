@@ -44,6 +44,9 @@ def test_a_feed_is_fetched_listed_shown_and_reviewed(cli: CommandLine, feed: Pat
     assert "45.1.1.0/24" in shown
     assert "45.1.2.0/24" not in shown
     assert "lists 45.1.3.7 by 45.1.3.0/24, confidence 75 of 100 today" in shown
+    asked = cli("--output", "json", "risk", "feeds", "ask", "good.example", "45.1.3.7", "\x1b[2J")
+    assert (asked.code, _row(asked)["value"], _row(asked)["feed"]) == (4, "45.1.3.7", "drop")
+    assert "no feed lists any of it" in cli("risk", "feeds", "ask", "good.example").out
 
     feed.write_text("45.1.1.0/24\n")
     refused = cli("--output", "json", "risk", "feeds", "fetch", "drop")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from typing import Any
 
@@ -221,6 +222,20 @@ async def test_everything_is_told_and_recorded_in_its_turn(clock: FrozenClock) -
         "status": 200,
         "counts": {"a": 1},
     }
+
+
+async def test_a_witness_that_measures_hears_how_much_was_left_once_that_is_recorded(clock: FrozenClock) -> None:
+    class Measuring(Fake):
+        heard: list[tuple[Visitor, int]]
+
+        def measure(self, visitor: Visitor, size: int) -> None:
+            self.heard = [*getattr(self, "heard", []), (visitor, size)]
+
+    for witness in (Measuring(), Measuring(is_broken=True)):
+        exchange = Exchange(body_rules(notes=[Note("answer", parse_path("a"))]), VISITOR, Means(None, witness, clock))
+        with nullcontext() if not witness._is_broken else pytest.raises(BodyRefusedError):
+            await exchange.record_answer(exchange.filter.apply(b'{"a":1}'), 200)
+        assert getattr(witness, "heard", []) == ([] if witness._is_broken else [(VISITOR, len(b'{"a":1}'))])
 
 
 async def test_what_cannot_be_told_or_recorded_stops_the_exchange(clock: FrozenClock) -> None:

@@ -188,6 +188,9 @@ def test_names_are_asked_for_too(put: Any) -> None:
     assert reputation.of_name(IndicatorKind.DOMAIN, "good.example", AT) == ()
     assert reputation.of_name(IndicatorKind.URL, "not a url", AT) == ()
     assert reputation.of_name(IndicatorKind.DOMAIN, "bad.example", AT + timedelta(days=1)) == ()
+    assert [hit.feed for hit in reputation.about("bad.example", AT)] == ["names"]
+    assert [hit.feed for hit in reputation.about("45.1.2.3", AT)] == ["names"]
+    assert reputation.about("", AT) == reputation.about("https://bad.example/", AT) == reputation.about("\0", AT) == ()
 
 
 # --- together with the lists of administrators -----------------------------------------------------------------------

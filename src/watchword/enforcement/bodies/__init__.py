@@ -34,7 +34,7 @@ from watchword.enforcement.bodies.responses import (
 )
 from watchword.enforcement.bodies.values import ValueKeys
 from watchword.enforcement.bodies.watermarks import WATERMARK_HEADER, Watermark
-from watchword.enforcement.bodies.witness import DataAccess, Notice, Visitor, Witness
+from watchword.enforcement.bodies.witness import DataAccess, Meter, Notice, Visitor, Witness
 
 __all__ = [
     "ACCESS_NOTIFIED",
@@ -53,6 +53,7 @@ __all__ = [
     "Duties",
     "Exchange",
     "Means",
+    "Meter",
     "Notice",
     "Reduced",
     "ValueKeys",

@@ -17,7 +17,7 @@ from watchword.enforcement.bodies.errors import BodyRefusedError
 from watchword.enforcement.bodies.filtering import BodyFilter, Reduced, filter_for
 from watchword.enforcement.bodies.values import ValueKeys
 from watchword.enforcement.bodies.watermarks import Watermark
-from watchword.enforcement.bodies.witness import DataAccess, Notice, Visitor, Witness
+from watchword.enforcement.bodies.witness import DataAccess, Meter, Notice, Visitor, Witness
 from watchword.kernel import BodyRules, Clock, SystemClock
 
 
@@ -55,6 +55,8 @@ class Exchange:
         self.watermark: Watermark | None = None
         self._visitor = visitor
         self._witness = means.witness
+        witness: object = means.witness
+        self._meter = witness if isinstance(witness, Meter) else None
         self._clock = means.clock
         # Prevents: rules that ask for a mark on pages alone, and a door that has none to put there.
         if rules.watermarks:
@@ -85,13 +87,15 @@ class Exchange:
             await self._record("request", self.filter.count_request(body), None)
 
     async def record_answer(self, reduced: Reduced, status: int) -> None:
-        """Record what an answer shows.
+        """Record what an answer shows, and tell how much it is.
 
         Raises:
             BodyRefusedError: it cannot be recorded.
         """
         if any(note.part == "answer" for note in self.rules.notes):
             await self._record("answer", reduced.counts, status)
+        if self._meter is not None:
+            self._meter.measure(self._visitor, len(reduced.body))
 
     async def _record(self, part: str, counts: Mapping[str, int], status: int | None) -> None:
         assert self._witness is not None

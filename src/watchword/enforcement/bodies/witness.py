@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, runtime_checkable
 
 RECORD_TYPE: Final = "data_access"
 
@@ -79,4 +79,13 @@ class Witness(Protocol):
 
     async def notify(self, notice: Notice) -> None:
         """Tell of an access."""
+        ...
+
+
+@runtime_checkable
+class Meter(Protocol):
+    """Told how much was shown to whom, where a witness wants to know that as well."""
+
+    def measure(self, visitor: Visitor, size: int) -> None:
+        """Take note of the bytes of an answer that went out; must be quick and must not raise."""
         ...

@@ -10,7 +10,7 @@ from typing import Final, Protocol
 
 from watchword.trust.addresses import V4_BITS, read_address
 from watchword.trust.feeds.index import Columns, FeedIndex, time_of, words_of
-from watchword.trust.feeds.intake import canonical, digest_of
+from watchword.trust.feeds.intake import canonical, digest_of, guess_kind
 from watchword.trust.feeds.model import Indicator, IndicatorKind, Meaning, Refusal, decayed
 from watchword.trust.feeds.settings import FeedSettings
 from watchword.trust.model import Standing
@@ -209,6 +209,11 @@ class Reputation:
             if minute < each.stale_at and (found := each.index.find_name(digest, minute))
         ]
         return tuple(sorted(hits, key=_surest_first))
+
+    def about(self, value: str, now: datetime) -> tuple[Hit, ...]:
+        """Say which feeds list an address, a domain, a URL or the hash of a file, the surest first."""
+        kind = guess_kind(value)
+        return self.of(value, now).hits if kind is IndicatorKind.ADDRESS else self.of_name(kind, value, now)
 
     def joined(self, standing: Standing, address: str, now: datetime) -> Standing:
         """Add what the feeds say to what the lists of administrators and files say.
