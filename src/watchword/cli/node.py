@@ -169,8 +169,18 @@ def _ask_for_passphrase(shell: Shell) -> None:
     if _key_source(shell) != "prompt":
         return
     import getpass  # noqa: PLC0415  # only here
+    import warnings  # noqa: PLC0415  # as above
 
     from watchword.app import PASSPHRASE_VARIABLE  # noqa: PLC0415  # quick start without a prompt
 
-    if PASSPHRASE_VARIABLE not in os.environ:
-        os.environ[PASSPHRASE_VARIABLE] = getpass.getpass("Passphrase of the sealing key: ")
+    if PASSPHRASE_VARIABLE in os.environ:
+        return
+    try:
+        # Prevents: a passphrase that is echoed to a screen or a log, where nothing can turn the echo off.
+        with warnings.catch_warnings(action="error", category=getpass.GetPassWarning):
+            os.environ[PASSPHRASE_VARIABLE] = getpass.getpass("Passphrase of the sealing key: ")
+    except (getpass.GetPassWarning, EOFError) as error:
+        raise ConfigurationError(
+            "there is no terminal that could ask for the passphrase of the sealing key",
+            hint=f"start in a terminal, or set {PASSPHRASE_VARIABLE}",
+        ) from error

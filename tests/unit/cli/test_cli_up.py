@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import getpass
 import os
+import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -58,3 +60,19 @@ def test_a_passphrase_is_asked_for_where_the_key_comes_from_one(
     assert bool(asked) is asks
     assert started[0][1:3] == ["-m", "watchword.supervisor"]
     assert (os.environ.get("WATCHWORD_PASSPHRASE") == "secret") is asks
+
+
+def test_without_a_terminal_nobody_is_asked_and_nothing_is_echoed(tmp_path: Path) -> None:
+    (tmp_path / "watchword.toml").write_text(PROMPT)
+    done = subprocess.run(
+        [sys.executable, "-m", "watchword", "--data", str(tmp_path), "up"],
+        input="hunter2\n",
+        capture_output=True,
+        text=True,
+        start_new_session=True,  # no terminal that could be opened behind our back
+        env={name: value for name, value in os.environ.items() if not name.startswith("WATCHWORD_")},
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("watchword: there is no terminal")
+    assert len(done.stderr.splitlines()) == 2
