@@ -81,13 +81,12 @@ class DurableFile:
             if self._is_closed:
                 return
             with _opened(self.path, os.O_WRONLY | os.O_APPEND) as descriptor:
-                if _identity(os.fstat(descriptor)) != self._identity or os.fstat(descriptor).st_size != self._end:
+                if _identity(os.fstat(descriptor)) != self._identity:
                     return  # the next append says what is wrong
                 self._coming_end = self._end + length
                 try:
                     _append_zeros(descriptor, length)
-                    if os.fstat(descriptor).st_size == self._coming_end:
-                        self._end = self._coming_end
+                    self._end = self._coming_end
                 except OSError:
                     os.ftruncate(descriptor, self._end)
                     raise

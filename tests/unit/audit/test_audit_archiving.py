@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -126,9 +127,17 @@ def test_only_segments_that_are_old_to_the_last_record_go(office: _Office) -> No
 
 
 def test_the_segment_that_is_written_to_and_the_last_checkpoint_stay(office: _Office) -> None:
-    office.archive(-100)
-    assert len(_segments(office.directory)) >= 1
-    assert list(read(office.directory))
+    writer = office.open()
+    begun = _segments(office.directory)[-1]
+    while len([name for name in _segments(office.directory) if name > begun]) < 2:
+        writer.commit([(b'{"type":"event","at":"2026-11-21T12:00:00Z"}', None)])
+    assert office.archive(-100).segments
+    stays = _segments(office.directory)
+    assert len(stays) == 3
+    copy = office.directory.with_name("after a crash")
+    shutil.copytree(office.directory, copy)
+    writer.close()
+    office.directory = copy
     office.live(2)
     assert office.judge().is_sound
     assert office.judge(office.shelf).is_sound
@@ -319,6 +328,45 @@ def test_an_archive_of_another_journal_is_not_continued(office: _Office, tmp_pat
         office.archive(4, shelf=other.shelf)
 
 
+def test_the_archive_of_another_journal_that_ends_at_the_same_record_is_not_continued(
+    office: _Office, tmp_path: Path, entropy: Entropy
+) -> None:
+    other = _Office(tmp_path / "other", office.signer, FrozenClock(datetime(2026, 11, 21, 12, tzinfo=UTC)), entropy)
+    assert other.archive(8).through == office.archive(8).through
+    with _nothing_moves(office), pytest.raises(ArchiveError, match="does not end where"):
+        office.archive(4, shelf=other.shelf)
+
+
+def test_a_stray_segment_in_the_archive_is_not_passed_over(office: _Office) -> None:
+    office.shelf.mkdir()
+    stray = office.shelf / f"{10**6:020}.jsonl"
+    for days in (8, 6):
+        stray.touch()
+        with _nothing_moves(office), pytest.raises(ArchiveError, match="does not end where"):
+            office.archive(days)
+        stray.unlink()
+        assert office.archive(days).segments
+
+
+def test_a_segment_that_is_changed_after_it_was_verified_does_not_go(
+    office: _Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its last record, which nothing in the same file commits to."""
+    real = shutil.copyfileobj
+    names = _segments(office.directory)
+
+    def changing(source: Any, target: object, length: int) -> None:
+        path = Path(source.name)
+        path.write_bytes(path.read_bytes()[:-8] + b'":"z"}\n'.rjust(8, b"y"))
+        real(source, target, length)  # type: ignore[type-var]  # as it is called
+
+    monkeypatch.setattr(shutil, "copyfileobj", changing)
+    with pytest.raises(JournalDamagedError):
+        office.archive()
+    assert _segments(office.directory) == names
+    assert not (office.directory / "anchor").exists()
+
+
 def test_an_older_archive_is_not_continued_with_a_gap(office: _Office, tmp_path: Path) -> None:
     office.archive(9)
     old = tmp_path / "old copy"
@@ -419,6 +467,24 @@ def test_a_checkpoint_is_no_anchor(office: _Office) -> None:
     finding = office.judge().finding
     assert finding is not None
     assert finding.kind is FindingKind.CHECKPOINT_FORGED
+
+
+def test_the_anchor_of_another_journal_is_found(office: _Office, tmp_path: Path, entropy: Entropy) -> None:
+    """It is signed by our key; and nothing is missing here, or what it says went never came."""
+    other = _Office(tmp_path / "other", office.signer, FrozenClock(datetime(2026, 11, 21, 12, tzinfo=UTC)), entropy)
+    for days in (8, -100):
+        if days < 0:
+            other.live(_DAYS)
+        other.archive(days)
+        shutil.copy(other.directory / "anchor", office.directory / "anchor")
+        assert not office.judge().is_sound, days
+
+
+def test_an_archive_may_not_begin_where_somebody_put_the_anchor_of_the_journal(office: _Office) -> None:
+    office.archive()
+    shutil.copy(office.directory / "anchor", office.shelf / "anchor")
+    (office.shelf / _segments(office.shelf)[0]).unlink()
+    assert not office.judge(office.shelf).is_sound
 
 
 def test_an_anchor_by_a_foreign_key_is_forged(office: _Office, clock: FrozenClock, entropy: Entropy) -> None:

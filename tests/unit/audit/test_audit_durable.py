@@ -258,6 +258,7 @@ def test_only_lines_before_the_first_nul_are_lines(path: Path, content: bytes, w
         pytest.param(bytes(1) + b"x\n" * 300, 601, False, id="one byte that hides records"),
         pytest.param(b"x" * 100 + bytes(1) + b"x\n" * 300, 701, False, id="one byte within a record"),
         pytest.param(bytes(511) + b"x\n" * 300, 1111, False, id="a hole that ends within a sector"),
+        pytest.param(bytes(600) + b"x\n" * 300, 1200, False, id="a longer hole that ends within a sector"),
         pytest.param(b"x" * 600 + b"\n" + b"y" * 50, 651, False, id="a line that was given up for its length"),
     ],
 )
