@@ -277,6 +277,7 @@ def test_the_keyboard_alone_signs_in(node: DemoNode, someone: Person) -> None:
     assert focused
 
 
+_TOO_WIDE = "document.documentElement.scrollWidth - innerWidth"
 _OVERFLOW = """() => [...document.querySelectorAll('body *')]
   .filter(one => !one.closest('.source, thead, .visually-hidden') && one.getBoundingClientRect().right > innerWidth + 1)
   .map(one => one.tagName + '.' + one.className)"""
@@ -312,8 +313,17 @@ def test_pages_fit_a_narrow_screen_and_show_where_the_keyboard_is(node: DemoNode
         page.goto(node.portal + path)
         assert page.evaluate(_OVERFLOW) == [], path
         # Words that run out of their box move no box.
-        assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0, path
+        assert page.evaluate(_TOO_WIDE) <= 0, path
         assert page.evaluate(_INVISIBLE_FOCUS) == [], path
         assert page.evaluate("document.getAnimations().length") == 0, path
         ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
         assert ground == ("rgb(239, 243, 241)" if scheme == "light" else "rgb(10, 19, 16)"), path
+
+
+def test_the_sample_application_fits_a_narrow_screen(node: DemoNode, someone: Person) -> None:
+    page = someone.page
+    register_passkey(someone, invite(node, "narrow-notes", "administrators"), "Augusta Ada King")
+    page.set_viewport_size({"width": 320, "height": 640})
+    for path in ("/", "/why", "/live", "/feed", "/upload", "/reports", "/admin", "/nothing"):
+        page.goto(node.notes + path)
+        assert page.evaluate(_TOO_WIDE) <= 0, path
