@@ -209,6 +209,35 @@ type doc
     assert view.check("user:b", "viewer", "doc:1", given={("group", "member"): {"g5"}})
 
 
+def test_a_group_in_one_of_several_groups_counts_as_soon_as_it_is_there_and_no_longer() -> None:
+    view = world("group:a#member viewer doc:1", "group:b#member viewer doc:1", "user:eve member group:c")
+    assert not view.check("user:eve", "viewer", "doc:1")
+    nested = read_tuple("group:b", "member", "group:c#member")
+    view.graph.put(nested)
+    assert view.check("user:eve", "viewer", "doc:1")
+    assert view.check("group:c#member", "viewer", "doc:1")
+    view.graph.drop(nested)
+    assert not view.check("user:eve", "viewer", "doc:1")
+    assert not view.check("group:c#member", "viewer", "doc:1")
+    assert view.check("user:eve", "viewer", "doc:1", given={("group", "member"): {"a"}})
+
+
+def test_what_several_objects_cost_at_once_is_what_each_costs() -> None:
+    written = [f"group:g{n}#member viewer doc:1" for n in range(6)]
+    assert not world(*written, budget=Budget(steps=7)).check("user:eve", "viewer", "doc:1")
+    with pytest.raises(RelationBudgetError):
+        world(*written, budget=Budget(steps=6)).check("user:eve", "viewer", "doc:1")
+
+
+@pytest.mark.parametrize("nested", [(), ("group:z#member member group:y",)])
+def test_more_groups_on_one_object_than_may_be_have_no_answer_whether_groups_hold_groups_or_not(
+    nested: tuple[str, ...],
+) -> None:
+    written = [f"group:g{n}#member viewer doc:1" for n in range(12)]
+    with pytest.raises(RelationBudgetError):
+        world(*written, *nested, budget=Budget(breadth=11)).check("user:eve", "viewer", "doc:1")
+
+
 def test_a_walk_that_was_broken_off_leaves_nothing_behind() -> None:
     view = world("user:a viewer doc:1", "doc:1#even odd doc:1", "user:a viewer doc:2")
     walk = view.walk(read_tuple("doc:1", "viewer", "user:a").subject)

@@ -29,8 +29,7 @@ from watchword.policy.relations.nodes import Combined, Node
 
 Goal = tuple[Node, str]
 _NOTHING: Final[Mapping[str, Any]] = {}
-# From here on the user's own objects are looked at instead of everything that an object leads to.
-_MANY: Final = 8
+_FEW: Final = 8
 _PROBES_A_STEP: Final = 16
 _STEPS_A_CONDITION: Final = 10
 
@@ -186,12 +185,14 @@ class Walk:
                     found = part.subjects.get(object_id)
                     if found is None or sought not in target.reaches:
                         continue
-                    if found.__class__ is not str and len(found) > _MANY:
-                        if target.is_leaf and held is None:
-                            if self._is_in_one(target, found):  # type: ignore[arg-type]  # many are a set
+                    if found.__class__ is not str:
+                        ends = held is None and target.is_leaf_now()
+                        if not ends or target.edges:
+                            self._refuse_breadth(len(found))
+                        if ends:
+                            if self._is_in_one(target, found):  # type: ignore[arg-type]  # several are a set
                                 return True, None
                             continue
-                        self._refuse_breadth(len(found))
                     for one in (found,) if found.__class__ is str else found:
                         step = (target, one)
                         if step not in came_from:
@@ -231,16 +232,25 @@ class Walk:
         return any(object_id in part.subjects for part in node.everybody.get(self._everybody_kind, ()))
 
     def _is_in_one(self, target: Node, objects: set[str]) -> bool:
-        """Tell whether the user stands directly at one of many objects, from the side that has fewer."""
+        """Tell whether the user stands directly at one of several objects, from the side that has fewer."""
+        if len(objects) <= _FEW:  # as if each was visited
+            self.steps -= len(objects)
+            if self.steps < 0:
+                raise RelationBudgetError("the check takes more steps than it may")
+        mine: list[Collection[str] | None]
         mine = [part.objects.get(self._user_id) for part in target.direct.get(self._kind, ())]
-        mine += [part.objects.get("*") for part in target.everybody.get(self._everybody_kind, ())]
-        for found in map(members, mine):
-            fewer, more = (objects, found) if len(objects) < len(found) else (found, objects)
-            self.steps -= len(fewer) // _PROBES_A_STEP
-            if any(one in more for one in fewer):
+        if target.everybody:
+            mine += [part.objects.get("*") for part in target.everybody.get(self._everybody_kind, ())]
+        if self._given is not None:
+            mine += [self._given.get(table) for table in target.given.get(self._kind, ())]
+        for found in mine:
+            if found is None:
+                continue
+            several = (found,) if found.__class__ is str else found
+            self.steps -= min(len(several), len(objects)) // _PROBES_A_STEP
+            if not objects.isdisjoint(several):
                 return True
-        given = self._given or {}
-        return any(one in objects for table in target.given.get(self._kind, ()) for one in given.get(table, ()))
+        return False
 
     def _refuse_breadth(self, many: int) -> None:
         if many > self._budget.breadth:

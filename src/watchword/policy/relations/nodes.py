@@ -52,7 +52,7 @@ class Node:
         folded: this node and those computed into it; a userset is inside each of them.
         reaches: the kinds of users that can be found from here: `user`, `group#member`; a walk for others is idle.
         is_plain: no `and` or `but not` can be reached from here.
-        is_leaf: nothing but unconditional direct tuples.
+        is_simple: nothing but unconditional tuples, of users and of usersets.
     """
 
     __slots__ = (
@@ -64,8 +64,8 @@ class Node:
         "everybody",
         "folded",
         "given",
-        "is_leaf",
         "is_plain",
+        "is_simple",
         "reaches",
         "relation",
         "type",
@@ -84,7 +84,14 @@ class Node:
         self.folded: set[Node] = {self}
         self.reaches: set[str] = set()
         self.is_plain = True
-        self.is_leaf = False
+        self.is_simple = False
+
+    def is_leaf_now(self) -> bool:
+        """Tell whether a walk ends here: as the tuples are, nothing leads from here to another object."""
+        for part, _ in self.edges:
+            if part.subjects:
+                return False
+        return self.is_simple
 
     def __repr__(self) -> str:
         return f"Node({self.type}#{self.relation})"
@@ -193,7 +200,7 @@ class Compiled:
             named = {f"{folded.type}#{folded.relation}" for folded in node.folded}
             conditional = {kind.removesuffix(":*") for kind in node.conditional}
             node.reaches = named | conditional | node.direct.keys() | node.everybody.keys()
-            node.is_leaf = not (node.edges or node.conditional_edges or node.combined or node.conditional)
+            node.is_simple = not (node.conditional_edges or node.combined or node.conditional)
         waiting = [node for node in self._all if node.combined]
         while waiting:
             node = waiting.pop()
