@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from time import perf_counter_ns
 from typing import NamedTuple
 
-from watchword.decision.model import AccessRequest, Application, Decision, Fact, Permit, ResourceRule, StepUp, grant
+from watchword.decision.model import AccessRequest, Application, Decision, Permit, ResourceRule, StepUp, grant
 from watchword.devices import DeviceFacts
 from watchword.identity import SessionFacts, UserFacts
 from watchword.kernel import Answer, DecisionId, Obligation, Reason, RiskLevel
@@ -30,8 +31,12 @@ class Meaning(NamedTuple):
     is_open: bool
 
 
+# What a fact is made of: its name, its value and, where that means something, its age.
+Noted = tuple[str, str | float | None, float | None]
+
+
 class Case:
-    """Mutable while the procedure runs; `close` makes the decision of it.
+    """Mutable while the procedure runs; `close` makes the decision of it, with what was noted by `read`.
 
     The answer starts as a denial for an internal error: a path through the procedure that settles nothing denies.
     """
@@ -57,6 +62,7 @@ class Case:
         "place",
         "policy",
         "posture",
+        "read",
         "reasons",
         "relations",
         "request",
@@ -110,7 +116,8 @@ class Case:
         self.obligations: tuple[Obligation, ...] = ()
         self.permissions: tuple[str, ...] = ()
         self.step_up: StepUp | None = None
-        self.facts: list[Fact] = []
+        self.facts: list[str | float | None] = []
+        self.read: Callable[[Noted], None] = self.facts.extend
         self.snapshot_version = 0
 
     def settle(self, answer: Answer, *reasons: Reason) -> None:
@@ -118,15 +125,12 @@ class Case:
         self.answer = answer
         self.reasons = reasons
 
-    def read(self, name: str, value: str | float | None, age_s: float | None = None) -> None:
-        """Note a fact in the read-set."""
-        self.facts.append(Fact(name, value, age_s))
-
     def close(self) -> Decision:
         """Make the decision; only an allow that answers a real request carries a permit."""
         app, policy, relations = self.app, self.policy, self.relations
         if relations is not None and relations.asked:
-            self.read("relations", relations.version)
+            self.read(("relations", relations.version, None))
+            relations.rest()
         permit: Permit | None = None
         if self.answer is Answer.ALLOW and app is not None and not self.is_question:
             permit = grant(self.id, app.name)
@@ -155,7 +159,7 @@ class Case:
             permissions=self.permissions,
             step_up=self.step_up,
             country=self.place.country if self.place else None,
-            facts=tuple(self.facts),
+            read=tuple(self.facts),
             snapshot_version=self.snapshot_version,
             cost_us=(perf_counter_ns() - self.started_ns) // 1000,
             permit=permit,

@@ -69,7 +69,7 @@ class FactBase:
         self._users: dict[UserId, UserFacts] = {}
         self._sessions: dict[SessionId, SessionFacts] = {}
         self._devices: dict[DeviceId, DeviceFacts] = {}
-        self._handles: dict[bytes, SessionId] = {}
+        self._handles: dict[bytes, tuple[SessionFacts, str]] = {}
         self.version = 0
 
     async def load(self) -> None:
@@ -88,12 +88,7 @@ class FactBase:
 
         Only the hash of a handle is kept, so a copy of this memory or of the database opens nothing.
         """
-        digest = hashlib.sha256(handle.encode()).digest()
-        session_id = self._handles.get(digest)
-        if session_id is None:
-            return None
-        session = self._sessions[session_id]
-        return session, session.handles[digest]
+        return self._handles.get(hashlib.sha256(handle.encode()).digest())
 
     def session(self, session_id: SessionId) -> SessionFacts | None:
         """Return a session by its identifier."""
@@ -166,8 +161,8 @@ class FactBase:
             session = replace(session, handles=known.handles)
         self._forget_session(session.id)
         self._sessions[session.id] = session
-        for digest in session.handles:
-            self._handles[digest] = session.id
+        for digest, host in session.handles.items():
+            self._handles[digest] = session, host
 
     def _forget_session(self, session_id: SessionId) -> None:
         known = self._sessions.pop(session_id, None)

@@ -174,7 +174,7 @@ class Decision:
 
     Attributes:
         reasons: the first is the one that decided.
-        facts: the read-set, in the order it was read.
+        read: the read-set as it was noted, name, value and age of each fact in turn; `facts` has it in order.
         asked: what the policies were asked, so that others can be asked the same; nothing where none was.
         policies: identifiers of the determining policies, with their words for people where they have some.
         snapshot_version: outbox position of the facts.
@@ -207,7 +207,7 @@ class Decision:
     permissions: tuple[str, ...] = ()
     step_up: StepUp | None = None
     country: str | None = None
-    facts: tuple[Fact, ...] = ()
+    read: tuple[Any, ...] = ()
     snapshot_version: int = 0
     cost_us: int = 0
     permit: Permit | None = None
@@ -216,13 +216,18 @@ class Decision:
     asked: Question | None = field(default=None, repr=False, compare=False)
     tail: bytes = field(default=b"", repr=False, compare=False)
 
+    @property
+    def facts(self) -> tuple[Fact, ...]:
+        """The read-set, in the order it was read."""
+        return tuple(map(Fact, self.read[::3], self.read[1::3], self.read[2::3]))
+
     def record(self) -> dict[str, Any]:
         """Render the decision for the journal: JSON values only, personal data under `personal`.
 
         There too: the words of each indicator, what the risk of behaviour was read from, and the value of every fact
         that is not known to be public; in `facts` such a value is null.
         """
-        request, user, assessment = self.request, self.user, self.assessment
+        request, user, assessment, facts = self.request, self.user, self.assessment, self.facts
         made: dict[str, Any] = {
             "type": "decision",
             "id": self.id,
@@ -255,12 +260,12 @@ class Decision:
             "obligations": [obligation.name for obligation in self.obligations],
             "permissions": list(self.permissions),
             "step_up": {"acr": self.step_up.acr.value, "max_age_s": self.step_up.max_age_s} if self.step_up else None,
-            "facts": [[name, value if name in _PUBLIC_FACTS else None, age_s] for name, value, age_s in self.facts],
+            "facts": [[name, value if name in _PUBLIC_FACTS else None, age_s] for name, value, age_s in facts],
             "personal": {
                 "ip": request.client_ip,
                 "user_agent": request.user_agent[:_LONGEST_AGENT],
                 "country": self.country,
-                "facts": {name: value for name, value, _ in self.facts if name not in _PUBLIC_FACTS},
+                "facts": {name: value for name, value, _ in facts if name not in _PUBLIC_FACTS},
                 "details": _details(assessment) if assessment else {},
                 "asked": self.asked.record(_RECORDER) if self.asked is not None else None,
             },
@@ -351,7 +356,7 @@ def repeat(
         obligations=decision.obligations,
         permissions=decision.permissions,
         country=decision.country,
-        facts=decision.facts,
+        read=decision.read,
         snapshot_version=snapshot_version,
         cost_us=cost_us,
         permit=grant(decision_id, decision.application),

@@ -167,7 +167,7 @@ class Procedure:
         facts = self._sources.facts
         age_s = facts.age_s()
         case.snapshot_version = facts.version
-        case.read("snapshot", facts.version, round(age_s, 3))
+        case.read(("snapshot", facts.version, round(age_s, 3)))
         if not age_s <= self._sources.settings.snapshot_max_age_s:  # so that an age that is no number is too old
             return case.settle(Answer.DENY, Reason.SNAPSHOT_STALE)
         # 2. The request is one that policies can name, and names one application.
@@ -176,7 +176,7 @@ class Procedure:
         # 3. Its network is not blocked. Before identity, so that a blocked network cannot even try handles.
         standing = case.standing = self._sources.networks.standing(case.request.client_ip, case.now)
         if standing.blocked:
-            case.read("network.blocked", standing.reason)
+            case.read(("network.blocked", standing.reason, None))
             return case.settle(Answer.DENY, Reason.NETWORK_BLOCKED)
         if case.is_open:
             return case.settle(Answer.ALLOW, Reason.OPEN_ROUTE)
@@ -220,7 +220,7 @@ class Procedure:
             return False
         # Prevents: addresses that cannot be read sharing one network, so that a step-up from one vouches for another.
         if len(request.client_ip) > _LONGEST_IP or _network_of(request.client_ip) == _NO_NETWORK:
-            case.read("network.ip", None)
+            case.read(("network.ip", None, None))
             case.settle(Answer.DENY, Reason.FACT_MISSING)
             return False
         return True
@@ -240,7 +240,7 @@ class Procedure:
         session, host = found
         case.session = session
         age = case.now - session.authenticated_at
-        case.read("session", session.id, age.total_seconds())
+        case.read(("session", session.id, age.total_seconds()))
         # Prevents: a handle leaked by one application opening another.
         if host != case.request.host:
             case.settle(Answer.DENY, Reason.SESSION_MISBOUND)
@@ -259,7 +259,7 @@ class Procedure:
         if user is None:
             case.settle(Answer.DENY, Reason.FACT_MISSING)
             return False
-        case.read("user", user.id)
+        case.read(("user", user.id, None))
         if user.is_disabled:
             case.settle(Answer.DENY, Reason.USER_DISABLED)
             return False
@@ -284,12 +284,12 @@ class Procedure:
         """Take a device for known only if this user proved to be themselves on it."""
         device = self._sources.facts.device(device_id) if device_id is not None else None
         if device is None or user.id not in device.user_ids:
-            case.read("device", None)
+            case.read(("device", None, None))
             return
         case.device = device
         case.posture = posture_of(device, case.now)
-        case.read("device", device.id, (case.now - device.first_seen_at).total_seconds())
-        case.read("device.posture", case.posture, _age_s(device.posture_at, case.now))
+        case.read(("device", device.id, (case.now - device.first_seen_at).total_seconds()))
+        case.read(("device.posture", case.posture, _age_s(device.posture_at, case.now)))
 
     def _assess(self, case: Case, standing: Standing) -> None:
         session, user, app, rule, device = case.session, case.user, case.app, case.rule, case.device
@@ -297,7 +297,7 @@ class Procedure:
         assert user is not None
         assert app is not None
         assert rule is not None
-        case.read("mfa", session.mfa_network, _age_s(session.mfa_at, case.now))
+        case.read(("mfa", session.mfa_network, _age_s(session.mfa_at, case.now)))
         # The device key is the better witness: a place that jumps while the key stays is a VPN more often than a
         # thief, and a thief who has both is asked for the second factor. See docs/adr/0005.
         sighting = self._sources.trust.session_sighting(session.id) if device is None else None
@@ -305,7 +305,7 @@ class Procedure:
         mfa_at = session.mfa_at if case.mfa_age_min is not None else None
         evidence = self._evidence(case, user, standing, mfa_at=mfa_at, sighting=sighting)
         baseline = case.baseline = self._sources.trust.baseline(user.id)
-        case.read("baseline", baseline.version)
+        case.read(("baseline", baseline.version, None))
         profile = self._sources.profiles[app.profile]
         if profile.reads_behaviour:
             case.situation = situation_of(case, self._sources, evidence, Act.REQUEST, by=profile.name)
@@ -319,10 +319,10 @@ class Procedure:
     ) -> Evidence:
         ip_address, device = case.request.client_ip, case.device
         place = case.place = self._sources.places.place_of(ip_address)
-        case.read("network.country", place.country)
-        case.read("network.asn", place.asn)
+        case.read(("network.country", place.country, None))
+        case.read(("network.asn", place.asn, None))
         failures = self._sources.trust.failed_attempts(user.id, case.now)
-        case.read("failed_attempts", round(failures, 2))
+        case.read(("failed_attempts", round(failures, 2), None))
         reported = device if case.posture != "unknown" else None
         return Evidence(
             place=place,
@@ -390,6 +390,6 @@ def _age_s(since: datetime | None, now: datetime) -> float | None:
     return None if since is None else (now - since).total_seconds()
 
 
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=16_384)
 def _network_of(address: str) -> str:
     return network_of(address)

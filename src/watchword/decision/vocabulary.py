@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from watchword.decision.case import Case
 from watchword.decision.model import Application, ResourceRule
 from watchword.identity import UserFacts
-from watchword.kernel import UserId
+from watchword.kernel import Acr, UserId
 from watchword.policy import Entity, EntityUid, Value, ip, set_of
 from watchword.trust import Standing, WorkingHours
 
@@ -126,12 +126,6 @@ def permission_uid(app: Application, permission: str) -> EntityUid:
     return EntityUid(_NAMESPACE + "Permission", f"{app.name}/{permission}")
 
 
-@lru_cache(maxsize=256)
-def amr_set(amr: tuple[str, ...]) -> frozenset[Value]:
-    """Return the authentication methods as a Cedar set; there are few combinations."""
-    return set_of(amr)
-
-
 def context_of(case: Case, standing: Standing, working_hours: WorkingHours) -> dict[str, Value]:
     """Say what was found in the words of the schema; what is not known is left out, never guessed.
 
@@ -140,43 +134,82 @@ def context_of(case: Case, standing: Standing, working_hours: WorkingHours) -> d
         standing: of its network.
         working_hours: of the profile that the application chose.
     """
-    request, session, place, assessment = case.request, case.session, case.place, case.assessment
+    request, session, place, assessment, device = case.request, case.session, case.place, case.assessment, case.device
     assert session is not None
     assert place is not None
     assert assessment is not None
     assert case.user is not None
-    mfa: dict[str, Value] = {"is_verified": case.mfa_age_min is not None}
-    if case.mfa_age_min is not None:
-        # Rounded up: a factor is never taken for younger than it is.
-        mfa["age_min"] = int(case.mfa_age_min) + 1
-    device: dict[str, Value] = {"is_known": case.device is not None, "posture": case.posture}
-    if case.device is not None:
-        device["age_days"] = max(0, (case.now - case.device.first_seen_at).days)
-        if case.device.is_managed is not None:
-            device["is_managed"] = case.device.is_managed
-    network: dict[str, Value] = {
-        "ip": _cedar_ip(request.client_ip),
-        "is_allowed": standing.allowed,
-        "is_suspicious": standing.suspicious,
-    }
-    if place.country is not None:
-        network["country"] = place.country
-    if place.asn is not None:
-        network["asn"] = place.asn
     return {
         "http": {"method": request.method, "host": request.host, "path": request.path},
-        "risk": {"score": assessment.risk, "level": int(case.level or 0)},
-        "trust": {"score": assessment.trust},
-        "mfa": mfa,
-        "session": {
-            "age_min": max(0, int((case.now - session.authenticated_at).total_seconds() // 60)),
-            "acr": session.acr.strength,
-            "amr": amr_set(session.amr),
-        },
-        "device": device,
-        "network": network,
+        "risk": _risk(assessment.risk, int(case.level or 0)),
+        "trust": _trust(assessment.trust),
+        # Rounded up: a factor is never taken for younger than it is.
+        "mfa": _mfa(int(case.mfa_age_min) + 1 if case.mfa_age_min is not None else None),
+        "session": _session(
+            max(0, int((case.now - session.authenticated_at).total_seconds() // 60)), session.acr, session.amr
+        ),
+        "device": _device(
+            case.posture,
+            max(0, (case.now - device.first_seen_at).days) if device is not None else None,
+            device.is_managed if device is not None else None,
+        ),
+        "network": _network(request.client_ip, standing.allowed, standing.suspicious, place.country, place.asn),
         "time": _time_in(case.user.timezone, int(case.now.timestamp() // 60), working_hours),
     }
+
+
+# ---- parts of the context ------------------------------------------------------------------------------------------
+# There are few different ones, so that many decisions share each. Nobody changes them, as `PolicyRequest` demands.
+
+
+@lru_cache(maxsize=512)
+def _risk(score: int, level: int) -> dict[str, Value]:
+    return {"score": score, "level": level}
+
+
+@lru_cache(maxsize=128)
+def _trust(score: int) -> dict[str, Value]:
+    return {"score": score}
+
+
+@lru_cache(maxsize=128)
+def _mfa(age_min: int | None) -> dict[str, Value]:
+    return {"is_verified": False} if age_min is None else {"is_verified": True, "age_min": age_min}
+
+
+@lru_cache(maxsize=1024)
+def _session(age_min: int, acr: Acr, amr: tuple[str, ...]) -> dict[str, Value]:
+    return {"age_min": age_min, "acr": acr.strength, "amr": set_of(amr)}
+
+
+@lru_cache(maxsize=4096, typed=True)
+def _device(posture: str, age_days: int | None, is_managed: bool | None) -> dict[str, Value]:  # noqa: FBT001  # keys of a cache
+    device: dict[str, Value] = {"is_known": age_days is not None, "posture": posture}
+    if age_days is not None:
+        device["age_days"] = age_days
+    if is_managed is not None:
+        device["is_managed"] = is_managed
+    return device
+
+
+@lru_cache(maxsize=16_384, typed=True)
+def _network(
+    address: str,
+    is_allowed: bool,  # noqa: FBT001  # as above
+    is_suspicious: bool,  # noqa: FBT001  # as above
+    country: str | None,
+    asn: int | None,
+) -> dict[str, Value]:
+    network: dict[str, Value] = {
+        "ip": _cedar_ip(address),
+        "is_allowed": is_allowed,
+        "is_suspicious": is_suspicious,
+    }
+    if country is not None:
+        network["country"] = country
+    if asn is not None:
+        network["asn"] = asn
+    return network
 
 
 @lru_cache(maxsize=1024)
@@ -195,7 +228,6 @@ def _time_in(timezone: str, minute: int, working_hours: WorkingHours) -> dict[st
     }
 
 
-@lru_cache(maxsize=8192)
 def _cedar_ip(address: str) -> Value:
     if ":" not in address:
         return ip(address)

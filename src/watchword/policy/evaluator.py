@@ -71,14 +71,19 @@ class Evaluator:
 
     def _strictly(self, request: PolicyRequest) -> PolicyAnswer:
         found, asked = self.prepare(request)
+        may_forbid: list[Rule] = []
+        may_permit: list[Rule] = []
+        for bucket in found:
+            may_forbid += bucket.forbids
+            may_permit += bucket.permits
         # 5. A forbid that fails denies, as one that holds does. Prevents: Cedar's skipped forbids.
-        forbids, failed = _ask([rule for bucket in found for rule in bucket.forbids], asked)
+        forbids, failed = _ask(may_forbid, asked)
         if failed:
             return self._error(*failed)
         if forbids:
             return PolicyAnswer(Effect.FORBID, forbids, (), self._version)
         # 6. A permit that fails permits nothing, and is told.
-        permits, failed = _ask([rule for bucket in found for rule in bucket.permits], asked)
+        permits, failed = _ask(may_permit, asked)
         return PolicyAnswer(Effect.PERMIT if permits else Effect.SILENT, permits, failed, self._version)
 
     def prepare(self, request: PolicyRequest) -> tuple[list[Bucket], Asked]:

@@ -75,6 +75,7 @@ class PolicyRequest:
     """May `principal` do `action` to `resource` in this `context`?
 
     Attributes:
+        context: by name; whoever made it may share a record in it with other requests, so nobody changes one.
         entities: at least the principal, the resource and all their ancestors; more does no harm.
     """
 

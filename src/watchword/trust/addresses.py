@@ -135,7 +135,7 @@ def kind_within(bits: int, start: int, length: int) -> AddressKind:
     return AddressKind.PUBLIC
 
 
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=16_384)
 def _read(text: str) -> Address:
     try:
         if ":" not in text:

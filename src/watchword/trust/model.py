@@ -83,8 +83,7 @@ class Standing:
     expires_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
+class Evidence(NamedTuple):
     """Everything that one assessment reads beside the baseline; posture facts are `None` while unknown.
 
     Attributes:

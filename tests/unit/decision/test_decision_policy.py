@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from decision_world import HOME, HOST, LONDON, NOTES, PERMIT_ALL, DecisionWorld
+from decision_world import HOME, HOST, LONDON, NOTES, PERMIT_ALL, TOKYO, DecisionWorld
 
 from watchword.decision import Decision, posture_of
 from watchword.kernel import Acr, Answer, Obligation, Reason, RiskLevel
+from watchword.policy import ip
 from watchword.trust import NetworkList
 
 
@@ -306,6 +307,22 @@ async def holds(world: DecisionWorld, tmp_path: Path, condition: str, **about: A
 async def test_policies_see_the_facts(world: DecisionWorld, tmp_path: Path, condition: str) -> None:
     assert await holds(world, tmp_path, condition)
     assert not await holds(world, tmp_path, f"!({condition})")
+
+
+async def test_what_one_decision_tells_policies_is_not_what_the_next_one_tells(world: DecisionWorld) -> None:
+    told = []
+    for managed, address, zone in ((True, LONDON, "UTC"), (False, HOME, "Asia/Tokyo"), (None, TOKYO, "UTC")):
+        user = await world.person(name=f"user{len(told)}", timezone=zone)
+        visit = await world.session(user, await world.device(user, is_managed=managed), ip=address)
+        asked = visit.asks(f"/{len(told)}").asked
+        assert asked is not None
+        told.append(asked.request.context)
+    devices, networks = ([context[name] for context in told] for name in ("device", "network"))
+    assert [device.get("is_managed") for device in devices] == [True, False, None]
+    assert [network["ip"] for network in networks] == [ip(LONDON), ip(HOME), ip(TOKYO)]
+    assert [network.get("country") for network in networks][::2] == ["GB", "JP"]
+    assert [context["time"]["hour"] for context in told] == [12, 21, 12]
+    assert [context["http"]["path"] for context in told] == ["/0", "/1", "/2"]
 
 
 async def test_policies_see_a_mapped_address_as_what_it_is(world: DecisionWorld, tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from watchword.trust import NetworkList
 
 # What may differ between two decisions of one thing: their names, their cost, the ages of the facts, and what policies
 # were asked in words that none of them reads (the path).
-_OWN = {"id", "permit", "cost_us", "facts", "repeats", "tail", "snapshot_version", "asked"}
+_OWN = {"id", "permit", "cost_us", "read", "repeats", "tail", "snapshot_version", "asked"}
 _POLICIES = (
     PERMIT_ALL,
     PERMIT_ALL + "forbid (principal, action, resource) when { context.time.minute == 7 };",

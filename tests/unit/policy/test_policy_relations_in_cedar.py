@@ -133,6 +133,22 @@ def test_one_budget_serves_all_that_a_decision_asks(tmp_path: Path) -> None:
     assert (answer.effect, answer.code) == (Effect.ERROR, "budget_spent")
 
 
+def test_a_set_at_rest_keeps_its_answers_and_that_they_hung_on_a_condition(tmp_path: Path) -> None:
+    policies = loaded(tmp_path, permit('context.rel.contains("viewer")'))
+    plain = relations(policies, "user:a viewer resource:notes/admin")
+    hung = relations(policies, "user:a viewer resource:notes/admin risky", context={"x": 1})
+    for found in (plain, hung):
+        assert ask(policies, found).effect is Effect.PERMIT
+        before = found.is_repeatable
+        found.rest()
+        found.rest()
+        assert (found.is_repeatable, found.asked) == (before, {"viewer": True})
+        assert ask(policies, found).effect is Effect.PERMIT
+        assert not found.holds("banned")
+        assert found.is_repeatable is before
+    assert (plain.is_repeatable, hung.is_repeatable) == (True, False)
+
+
 def test_a_policy_that_names_an_unknown_relation_is_refused_when_it_is_loaded(tmp_path: Path) -> None:
     with pytest.raises(PolicyLoadError) as caught:
         loaded(tmp_path, permit("true"), permit('context.rel.contains("can_veiw")'))

@@ -39,7 +39,18 @@ class RelationSet(LazySet):
         is_repeatable: the same question gets the same answer while the version stays; a condition was not asked.
     """
 
-    __slots__ = ("_asked", "_context", "_failed", "_groups", "_objects", "_user", "_view", "_walk", "version")
+    __slots__ = (
+        "_asked",
+        "_context",
+        "_failed",
+        "_groups",
+        "_has_read_condition",
+        "_objects",
+        "_user_id",
+        "_view",
+        "_walk",
+        "version",
+    )
 
     def __init__(
         self,
@@ -60,18 +71,19 @@ class RelationSet(LazySet):
             context: values for conditions.
         """
         self._view = view
-        self._user = Subject(USER_TYPE, user_id)
+        self._user_id = user_id
         self._objects = objects
         self._groups = groups
         self._context = context or {}
         self._walk: Walk | None = None
+        self._has_read_condition = False
         self._asked: dict[str, bool | None] = {}
         self._failed: dict[str, PolicyError | BudgetSpentError] | None = None
         self.version = view.version if view is not None else 0
 
     def seen_by(self, view: RelationView | None) -> RelationSet:
         """Return the same question, put to another model or other tuples, with a budget of its own."""
-        return RelationSet(view, self._user.id, self._objects, groups=self._groups, context=self._context)
+        return RelationSet(view, self._user_id, self._objects, groups=self._groups, context=self._context)
 
     @property
     def asked(self) -> Mapping[str, bool | None]:
@@ -86,7 +98,12 @@ class RelationSet(LazySet):
     @property
     def is_repeatable(self) -> bool:
         """Whether no condition was asked, whose answer may hang on the time or the network."""
-        return self._walk is None or not self._walk.has_read_condition
+        return not (self._has_read_condition or (self._walk is not None and self._walk.has_read_condition))
+
+    def rest(self) -> None:
+        """Forget the way to the answers, which are kept; whoever asks for more walks anew, with a budget of its own."""
+        if self._walk is not None:
+            self._has_read_condition, self._walk = not self.is_repeatable, None
 
     def names(self) -> Iterable[str]:
         """Return every relation that the objects' types have."""
@@ -126,7 +143,7 @@ class RelationSet(LazySet):
             raise unknown(view.model, self._objects[0].type if self._objects else "", name)
         if self._walk is None:
             given = {GROUP: _names_in(frozenset(self._groups))} if self._groups else None
-            self._walk = view.walk(self._user, context=self._context, given=given)
+            self._walk = view.walk(Subject(USER_TYPE, self._user_id), context=self._context, given=given)
         failure: RelationError | None = None
         for node, object_id in goals:
             try:
