@@ -143,9 +143,12 @@ def evidence(
         own, own_parent = totals(key, 0), under(parent, 0)
         # Everybody else: one's own habits must not make an attacker with the same ones likely.
         others, rest = all_totals(key, 0) - own, all_under(parent, 0) - own_parent
-        others = max(0, others)
-        rest = max(rest, others)
-        unseen, mine = unknown * one, worth * own_one
+        if others < 0:  # noqa: PLR1730  # this runs fifteen times a score, and a call of `max` costs as much as the rest
+            others = 0
+        if rest < others:  # noqa: PLR1730  # as above
+            rest = others
+        unseen = unknown * one
+        mine = worth * own_one
         usual = (others + unseen * prior) / (rest + unseen)
         anybody = (usual + spread * (prior - usual)) * (own_parent + mine) / (own + mine * usual)
         # Nobody matches what is not known of the victim.
