@@ -48,6 +48,7 @@ _SIDES = {
     "new_kind": "with",
     "new_system": "with",
     "new_browser": "with",
+    "new_version": "with",
     "new_agent": "with",
     "cold_start": "how",
 }

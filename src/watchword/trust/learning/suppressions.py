@@ -95,7 +95,7 @@ SILENCES: Mapping[Scope, frozenset[str]] = MappingProxyType(
     {
         Scope.NETWORK: _PLACE | {"traits", "new_traits", "reputation", "suspicious_ip"},
         Scope.DEVICE: frozenset(
-            {"agent", "new_kind", "new_system", "new_browser", "new_agent", "device", "new_device"}
+            {"agent", "new_kind", "new_system", "new_browser", "new_version", "new_agent", "device", "new_device"}
         ),
         Scope.COUNTRY: _PLACE,
     }
