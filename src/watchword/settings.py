@@ -17,13 +17,13 @@ from watchword.enforcement.authzen import AuthzenSettings
 from watchword.enforcement.envoy import EdgeSettings, TcpAddress
 from watchword.kernel import ConfigurationError
 from watchword.kernel.settings import check_environment, convert, read_slice, setting, unknown_key
+from watchword.outbound import check_url
 from watchword.policy.bundles import (
     ArtifactReference,
     BundleKeyError,
     PublicKey,
     check_folder,
     check_ref,
-    check_url,
     is_bundle_name,
     protocol_of,
 )

@@ -11,7 +11,8 @@ import pytest
 from bundle_server import BundleServer, authority, redirecting, serving
 from bundle_world import FILES, OTHER, Node, bundle
 
-from watchword.policy.bundles import BundleKeyError, BundleMalformedError, BundleUnreachableError, UrlCarrier, check_url
+from watchword.outbound import check_url
+from watchword.policy.bundles import BundleKeyError, BundleMalformedError, BundleUnreachableError, UrlCarrier
 from watchword.policy.bundles.oci import write_layout
 from watchword.policy.bundles.tarball import write_tar
 

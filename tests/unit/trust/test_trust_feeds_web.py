@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 from bundle_server import BundleServer, authority, redirecting, serving
 
+from watchword.outbound import check_url
 from watchword.trust.feeds import origin
 from watchword.trust.feeds.errors import FeedError, FeedMalformedError, FeedTooLargeError, FeedUnreachableError
-from watchword.trust.feeds.origin import check_url, resolve
+from watchword.trust.feeds.origin import resolve
 from watchword.trust.feeds.web import Credential, SlowDownError, Web
 
 LIST = b"45.1.1.1\n"

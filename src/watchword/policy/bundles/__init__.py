@@ -41,7 +41,6 @@ from watchword.policy.bundles.registry_auth import AUTH_VARIABLE, Credentials
 from watchword.policy.bundles.source import BundleSource, Rules
 from watchword.policy.bundles.verification import Memory, check_files, signers, verify
 from watchword.policy.bundles.web import UrlCarrier
-from watchword.policy.bundles.wire import check_url
 
 __all__ = [
     "AUTH_VARIABLE",
@@ -98,7 +97,6 @@ __all__ = [
     "check_files",
     "check_folder",
     "check_ref",
-    "check_url",
     "checked",
     "compare",
     "form_of",

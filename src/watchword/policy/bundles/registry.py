@@ -19,6 +19,7 @@ from typing import Any, Final, Self
 from urllib.parse import urlsplit
 
 from watchword.kernel import Secret
+from watchword.outbound import MOST_REDIRECTS, REDIRECTS, check_url, reason_of, target_of
 from watchword.policy.bundles.envelope import MOST_ENVELOPE_BYTES, strict_json
 from watchword.policy.bundles.errors import BundleMalformedError, BundleUnreachableError
 from watchword.policy.bundles.oci import MANIFEST_TYPE, layout_around, read_layout
@@ -26,24 +27,13 @@ from watchword.policy.bundles.parcel import Parcel
 from watchword.policy.bundles.paths import MOST_BUNDLE_BYTES, MOST_FILES
 from watchword.policy.bundles.reference import ArtifactReference
 from watchword.policy.bundles.registry_auth import Challenge, Credentials, may_see_password, token_in
-from watchword.policy.bundles.wire import (
-    SILENCE_S,
-    body_of,
-    check_url,
-    connection_to,
-    cut,
-    reason_of,
-    redirected,
-    target_of,
-)
+from watchword.policy.bundles.wire import SILENCE_S, body_of, connection_to, cut, redirected
 
 _WHOLE_S: Final = 60.0
 _MOST_MANIFEST_BYTES: Final = 2 * 1024 * 1024
 _MOST_TOKEN_BYTES: Final = 64 * 1024
-_MOST_REDIRECTS: Final = 3
 _MOST_IGNORED: Final = 64 * 1024
 _OK, _NOT_MODIFIED, _UNKNOWN, _FORBIDDEN, _MISSING = 200, 304, 401, 403, 404
-_REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _DIGEST = re.compile(r"sha256:([0-9a-f]{64})", re.ASCII)
 _EMPTY: Final = b"{}"
 
@@ -239,15 +229,15 @@ class _Exchange:
             BundleMalformedError: the answer is longer than it may be.
         """
         first = urlsplit(url)
-        for _ in range(_MOST_REDIRECTS + 1):
+        for _ in range(MOST_REDIRECTS + 1):
             parts = urlsplit(url)
             # Prevents: a store that blobs are redirected to learning the password or the token.
             is_same = (parts.scheme, parts.netloc) == (first.scheme, first.netloc)
             answer = self._ask(url, headers, authorization if is_same else None, most_bytes)
-            if answer.status not in _REDIRECTS:
+            if answer.status not in REDIRECTS:
                 return answer
             url = redirected(url, answer.headers.get("Location", ""), "the registry")
-        raise BundleUnreachableError(f"the registry redirects more than {_MOST_REDIRECTS} times")
+        raise BundleUnreachableError(f"the registry redirects more than {MOST_REDIRECTS} times")
 
     def _ask(self, url: str, headers: Mapping[str, str], authorization: Secret[str] | None, most_bytes: int) -> _Answer:
         parts = urlsplit(url)

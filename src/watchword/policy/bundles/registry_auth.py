@@ -17,9 +17,9 @@ from typing import Final
 from urllib.parse import urlencode, urlsplit
 
 from watchword.kernel import Secret
+from watchword.outbound import check_url
 from watchword.policy.bundles.envelope import strict_json
 from watchword.policy.bundles.errors import BundleKeyError, BundleMalformedError, BundleUnreachableError
-from watchword.policy.bundles.wire import check_url
 
 AUTH_VARIABLE: Final = "WATCHWORD_REGISTRY_AUTH"
 _MOST_FILE_BYTES: Final = 256 * 1024

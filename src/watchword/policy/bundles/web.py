@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http.client
-import re
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,27 +12,15 @@ from time import monotonic
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
+from watchword.outbound import MOST_REDIRECTS, REDIRECTS, check_url, entity_tag, reason_of, target_of
 from watchword.policy.bundles.errors import BundleMalformedError, BundleUnreachableError
 from watchword.policy.bundles.oci import read_layout
 from watchword.policy.bundles.parcel import Parcel
 from watchword.policy.bundles.tarball import MOST_ARCHIVE_BYTES, read_tar
-from watchword.policy.bundles.wire import (
-    SILENCE_S,
-    body_of,
-    check_url,
-    connection_to,
-    cut,
-    reason_of,
-    redirected,
-    target_of,
-)
+from watchword.policy.bundles.wire import SILENCE_S, body_of, connection_to, cut, redirected
 
 _WHOLE_S: Final = 60.0
-_MOST_REDIRECTS: Final = 3
 _OK, _NOT_MODIFIED = 200, 304
-_REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
-# Source: RFC 9110 section 8.8.3.
-_ENTITY_TAG = re.compile(r'(?:W/)?"[\x21\x23-\x7e]{0,200}"', re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,12 +85,12 @@ class UrlCarrier:
     def _follow(self) -> _Answer:
         deadline = self._clock() + self._whole_s
         url = self._url
-        for _ in range(_MOST_REDIRECTS + 1):
+        for _ in range(MOST_REDIRECTS + 1):
             answer = self._ask(check_url(url), deadline)
-            if answer.status not in _REDIRECTS:
+            if answer.status not in REDIRECTS:
                 return answer
             url = redirected(url, answer.location, "the bundle server")
-        raise BundleUnreachableError(f"the bundle server redirects more than {_MOST_REDIRECTS} times")
+        raise BundleUnreachableError(f"the bundle server redirects more than {MOST_REDIRECTS} times")
 
     def _ask(self, parts: SplitResult, deadline: float) -> _Answer:
         left = deadline - self._clock()
@@ -139,11 +126,10 @@ class UrlCarrier:
             connection.close()
 
     def _read(self, response: http.client.HTTPResponse) -> _Answer:
-        tag = response.headers.get("ETag", "")
         answer = _Answer(
             response.status,
-            tag if _ENTITY_TAG.fullmatch(tag) else "",
-            response.headers.get("Location", "") if response.status in _REDIRECTS else "",
+            entity_tag(response),
+            response.headers.get("Location", "") if response.status in REDIRECTS else "",
             b"",
         )
         if response.status != _OK:

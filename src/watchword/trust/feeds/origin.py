@@ -2,37 +2,14 @@
 
 from __future__ import annotations
 
-import re
 import socket
-from typing import Final
-from urllib.parse import SplitResult, urljoin, urlsplit
+from urllib.parse import SplitResult
 
-from watchword.trust.addresses import AddressKind, read_address
+from watchword.outbound import redirect_target
+from watchword.trust.addresses import read_address
 from watchword.trust.feeds.errors import FeedUnreachableError
 
-_PLAIN: Final = re.compile(r"[\x21-\x7e]{1,2000}", re.ASCII)
 _HTTPS_PORT, _HTTP_PORT = 443, 80
-
-
-def check_url(url: str) -> SplitResult:
-    """Return the parts of an address that feeds may come from.
-
-    Raises:
-        ValueError: not https (or http to this machine itself), or it carries a user, a password or a fragment.
-    """
-    if not _PLAIN.fullmatch(url):
-        raise ValueError("an address holds a space, a control character or a letter outside ASCII")
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    _ = parts.port  # raises ValueError where it is no port
-    # Prevents: a credential in the configuration's listing, in logs and in events.
-    if not host or parts.username is not None or parts.password is not None or parts.fragment:
-        raise ValueError("an address needs a host, and no user, password or fragment")
-    # Prevents: somebody on the way rewriting who is blocked.
-    is_local = parts.scheme == "http" and read_address(host).kind is AddressKind.LOOPBACK
-    if parts.scheme != "https" and not is_local:
-        raise ValueError("an address begins with https:// (http:// only to 127.0.0.1)")
-    return parts
 
 
 def origin_of(parts: SplitResult) -> tuple[str, str, int]:
@@ -51,17 +28,10 @@ def redirected(url: str, location: str) -> str:
     Raises:
         FeedUnreachableError: it leads to another scheme or to no address at all.
     """
-    refused = FeedUnreachableError("the server redirects to an address that is not allowed")
-    if not location:
-        raise refused
     try:
-        target = urljoin(url, location)
-        # Prevents: being led from https to http, or to a file of this machine.
-        if check_url(target).scheme != urlsplit(url).scheme:
-            raise refused
+        return redirect_target(url, location)
     except ValueError:
-        raise refused from None
-    return target
+        raise FeedUnreachableError("the server redirects to an address that is not allowed") from None
 
 
 def resolve(host: str, port: int, *, allow_private: bool) -> list[str]:

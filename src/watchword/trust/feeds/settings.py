@@ -10,8 +10,8 @@ from types import MappingProxyType
 from typing import Final
 
 from watchword.kernel.settings import setting
+from watchword.outbound import check_url
 from watchword.trust.feeds.model import IndicatorKind, Meaning
-from watchword.trust.feeds.origin import check_url
 
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,39}", re.ASCII)
 _HEADER = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,63}", re.ASCII)

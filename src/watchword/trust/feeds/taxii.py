@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import urlencode, urljoin, urlsplit
 
+from watchword.outbound import check_url
 from watchword.trust.feeds.document import entries, parse, table, text
 from watchword.trust.feeds.errors import FeedMalformedError, FeedTooLargeError, FeedUnreachableError
-from watchword.trust.feeds.origin import check_url, origin_of
+from watchword.trust.feeds.origin import origin_of
 from watchword.trust.feeds.stix import Statement, merge, statements
 from watchword.trust.feeds.web import Answer, Web
 

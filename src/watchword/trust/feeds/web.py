@@ -16,19 +16,27 @@ from typing import Final
 from urllib.parse import SplitResult
 
 from watchword.kernel import Secret
+from watchword.outbound import (
+    MOST_REDIRECTS,
+    REDIRECTS,
+    AnswerCompressedError,
+    AnswerTooLongError,
+    body_of,
+    check_url,
+    entity_tag,
+    reason_of,
+    target_of,
+    tls_context,
+)
 from watchword.trust.feeds.errors import FeedError, FeedMalformedError, FeedTooLargeError, FeedUnreachableError
-from watchword.trust.feeds.origin import check_url, origin_of, port_of, redirected, resolve
+from watchword.trust.feeds.origin import origin_of, port_of, redirected, resolve
 
 _SILENCE_S: Final = 15.0
-_MOST_REDIRECTS: Final = 3
-_PIECE: Final = 64 * 1024
 _OK, _NOT_MODIFIED = 200, 304
 _WAIT_A_WHILE: Final = frozenset({429, 503})
 _REFUSED: Final = frozenset({401, 403})
-_REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _LONGEST_WAIT_S: Final = 86_400
-# Source: RFC 9110 sections 8.8.3 and 5.6.7.
-_ENTITY_TAG = re.compile(r'(?:W/)?"[\x21\x23-\x7e]{0,200}"', re.ASCII)
+# Source: RFC 9110 section 5.6.7.
 _HTTP_DATE = re.compile(r"[A-Z][a-z]{2}, [0-9]{2} [A-Z][a-z]{2} [0-9]{4} [0-9]{2}:[0-9]{2}:[0-9]{2} GMT", re.ASCII)
 
 
@@ -124,12 +132,12 @@ class Web:
         headers = {"Accept": accept, "Accept-Encoding": "identity", "User-Agent": "watchword"}
         headers |= {"If-None-Match": tag} if tag else {}
         headers |= {"If-Modified-Since": modified} if modified else {}
-        for _ in range(_MOST_REDIRECTS + 1):
+        for _ in range(MOST_REDIRECTS + 1):
             answer, location = self._ask(check_url(url), headers, wanted)
             if answer is not None:
                 return answer
             url = redirected(url, location)
-        raise FeedUnreachableError(f"the server redirects more than {_MOST_REDIRECTS} times")
+        raise FeedUnreachableError(f"the server redirects more than {MOST_REDIRECTS} times")
 
     def _ask(
         self, parts: SplitResult, headers: Mapping[str, str], wanted: tuple[str, ...]
@@ -138,18 +146,17 @@ class Web:
         # Prevents: a redirect that carries the credential to another machine.
         if self._credential is not None and origin_of(parts) == self._origin:
             sent[self._credential.header] = self._credential.value.reveal()
-        target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         connection: http.client.HTTPConnection | None = None
         try:
             connection = self._connected(parts)
-            connection.request("GET", target, headers=sent)
+            connection.request("GET", target_of(parts), headers=sent)
             with connection.getresponse() as response:
                 return self._read(response, wanted)
         except FeedError:
             raise
         except (OSError, http.client.HTTPException, ValueError) as error:
             raise FeedUnreachableError(
-                f"the server cannot be asked ({_reason(error)})",
+                f"the server cannot be asked ({reason_of(error)})",
                 hint="look at the feed's `url`, the network, the server",
             ) from error
         finally:
@@ -171,48 +178,39 @@ class Web:
 
     def _context(self) -> ssl.SSLContext:
         try:
-            context = ssl.create_default_context(cafile=self._ca_file or None)
+            return tls_context(self._ca_file)
         except OSError as error:
             raise FeedUnreachableError("`ca_file` cannot be used", hint="it holds certificates in PEM") from error
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
-        return context
 
     def _read(self, response: http.client.HTTPResponse, wanted: tuple[str, ...]) -> tuple[Answer | None, str]:
         status = response.status
-        if status in _REDIRECTS:
+        if status in REDIRECTS:
             return None, response.headers.get("Location", "")
         if status == _NOT_MODIFIED:
             return Answer(None), ""
         _check_status(response)
-        # Prevents: a small answer that unfolds into a large one.
-        if response.headers.get("Content-Encoding", "identity").strip().lower() != "identity":
-            raise FeedMalformedError("the server sends a compressed answer that nobody asked for")
-        tag, modified = response.headers.get("ETag", ""), response.headers.get("Last-Modified", "")
+        modified = response.headers.get("Last-Modified", "")
         found = {name: response.headers.get(name, "")[:200] for name in wanted}
         return Answer(
             self._body(response),
-            tag if _ENTITY_TAG.fullmatch(tag) else "",
+            entity_tag(response),
             modified if _HTTP_DATE.fullmatch(modified) else "",
             found,
         ), ""
 
     def _body(self, response: http.client.HTTPResponse) -> bytes:
-        wanted = response.length
-        pieces: list[bytes] = []
-        total = 0
-        while piece := response.read1(_PIECE):
-            total += len(piece)
-            self._left -= len(piece)
-            if self._left < 0:
-                raise FeedTooLargeError(
-                    "the server sends more bytes than the feed may have",
-                    hint="set `max_mb` of the feed if that is meant",
-                )
-            pieces.append(piece)
-        # Prevents: a list that was cut on the way being taken for a short one.
-        if wanted is not None and total != wanted:
-            raise http.client.IncompleteRead(b"", wanted - total)
-        return b"".join(pieces)
+        try:
+            body = body_of(response, self._left)
+        except AnswerCompressedError as error:
+            raise FeedMalformedError("the server sends a compressed answer that nobody asked for") from error
+        except AnswerTooLongError as error:
+            self._left = 0
+            raise FeedTooLargeError(
+                "the server sends more bytes than the feed may have",
+                hint="set `max_mb` of the feed if that is meant",
+            ) from error
+        self._left -= len(body)
+        return body
 
 
 def _check_status(response: http.client.HTTPResponse) -> None:
@@ -236,13 +234,3 @@ def _dial(addresses: list[str], port: int) -> socket.socket:
         except OSError as error:
             failure = error
     raise failure
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return f"certificate: {error.verify_message}"
-    if isinstance(error, http.client.IncompleteRead):
-        return "it ended in the middle of its answer"
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    return type(error).__name__
