@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from watchword.audit import JournalDamagedError
+from watchword.audit import JournalDamagedError, durable
 from watchword.audit.durable import DurableFile
 from watchword.audit.files import end_of_lines, lines, remains
 
@@ -188,6 +188,48 @@ def test_a_file_with_room_that_was_changed_is_not_written_to(
         file.trim()
     file.write_ahead(10)
     assert path.read_bytes() in {changed, changed + bytes(10)}
+
+
+@pytest.mark.parametrize("says_names", [True, False])
+@pytest.mark.parametrize("act", ["removed", "replaced", "moved"])
+def test_a_file_that_is_not_in_its_place_is_not_written_to(
+    path: Path, monkeypatch: pytest.MonkeyPatch, act: str, *, says_names: bool
+) -> None:
+    """Also on a system that does not say where an open file is."""
+    if not says_names:
+        monkeypatch.setattr(durable, "_name", lambda _descriptor: None)
+    file = DurableFile(path)
+    file.append(_LINE)
+    if act == "replaced":
+        path.with_name("other").write_bytes(_LINE)
+        path.with_name("other").replace(path)
+    elif act == "moved":
+        path.rename(path.with_name("other"))
+    else:
+        path.unlink()
+    with pytest.raises(JournalDamagedError, match=r"was removed|was replaced"):
+        file.append(_LINE)
+    file.close()
+
+
+def test_a_directory_that_moves_with_its_file_is_no_damage_if_the_path_still_leads_there(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    file = DurableFile(tmp_path / "a" / "segment")
+    (tmp_path / "a").rename(tmp_path / "b")
+    (tmp_path / "a").symlink_to("b")
+    file.append(_LINE)
+    file.close()
+
+
+def test_appending_looks_at_no_times(file: DurableFile, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever does has the next write note new ones, at the price of a file that grows."""
+    looked: list[str] = []
+    with monkeypatch.context() as patch:
+        for name in ("stat", "lstat", "fstat"):
+            patch.setattr(os, name, lambda *_, **__: looked.append("looked"))
+        file.append(_LINE)
+        file.append(_LINE)
+    assert not looked
 
 
 def test_bytes_slipped_in_while_zeros_are_written_are_found(file: DurableFile, path: Path) -> None:
