@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import traceback
 from collections.abc import Awaitable, Callable
 from typing import Final
 from urllib.parse import quote
 
-import structlog
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -30,7 +30,7 @@ from watchword.kernel import NotFoundError, WatchwordError
 Handler = Callable[[Visit], Awaitable[Response]]
 Endpoint = Callable[[Request], Awaitable[Response]]
 
-_log = structlog.get_logger("watchword.console")
+_log: Final = logging.getLogger("watchword.console")
 _TITLES: Final[tuple[tuple[type[WatchwordError], str, str], ...]] = (
     (
         ForgedRequestError,
@@ -76,7 +76,8 @@ def endpoint(desk: Desk, handler: Handler) -> Endpoint:
         except Exception as error:  # noqa: BLE001  # whatever it was, nobody outside learns of it and nothing was allowed
             # Where, but never with what values: they may be passwords, and so may the words of a foreign exception.
             frames = [f"{frame.filename}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__)]
-            _log.error("the console failed", handler=handler.__name__, error=type(error).__name__, frames=frames[-12:])
+            where = ", ".join(frames[-12:])
+            _log.error("the console failed: %s in %s, at %s", type(error).__name__, handler.__name__, where)
             return _failed(visit)
 
     return respond
