@@ -311,6 +311,14 @@ async def test_an_administrator_sees_everything_that_was_read(world: ConsoleWorl
     assert '<rect class="bar-up" x="0.0" width="30.0"' in shown.text
 
 
+async def test_a_decision_that_the_edge_gave_again_says_how_often(world: ConsoleWorld) -> None:
+    browser, root = await world.administrator()
+    world.decisions.push(record(world, user=root, path="/polled", leased=1200))
+    assert "/polled \N{MULTIPLICATION SIGN}1,200<" in (await browser.visit("/admin/decisions")).text
+    shown = await browser.visit(f"/decisions/{world.decisions.records[0]['id']}")
+    assert "Stands for 1,200 requests, the same to the letter" in shown.text
+
+
 async def test_a_person_is_told_why_without_the_inner_workings(world: ConsoleWorld) -> None:
     user = await world.person()
     browser = world.browser()
