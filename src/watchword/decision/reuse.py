@@ -111,7 +111,7 @@ class Reuse:
             settled is None
             or settled.decision.level is not RiskLevel.LOW
             or rule.sensitivity not in _LEASABLE
-            or any(each.rules is not None or each.is_for_application for each in settled.decision.obligations)
+            or any(each.limits is None or each.rules is not None for each in settled.decision.obligations)
             or not self._holds(settled, policies, request, now())
         ):
             return None

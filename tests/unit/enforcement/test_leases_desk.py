@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from decision_world import HOME, LONDON, PERMIT_ALL, DecisionWorld, Visit
+from decision_world import HOME, LONDON, NOTES, PERMIT_ALL, DecisionWorld, Visit
 from door_world import DoorWorld, cookies_of, header, let_go_of
 
 from watchword.decision import AccessRequest
@@ -166,6 +167,35 @@ async def test_what_the_edge_does_not_compare_changes_nothing_of_an_allow(leasin
             other = await leasing.doors.ask(visit, **AGENT, **{name: value})
             assert [key for key, _ in other.headers if key != LEASE_HEADER.encode()] == [k for k, _ in plain.headers]
     assert len(set(asked)) == 1
+
+
+BOOK = """
+obligations:
+  record: {kind: application}
+  mask: {kind: mask, fields: [ssn]}
+  brief: {kind: lease_limit, seconds: 3}
+  fresh: {kind: lease_limit, seconds: 0}
+  lunch: {kind: session_limit, seconds: 60}
+"""
+
+
+@pytest.mark.parametrize(
+    ("names", "lasts_s"), [("record", 0), ("mask", 0), ("brief, record", 0), ("fresh", 0), ("brief", 3), ("lunch", 10)]
+)
+async def test_obligations_limit_leases_and_what_a_door_must_do_forbids_them(
+    leasing: Leasing, visit: Visit, names: str, lasts_s: float
+) -> None:
+    directory = leasing.path.parent / "obliging"
+    directory.mkdir()
+    (directory / "obligations.yaml").write_text(BOOK)
+    leasing.world.policy(f'@obligation("{names}") permit (principal, action, resource);', directory)
+    leasing.world.rewired(applications=[replace(NOTES, fulfils_obligations=True)])
+    leasing.world.point._procedure = leasing.world.procedure
+    assert (await leasing.doors.ask(visit, **AGENT)).status == 200
+    text = await leasing.asks(visit)
+    assert (text is not None) is bool(lasts_s)
+    if text is not None:
+        assert float(text.split("\t")[1]) == pytest.approx(leasing.world.clock.monotonic() + lasts_s)
 
 
 # --- the end
