@@ -175,12 +175,11 @@ obligations:
   mask: {kind: mask, fields: [ssn]}
   brief: {kind: lease_limit, seconds: 3}
   fresh: {kind: lease_limit, seconds: 0}
-  lunch: {kind: session_limit, seconds: 60}
 """
 
 
 @pytest.mark.parametrize(
-    ("names", "lasts_s"), [("record", 0), ("mask", 0), ("brief, record", 0), ("fresh", 0), ("brief", 3), ("lunch", 10)]
+    ("names", "lasts_s"), [("record", 0), ("mask", 0), ("brief, record", 0), ("fresh", 0), ("brief", 3)]
 )
 async def test_obligations_limit_leases_and_what_a_door_must_do_forbids_them(
     leasing: Leasing, visit: Visit, names: str, lasts_s: float
