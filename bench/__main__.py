@@ -6,7 +6,19 @@ import argparse
 import importlib
 import sys
 
-NAMES = ("decision", "policy", "differential", "proxy", "footprint", "replay", "flood", "trust", "feeds", "bodies")
+NAMES = (
+    "decision",
+    "policy",
+    "differential",
+    "proxy",
+    "footprint",
+    "replay",
+    "flood",
+    "trust",
+    "feeds",
+    "bodies",
+    "journal",
+)
 
 
 def main() -> int:
