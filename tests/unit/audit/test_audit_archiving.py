@@ -271,13 +271,13 @@ def test_a_stop_at_any_moment_loses_nothing_and_the_next_archiving_does_the_rest
         shutil.rmtree(office.shelf, ignore_errors=True)
         shutil.copytree(before, office.directory)
         with _stopping_at(number) as acts, suppress(_Stop):
-            office.archive()
+            office.archive(8)
         if len(acts) < number:
             break
         report = office.judge()
         assert report.is_sound, (number, acts[-1], report)
         assert report.head == whole.head
-        again = office.archive()
+        again = office.archive(8)
         assert not any(path.name.endswith(".part") for path in office.shelf.iterdir())
         stays, both = office.judge(), office.judge(office.shelf)
         assert stays.is_sound, (number, acts[-1], stays)

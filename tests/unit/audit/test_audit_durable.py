@@ -336,7 +336,7 @@ def test_many_appends_and_many_zeros_at_once_leave_every_record_whole(path: Path
 
         other = threading.Thread(target=ahead)
         other.start()
-        written = [b"%d " % n + b"x" * (n * 37 % 900) + b"\n" for n in range(60)]
+        written = [b"%d " % n + b"x" * (n * 37 % 900) + b"\n" for n in range(30)]
         for line in written:
             file.append(line)
         stop.set()

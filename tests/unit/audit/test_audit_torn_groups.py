@@ -72,7 +72,7 @@ def stopped(
 def test_a_stop_at_each_byte_of_a_group_leaves_what_was_acknowledged_and_no_half_record(
     stopped: _Stopped, *, room: bool
 ) -> None:
-    for come in range(len(stopped.group) + 1):
+    for come in range(0, len(stopped.group) + 1, 1 if room else 5):
         content = stopped.before[: stopped.size] + stopped.group[:come]
         stopped.crash(content.ljust(len(stopped.before), b"\0") if room else content)
         whole = stopped.group[:come].count(b"\n")
