@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from watchword.console.assets import Assets
@@ -66,12 +67,18 @@ class Services:
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """The services, the settings and the means to make pages."""
+    """The services, the settings and the means to make pages.
+
+    Attributes:
+        explaining: held while the policies are asked again with every clause watched, which may take seconds of a
+            processor where there are thousands.
+    """
 
     services: Services
     settings: ConsoleSettings
     assets: Assets
     pages: Pages
+    explaining: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
 
     @property
     def portal_host(self) -> str:

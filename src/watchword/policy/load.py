@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -329,7 +330,12 @@ class _Reader:
 
     def _read(self, path: Path) -> str:
         try:
-            if path.stat().st_size > _MAX_FILE_BYTES:
+            status = path.stat()
+            # Prevents: a reload that waits for ever for somebody to write into a pipe.
+            if not stat.S_ISREG(status.st_mode):
+                self._problems.append(Problem(path.name, 0, 0, "not a file", expected="a file"))
+                return ""
+            if status.st_size > _MAX_FILE_BYTES:
                 self._problems.append(Problem(path.name, 0, 0, "the file is too large", expected="at most 8 MiB"))
                 return ""
             return path.read_bytes().decode("utf-8")

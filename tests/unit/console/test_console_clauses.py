@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from dataclasses import replace
 from typing import Any
 
@@ -52,6 +54,31 @@ async def test_an_administrator_sees_the_clauses_and_what_would_change_it(
     ):
         assert words in page.text
     assert "Other policies are in force now" not in page.text
+
+
+async def test_a_flood_of_pages_of_refusals_explains_one_at_a_time(
+    world: ConsoleWorld, shipped: PolicySet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    user = await world.person("grace")
+    browsers = [world.browser(), world.browser()]
+    for browser in browsers:
+        await browser.sign_in("grace")
+    address = refused(world, user, asked(shipped, Verdict.STEP_UP), shipped.version)
+    begun: list[int] = []
+    may_end = threading.Event()
+
+    def recollect(_record: Any) -> None:
+        begun.append(1)
+        may_end.wait(10)
+
+    monkeypatch.setattr(world.policies, "recollect", recollect)
+    asking = [asyncio.create_task(browser.visit(address)) for browser in browsers]
+    for _ in range(20_000):
+        await asyncio.sleep(0)
+    assert len(begun) == 1
+    may_end.set()
+    await asyncio.gather(*asking)
+    assert len(begun) == 2
 
 
 async def test_an_administrator_is_told_when_other_policies_decided(world: ConsoleWorld, shipped: PolicySet) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -249,3 +250,8 @@ def test_nested_choices_still_compile(tmp_path: Path, count: int) -> None:
     choices = "".join(f"if context.risk.score < {number} then {number} else " for number in range(count))
     (tmp_path / "a.cedar").write_text(f"permit (principal, action, resource) when {{ ({choices} 0) > 3 }};")
     assert len(PolicySet.load(tmp_path)) == 1
+
+
+def test_a_pipe_among_the_policies_is_told_and_never_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.cedar")
+    assert [(each.path, each.message) for each in problems(tmp_path)] == [("pipe.cedar", "not a file")]

@@ -334,6 +334,7 @@ def test_what_cannot_be_read_is_the_worst_there_is(changes: dict[str, Any]) -> N
     assert found.risk == 100
     assert [term.indicator for term in found.contributions] == ["unreadable"]
     assert found.log_odds == found.contributions[0].value
+    assert not found.is_cold, "what cannot be read is no beginner, for whom milder rules stand in"
 
 
 @settings(max_examples=80, deadline=None)

@@ -92,9 +92,13 @@ async def show_decision(visit: Visit) -> Response:
     if view is None or not (is_detailed or view.user_id == visit.visitor.user.id):
         raise NotFoundError("no such decision")
     assert record is not None
-    # In a thread: asking again with every clause watched takes milliseconds, during which others want decisions.
     is_by_policy = bool(view.reasons) and view.reasons[0] in _BY_POLICY
-    recalled = await asyncio.to_thread(services.policies.recollect, record) if is_detailed or is_by_policy else None
+    recalled = None
+    if is_detailed or is_by_policy:
+        # In a thread: asking again with every clause watched takes milliseconds, during which others want decisions.
+        # Prevents: somebody who was refused keeping every thread busy by loading the page again and again.
+        async with visit.desk.explaining:
+            recalled = await asyncio.to_thread(services.policies.recollect, record)
     return visit.show(
         "decision.html",
         Page(section="admin" if is_detailed else "home"),

@@ -33,8 +33,15 @@ _INVITATIONS: Final = "/invite/"
 # Linux: SOL_SOCKET=1 SO_KEEPALIVE=9; IPPROTO_TCP=6 TCP_KEEPIDLE=4 TCP_KEEPINTVL=5 TCP_KEEPCNT=6
 _KEEPALIVE: Final = ((1, 9, 1), (6, 4, _KEEPALIVE_IDLE_S), (6, 5, 15), (6, 6, 4))
 
+_STYLE: Final = (
+    "body{margin:0;min-height:100vh;display:grid;place-content:center;padding:1.5rem;box-sizing:border-box;"
+    "background:#eff3f1;color:#10211c;font:400 1rem/1.55 system-ui,sans-serif}"
+    "h1,p{max-width:36rem;margin:0 0 1rem;overflow-wrap:anywhere}"
+    "@media(prefers-color-scheme:dark){body{background:#0a1310;color:#e4efea}}"
+)
 _HTML: Final = (
     '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="color-scheme" content="light dark">'
+    f'<meta name="viewport" content="width=device-width"><style>{_STYLE}</style>'
     "<title>Not available now</title><h1>Not available now</h1>"
     "<p>Watchword could not decide about this request, or the application did not answer in time. "
     "Nothing is let through unverified. Please try again in a moment.</p><p>Reference: %REQ(X-REQUEST-ID)%</p></html>"

@@ -165,4 +165,4 @@ def weighed(rows: Sequence[Row], weights: Mapping[str, float], usual: float) -> 
 def _unreadable(error: Exception, model: Model) -> Score:
     detail = f"the observation could not be read ({type(error).__name__})"
     terms = (Term("unreadable", _UNREADABLE, _UNREADABLE, detail),)
-    return Score(100, 1.0, _UNREADABLE, terms, {"model": model.label}, 0.0, is_cold=True)
+    return Score(100, 1.0, _UNREADABLE, terms, {"model": model.label}, 0.0, is_cold=False)
