@@ -10,12 +10,14 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from functools import cached_property
-from typing import Any
+from functools import cached_property, partial
+from typing import Any, ClassVar
 from urllib.parse import urlencode, urljoin, urlsplit
 
 import httpx2
 from identity_world import CHEAP, HOME, PASSWORD, World
+from jinja2 import BytecodeCache
+from jinja2.bccache import Bucket
 
 from watchword.app.policy_adapters import RelationAdapter
 from watchword.bus import Bus
@@ -32,6 +34,7 @@ from watchword.console import (
     Verification,
     WatchingPolicies,
     create_console,
+    pages,
 )
 from watchword.decision import FactBase
 from watchword.devices import DeviceReader, Devices
@@ -43,6 +46,22 @@ from watchword.policy.relations import RelationModel, read_tuple
 from watchword.policy.relations.keeping import Relations, RelationTuples
 from watchword.policy.telling import Recollection, recollect
 from watchword.storage import Database, OutboxRelay
+
+
+class Compiled(BytecodeCache):
+    """Templates as they were compiled for an earlier test: each world has pages of its own."""
+
+    kept: ClassVar[dict[str, bytes]] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        if bucket.key + bucket.checksum in self.kept:
+            bucket.bytecode_from_string(self.kept[bucket.key + bucket.checksum])
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        self.kept[bucket.key + bucket.checksum] = bucket.bytecode_to_string()
+
+
+pages.Environment = partial(pages.Environment, bytecode_cache=Compiled())  # type: ignore[misc,assignment]  # tests alone
 
 NOTES_HOST = "notes.localhost"
 LOW = Verdict(Answer.ALLOW, 0, 60, RiskLevel.LOW)
