@@ -133,6 +133,8 @@ def _fresh(
 ) -> tuple[Segment | None, int, list[Record]]:
     """Return at most a piece of records behind an offset, and where to go on."""
     files = segments(directory)
+    if segment not in files:  # none yet, or it was archived in the meantime
+        segment, offset = None, 0
     if segment is None:
         segment = next((file for file in reversed(files) if file.first_seq <= after + 1), files[0] if files else None)
     if segment is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -205,8 +206,10 @@ class _Walk:
     def was_archived_meanwhile(self) -> bool:
         """Tell whether files that were listed are gone, all of them with leave."""
         gone = [segment for segment in self.files if not segment.path.exists()]
-        anchor = self._anchor(self.directory) if gone else None
-        return anchor is not None and all(segment.first_seq <= anchor.seq for segment in gone)
+        with suppress(ForgedCheckpointError):
+            anchor = anchor_of(self.directory, self.keys) if gone else None
+            return anchor is not None and all(segment.first_seq <= anchor.seq for segment in gone)
+        return False
 
     def unreadable(self, error: OSError) -> Finding:
         """Say what could not be read."""

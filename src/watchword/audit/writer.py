@@ -141,7 +141,7 @@ class Writer:
             is_free = disk.f_bavail * disk.f_frsize >= _SPARE_BYTES
             if is_free and segment is not None:
                 segment.write_ahead(_ROOM_BYTES)
-        except OSError:
+        except Exception:  # noqa: BLE001  # the records are durable without it
             is_free = False
         if not is_free:
             self._room_at = self._clock.monotonic() + _NO_ROOM_S

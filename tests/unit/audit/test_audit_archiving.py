@@ -24,6 +24,7 @@ from watchword.audit import (
     find_decision,
     last,
     read,
+    tail,
     verify,
 )
 from watchword.audit.writer import Writer
@@ -211,6 +212,33 @@ def test_a_segment_that_goes_while_it_is_looked_for_disturbs_no_reader(
     assert list(read(office.directory))
     assert last(office.directory, 1000)
     assert find_decision(office.directory, office.decisions[-1])
+
+
+async def test_a_tail_goes_on_where_the_journal_begins_when_its_segment_is_archived(office: _Office) -> None:
+    following = tail(office.directory, after=0, poll_s=0.001)
+    assert (await anext(following)).seq == 1
+    moved = office.archive()
+    seen = [(await anext(following)).seq for _ in range(len(list(read(office.directory))))]
+    assert moved.through + 1 in seen
+    assert seen == sorted(seen)
+    await following.aclose()  # type: ignore[attr-defined]  # a generator
+
+
+def test_an_anchor_that_is_forged_while_segments_vanish_is_a_finding(
+    office: _Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from watchword.audit import verification  # noqa: PLC0415  # to be patched
+
+    real = verification.segments
+
+    def listed(directory: Path) -> list[Any]:
+        found = real(directory)
+        (office.directory / "anchor").write_text("forged")
+        found[0].path.unlink(missing_ok=True)
+        return found
+
+    monkeypatch.setattr(verification, "segments", listed)
+    assert not office.judge().is_sound
 
 
 def test_a_segment_that_is_archived_while_it_is_verified_is_no_finding(
