@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -330,12 +329,11 @@ class _Reader:
 
     def _read(self, path: Path) -> str:
         try:
-            status = path.stat()
             # Prevents: a reload that waits for ever for somebody to write into a pipe.
-            if not stat.S_ISREG(status.st_mode):
+            if path.exists() and not path.is_file():
                 self._problems.append(Problem(path.name, 0, 0, "not a file", expected="a file"))
                 return ""
-            if status.st_size > _MAX_FILE_BYTES:
+            if path.stat().st_size > _MAX_FILE_BYTES:
                 self._problems.append(Problem(path.name, 0, 0, "the file is too large", expected="at most 8 MiB"))
                 return ""
             return path.read_bytes().decode("utf-8")
@@ -343,9 +341,8 @@ class _Reader:
             line = error.object.count(b"\n", 0, error.start) + 1
             self._problems.append(Problem(path.name, line, 0, "not UTF-8 text", expected="UTF-8"))
         except OSError as error:
-            self._problems.append(
-                Problem(path.name, 0, 0, f"cannot be read: {error.strerror}", expected="a readable file")
-            )
+            words = f"cannot be read: {error.strerror}"
+            self._problems.append(Problem(path.name, 0, 0, words, expected="a readable file"))
         return ""
 
     def _parse_problems(
