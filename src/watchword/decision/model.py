@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
-from watchword.decision.paths import Readings, careless_prefix, lies_under
+from watchword.decision.paths import Prefix, Readings
 from watchword.devices import DeviceFacts
 from watchword.identity import SessionFacts, UserFacts
 from watchword.kernel import Acr, Answer, DecisionId, Obligation, Reason, RiskLevel, Sensitivity
@@ -48,16 +48,18 @@ class ResourceRule:
         path: a prefix that ends at a path segment: `/admin` covers `/admin` and `/admin/x`, never `/administrator`.
         sensitivity: moves the thresholds of risk.
         min_trust: least trust score, 0 to 100, where the application's profile is `trust-score`.
+        prefix: the path, made ready for comparing.
     """
 
     name: str
     path: str
     sensitivity: Sensitivity
     min_trust: int = 0
+    prefix: Prefix = field(init=False, repr=False, compare=False)
 
-    def covers(self, path: str) -> bool:
-        """Tell whether a decoded path lies in this part."""
-        return lies_under(path, self.path)
+    def __post_init__(self) -> None:
+        """Make the path ready."""
+        object.__setattr__(self, "prefix", Prefix(self.path))
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +93,7 @@ class Application:
     def resource_at(self, path: str) -> ResourceRule:
         """Return the most specific part that covers a path."""
         for rule in self.resources:
-            if rule.covers(path):
+            if rule.prefix.covers(path):
                 return rule
         return self.resources[-1]
 
@@ -102,13 +104,13 @@ class Application:
         """
         rule = self.resource_at(readings.exact)
         for other in self.resources:
-            if len(other.path) > len(rule.path) and lies_under(readings.careless, careless_prefix(other.path)):
+            if len(other.path) > len(rule.path) and other.prefix.may_cover(readings.careless):
                 return None
         return rule
 
     def is_open(self, path: str) -> bool:
         """Tell whether a decoded path needs no identity."""
-        return bool(self.open_paths) and any(rule.covers(path) for rule in self.open_paths)
+        return bool(self.open_paths) and any(rule.prefix.covers(path) for rule in self.open_paths)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,6 @@ the request is refused instead of repaired.
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 from typing import Final, NamedTuple
 from unicodedata import normalize
 from urllib.parse import unquote
@@ -61,12 +60,24 @@ def careless(path: str) -> str:
     return _TRAILING.sub("", folded)
 
 
-@lru_cache(maxsize=4096)
-def careless_prefix(prefix: str) -> str:
-    """Read a configured prefix carelessly; remembered, for there are only as many as the configuration has."""
-    return careless(prefix)
+class Prefix:
+    """A configured prefix, made ready once for the paths of all requests."""
+
+    __slots__ = ("_below", "_careless", "_careless_below", "_exact")
+
+    def __init__(self, path: str) -> None:
+        self._exact, self._below = path, _below(path)
+        self._careless = careless(path)
+        self._careless_below = _below(self._careless)
+
+    def covers(self, path: str) -> bool:
+        """Tell whether a path is the prefix or lies below it, by whole segments."""
+        return path == self._exact or path.startswith(self._below)
+
+    def may_cover(self, careless_path: str) -> bool:
+        """Tell the same of a path and the prefix as a careless upstream reads them."""
+        return careless_path == self._careless or careless_path.startswith(self._careless_below)
 
 
-def lies_under(path: str, prefix: str) -> bool:
-    """Tell whether a path is a prefix or lies below it, by whole segments."""
-    return path == prefix or path.startswith(prefix if prefix.endswith("/") else prefix + "/")
+def _below(prefix: str) -> str:
+    return prefix if prefix.endswith("/") else prefix + "/"

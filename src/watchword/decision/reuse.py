@@ -200,7 +200,7 @@ class Reuse:
         longest = self._sources.settings.session_lasts(assessment.risk)
         ends = min(session.expires_at, session.authenticated_at + longest)
         anchors = (session.authenticated_at, session.mfa_at, device.first_seen_at, device.posture_at)
-        turn = _next_minute(case.now, [anchor for anchor in anchors if anchor is not None])
+        turn = _next_minute(case.now, anchors)
         if decision.obligations:
             lease_s = merged_limits(each.limits for each in decision.obligations).lease_s
             ends = ends if lease_s is None else min(ends, case.now + timedelta(seconds=lease_s))
@@ -226,7 +226,7 @@ def _is_same(place: Place, known: Place) -> bool:
     return place is known or place == known
 
 
-def _next_minute(now: datetime, anchors: Iterable[datetime]) -> datetime | None:
+def _next_minute(now: datetime, anchors: Iterable[datetime | None]) -> datetime | None:
     """Return when the clock, or the whole minutes since an anchor, next turn.
 
     Nothing if `now` is such a moment, or before an anchor: on either side of it the answer could be another.
@@ -234,6 +234,8 @@ def _next_minute(now: datetime, anchors: Iterable[datetime]) -> datetime | None:
     # In whole microseconds: of each minute that runs, as much is over; the one with most over turns first.
     over = [now.second * _SECOND_US + now.microsecond]
     for anchor in anchors:
+        if anchor is None:
+            continue
         age = now - anchor
         if age.days < 0:
             return None
