@@ -24,7 +24,7 @@ class Leases:
         meaning = self._meaning(decision.request)
         if decision.permit is None or meaning.rule is None or meaning.is_open:
             return None
-        return self._reuse.lasting(decision.request, meaning.rule, self._now)
+        return self._reuse.lasting(decision, meaning.rule, self._now)
 
     def leased(self, decision: Decision, uses: int) -> Decision:
         """Say that a door gave an allow again so many times since the last time it was said."""

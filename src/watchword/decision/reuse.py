@@ -100,15 +100,17 @@ class Reuse:
             cost_us=(perf_counter_ns() - started_ns) // 1000,
         )
 
-    def lasting(self, request: AccessRequest, rule: ResourceRule, now: Callable[[], datetime]) -> Lasting | None:
-        """Tell how long the answer to a request lasts; nothing where it is none that a door may give by itself.
+    def lasting(self, decision: Decision, rule: ResourceRule, now: Callable[[], datetime]) -> Lasting | None:
+        """Tell how long a repeated allow lasts; nothing where it is none that a door may give by itself.
 
         A lease is for low risks, for what would do little harm, and for allows that ask nothing of the door.
         """
-        policies = self._sources.policies()
+        request, policies = decision.request, self._sources.policies()
         settled = self._settled.get(_key(request, rule, policies))
         if (
             settled is None
+            # Prevents: what an allow said before a fact changed, while it was being journaled, lasting as the next one.
+            or settled.decision.id != decision.repeats
             or settled.decision.level is not RiskLevel.LOW
             or rule.sensitivity not in _LEASABLE
             or any(each.limits is None or each.rules is not None for each in settled.decision.obligations)

@@ -54,6 +54,17 @@ def test_no_route_to_an_application_goes_without_authorization() -> None:
     assert checked >= 5
 
 
+def test_no_filter_between_the_route_and_the_application_has_the_route_chosen_again() -> None:
+    made = bootstrap(EdgeSettings(), [NOTES], FILES)
+    manager = made["static_resources"]["listeners"][0]["filter_chains"][0]["filters"][0]["typed_config"]
+    # Both would otherwise, or may: Envoy's script filter does by default as soon as a header changes.
+    configs = {each["name"]: each["typed_config"] for each in manager["http_filters"]}
+    assert [configs[name]["clear_route_cache"] for name in ("watchword.leases", "envoy.filters.http.ext_authz")] == [
+        False,
+        False,
+    ]
+
+
 def test_no_route_to_an_application_is_both_without_end_and_without_a_kill_handle() -> None:
     for host in virtual_hosts():
         for route in host["routes"]:

@@ -288,6 +288,22 @@ async def test_the_first_fact_that_changes_ends_a_lease(
         assert leasing.holds(theirs), "what concerns one person ends nothing of another's"
 
 
+async def test_an_allow_that_was_on_its_way_while_a_fact_changed_is_not_leased_as_the_next_one(
+    leasing: Leasing, visit: Visit
+) -> None:
+    for _ in range(2):
+        await leasing.ask(visit)
+    late = leasing.world.point.recent[-1]
+    await visit.change_user(email="new@example.org")
+    for _ in range(2):
+        await leasing.ask(visit)
+    fresh = leasing.world.point.recent[-1]
+    assert fresh.repeats not in {None, late.repeats}
+    assert late.user != fresh.user
+    about: dict[str, Any] = {"method": "GET", "target": "/late", "headers": {b"host": visit.host.encode()}, "told": ()}
+    assert [leasing.desk.offer(late, **about) for _ in range(3)] == [None] * 3
+
+
 async def test_all_rest_while_the_node_is_not_well(leasing: Leasing, visit: Visit) -> None:
     await leasing.lease(visit)
     leasing.desk.tick()
@@ -364,6 +380,59 @@ async def test_a_journal_that_refuses_ends_every_lease_and_grants_none_until_it_
     leasing.desk.account()
     assert leasing.world.journal.records[-1]["leased"] == 7
     assert await leasing.asks(visit, "/c") is not None
+
+
+@pytest.mark.parametrize("error", [None, OSError("full")], ids=["written", "refused"])
+async def test_a_journal_that_takes_its_time_is_told_of_each_use_once_and_before_the_slot_is_taken_again(
+    leasing: Leasing, visit: Visit, error: Exception | None
+) -> None:
+    slot = await leasing.lease(visit)
+    journal, submit = leasing.world.journal, leasing.world.journal.submit
+    waiting: list[tuple[bytes, Callable[[Exception | None], None]]] = []
+    journal.submit = lambda *entry: waiting.append(entry)  # type: ignore[method-assign]
+    leasing.use(slot, 5)
+    leasing.desk.account()
+    leasing.use(slot, 3)
+    leasing.desk.end_all()
+    leasing.world.clock.advance(timedelta(seconds=2))
+    leasing.desk.account()
+    leasing.desk.account()
+    assert len(waiting) == 1
+    assert slot in leasing.desk._leases
+    journal.submit, journal.error, before = submit, error, len(journal.records)  # type: ignore[method-assign]
+    submit(*waiting[0])
+    journal.error = None
+    for _ in range(3):
+        leasing.desk.account()
+    assert sum(each["leased"] for each in journal.records[before:]) == 8
+    assert slot not in leasing.desk._leases
+
+
+async def test_what_was_left_is_journaled_once_the_journal_takes_it_and_nothing_is_leased_before(
+    leasing: Leasing, visit: Visit, tmp_path: Path, clock: FrozenClock
+) -> None:
+    leasing.use(await leasing.lease(visit), 2)
+    let_go_of(leasing.board)
+    later = LeaseDesk(
+        LeaseBoard.open(tmp_path / "leases"), leasing.world.point, clock, lease_s=10, is_well=lambda: True
+    )
+    leasing.world.journal.error = OSError("full")
+    later.account_left()
+    later.account()
+    assert later._is_refused
+    leasing.world.journal.error = None
+    for _ in range(3):
+        later.account()
+    assert [each.get("leased") for each in leasing.world.journal.records if each["type"] == "lease.left"] == [2]
+    assert not later._is_refused
+    await later.close()
+
+
+async def test_a_flood_of_long_addresses_leaves_none_of_them_in_memory(leasing: Leasing, visit: Visit) -> None:
+    for number in range(4):
+        await leasing.ask(visit, f"/?{number}" + "a" * 10_000)
+    assert leasing.desk._asked
+    assert all(isinstance(each, int) for each in leasing.desk._asked)
 
 
 async def test_uses_that_a_dead_control_plane_left_are_journaled_by_the_next(

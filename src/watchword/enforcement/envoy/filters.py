@@ -132,7 +132,11 @@ def _hygiene() -> Json:
 
 
 def _leases(files: EdgeFiles) -> Json:
-    return extension("extensions.filters.http.lua.v3.Lua", default_source_code={"inline_string": lease_script(files)})
+    return extension(
+        "extensions.filters.http.lua.v3.Lua",
+        default_source_code={"inline_string": lease_script(files)},
+        clear_route_cache=False,  # as below; Envoy would look for the route again, with the headers of the lease
+    )
 
 
 def _ext_authz(edge: EdgeSettings, applications: Sequence[PublishedApplication]) -> Json:

@@ -15,7 +15,7 @@ from datetime import datetime
 from typing import Final, Protocol
 
 from watchword.decision import Decision, Lasting
-from watchword.enforcement.leases.board import LeaseBoard
+from watchword.enforcement.leases.board import LeaseBoard, Unaccounted
 from watchword.kernel import Clock, Event
 
 LEASE_HEADER: Final = "watchword-lease"
@@ -52,7 +52,6 @@ _CLOSE_WITHIN_S: Final = 2.0
 _HEADER: Final = LEASE_HEADER.encode()
 
 Header = tuple[bytes, bytes]
-_Asked = tuple[str, str, bytes, str]
 
 
 class Point(Protocol):
@@ -78,7 +77,8 @@ class _Lease:
     Attributes:
         decision: the one that granted it.
         ends: moment of its end; once it is over, moment at which it was.
-        told: uses that are in the journal or on their way there.
+        told: uses that are in the journal.
+        is_telling: more of them are on their way there.
     """
 
     slot: int
@@ -87,6 +87,7 @@ class _Lease:
     ends: float
     told: int = 0
     is_over: bool = False
+    is_telling: bool = False
 
 
 class LeaseDesk:
@@ -106,8 +107,9 @@ class LeaseDesk:
         self._lease_s = lease_s
         self._is_well = is_well
         self._leases: dict[int, _Lease] = {}
-        self._asked: set[_Asked] = set()
-        self._asked_before: set[_Asked] = set()
+        self._left = board.left
+        self._asked: set[int] = set()
+        self._asked_before: set[int] = set()
         self._turn_at = 0.0
         self._is_refused = False
         self._telling = 0
@@ -132,7 +134,8 @@ class LeaseDesk:
         if decision.repeats is None or method not in _METHODS or self._is_refused:
             return None
         host = headers.get(b"host", b"")
-        asked = (decision.repeats, method, host, target)
+        # Prevents: thousands of long addresses, each asked for once, filling the memory of those that are remembered.
+        asked = hash((decision.repeats, method, host, target))
         if asked not in self._asked and asked not in self._asked_before:
             if len(self._asked) < _MOST_ASKED:
                 self._asked.add(asked)
@@ -204,8 +207,12 @@ class LeaseDesk:
 
     def account(self) -> None:
         """Journal what was used since the last time, and let go of leases that are over."""
+        self.account_left()
         moment = self._clock.monotonic()
         for lease in tuple(self._leases.values()):
+            # Prevents: a slot that another lease has when the journal answers, and uses told twice or never.
+            if lease.is_telling:
+                continue
             uses = self._board.used(lease.slot)
             if uses > lease.told:
                 self._tell(lease, uses)
@@ -215,23 +222,33 @@ class LeaseDesk:
                 self._board.give_back(lease.slot)
 
     def account_left(self) -> None:
-        """Journal what an earlier run of this node did not."""
-        for left in self._board.left:
-            self._telling += 1
-            self._point.account_left(left.decision, left.uses, self._clock.now(), self._note_told)
+        """Journal what an earlier run of this node did not; again, where the journal refused."""
+        left, self._left = self._left, ()
+        for each in left:
+            self._tell_left(each)
 
-    def _tell(self, lease: _Lease, uses: int) -> None:
-        before, lease.told = lease.told, uses
+    def _tell_left(self, left: Unaccounted) -> None:
         self._telling += 1
 
         def told(error: Exception | None) -> None:
-            if error is None:
-                self._board.account(lease.slot, uses)
-            else:
-                lease.told = before
+            if error is not None:
+                self._left += (left,)
             self._note_told(error)
 
-        self._point.account(lease.decision, uses - before, told)
+        self._point.account_left(left.decision, left.uses, self._clock.now(), told)
+
+    def _tell(self, lease: _Lease, uses: int) -> None:
+        lease.is_telling = True
+        self._telling += 1
+
+        def told(error: Exception | None) -> None:
+            lease.is_telling = False
+            if error is None:
+                lease.told = uses
+                self._board.account(lease.slot, uses)
+            self._note_told(error)
+
+        self._point.account(lease.decision, uses - lease.told, told)
 
     def _note_told(self, error: Exception | None) -> None:
         # Prevents: an edge that goes on letting in while the journal cannot say so.
