@@ -38,7 +38,7 @@ def read(directory: Path, *, after: int = 0) -> Iterator[Record]:
 def last(directory: Path, count: int, *, where: Callable[[Record], bool] | None = None) -> list[Record]:
     """Return the newest records that `where` accepts, the oldest of them first; read from the end."""
     found: list[Record] = []
-    for segment in reversed(segments(directory)):
+    for segment in reversed(_segments(directory)):
         with suppress(FileNotFoundError):  # as above
             for line in _lines_backwards(segment.path):
                 if len(found) >= count:
@@ -97,7 +97,7 @@ def _find_decision(directory: Path, decision_id: DecisionId) -> Record:
     searched, and only lines that hold the identifier are parsed.
     """
     needle = f'"{decision_id}"'.encode()
-    for segment in _nearest_first(segments(directory), decision_id.created_at):
+    for segment in _nearest_first(_segments(directory), decision_id.created_at):
         with suppress(FileNotFoundError):  # archived in the meantime
             for line in _lines_with(segment.path, needle):
                 record = parse(line)
@@ -114,6 +114,11 @@ def _find_decision(directory: Path, decision_id: DecisionId) -> Record:
         f"the journal holds no decision `{decision_id}`",
         hint="check the reference; strangers who come in floods are counted, not recorded one by one",
     )
+
+
+def _segments(directory: Path) -> list[Segment]:
+    """Return the segments; none on a node that was never started."""
+    return segments(directory) if directory.is_dir() else []
 
 
 def last_line(path: Path) -> bytes:

@@ -152,3 +152,11 @@ def test_bars_stay_within_their_picture() -> None:
         assert len(bar(value, 9.0)) == 25
     assert columns((0.0,) * 24) == " " * 24
     assert columns((0.0, 0.5, 1.0)) == " ▄█"
+
+
+@pytest.mark.parametrize("words", [("explain",), ("replay",)])
+def test_a_node_that_was_never_started_has_no_such_decision(cli: Any, words: tuple[str, ...]) -> None:
+    said = cli("risk", *words, "dec_01m8116137rnnt6fa2bvwrx0rp")
+    assert said.code == 3
+    assert "the journal holds no decision" in said.err
+    assert cli("risk", "replay").code == 0
