@@ -3,8 +3,9 @@
 Twice: with 1,000 policies; and with 5,000 policies and relations in play (`*_5000`), where each request asks whether
 its user is an auditor of the application, by way of a group that audits it, among 20,000 tuples.
 
-The facts are the ones a node holds in memory; each request comes from another user, address and path, so nothing is
-measured twice in a row and caches by request do not help. Places are looked up in the shipped data.
+The facts are the ones a node holds in memory. Each request is of somebody drawn from all of them, for a path that was
+never asked for, so some come back while what they were allowed still holds, as with any node: `repeated_share` says how
+many, and `fresh_*` are the figures of the others alone. Places are looked up in the shipped data.
 """
 
 from __future__ import annotations
@@ -196,17 +197,12 @@ async def _measure() -> dict[str, float | int]:
     world = World()
     few = await _measured(world, FEW, with_relations=False)
     many = await _measured(world, MANY, with_relations=True)
-    figures: dict[str, float | int] = {
-        "p50_us": few[0],
-        "p99_us": few[1],
-        "p50_us_5000": many[0],
-        "p99_us_5000": many[1],
-    }
+    figures = few | {f"{name}_5000": value for name, value in many.items()}
     return figures | {"users": USERS, "policies": FEW, "policies_5000": MANY, "decisions": MEASURED}
 
 
-async def _measured(world: World, count: int, *, with_relations: bool) -> tuple[float, float]:
-    """Return the median and the 99th percentile of a decision, in microseconds."""
+async def _measured(world: World, count: int, *, with_relations: bool) -> dict[str, float | int]:
+    """Return median and 99th percentile of a decision, in microseconds: of all, and of those that repeat none."""
     with tempfile.TemporaryDirectory() as directory:
         policies = world.policies(Path(directory), count, with_relations=with_relations)
         database = Database(f"sqlite:///{directory}/bench.db")
@@ -218,19 +214,29 @@ async def _measured(world: World, count: int, *, with_relations: bool) -> tuple[
     requests = world.requests(MEASURED)
     before = gc.get_threshold()
     spare_the_collector()  # as a node does when it has started
-    took, allowed = [], 0
+    took: list[float] = []
+    fresh: list[float] = []
+    allowed = 0
     for request in requests:
         begun = perf_counter_ns()
         decision = procedure.decide(request)
         took.append((perf_counter_ns() - begun) / 1000)
+        if decision.repeats is None:
+            fresh.append(took[-1])
         allowed += decision.answer is Answer.ALLOW
     gc.unfreeze()
     gc.set_threshold(*before)
     await database.close()
     if allowed != MEASURED:
         raise SystemExit(f"only {allowed} of {MEASURED} were allowed: this would measure something else")
-    cuts = statistics.quantiles(took, n=100)
-    return round(cuts[49], 1), round(cuts[98], 1)
+    every, alone = statistics.quantiles(took, n=100), statistics.quantiles(fresh, n=100)
+    return {
+        "p50_us": round(every[49], 1),
+        "p99_us": round(every[98], 1),
+        "fresh_p50_us": round(alone[49], 1),
+        "fresh_p99_us": round(alone[98], 1),
+        "repeated_share": round(1 - len(fresh) / len(took), 2),
+    }
 
 
 def _audit(app: str) -> str:

@@ -150,7 +150,13 @@ def test_the_order_in_which_labels_come_makes_no_difference() -> None:
 _DOUBTED = Doubted("act_1", "usr_ann", _NOON, session="ses_doubted", device="dev_new")
 _LONG_AGO = _NOON - timedelta(days=30)
 _HONEST = Witness(
-    "usr_ann", "ses_other", Acr.MULTI_FACTOR, device="dev_own", device_since=_LONG_AGO, factor_since=_LONG_AGO
+    "usr_ann",
+    "ses_other",
+    Acr.MULTI_FACTOR,
+    device="dev_own",
+    device_since=_LONG_AGO,
+    factor_since=_LONG_AGO,
+    is_fresh=True,
 )
 
 
@@ -169,6 +175,7 @@ def test_an_owner_vouches_from_another_device_that_was_known_before() -> None:
         ("a device enrolled from the doubted session vouches", replace(_HONEST, device_since=_NOON)),
         ("a factor added from the doubted session vouches", replace(_HONEST, factor_since=_NOON)),
         ("a factor of unknown age vouches", replace(_HONEST, factor_since=None)),
+        ("a session left open long after its factor vouches", replace(_HONEST, is_fresh=False)),
         ("a session that is doubted itself vouches", replace(_HONEST, is_doubted=True)),
     ],
 )
