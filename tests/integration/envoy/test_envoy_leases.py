@@ -206,6 +206,18 @@ async def test_every_use_is_counted_and_journaled(leased: Leased) -> None:
     assert leased.world.point.counts.total() == 8
 
 
+async def test_no_use_is_lost_between_workers_and_an_end_is_an_end_for_all(make_leased: MakeLeased) -> None:
+    leased = await make_leased(concurrency=3)
+    for _ in range(8):
+        assert {reply.status for reply in await asyncio.gather(*(leased.get() for _ in range(8)))} == {200}
+    used = sum(leased.board.used(slot) for slot in leased.desk._leases)
+    assert used > 0
+    assert used + len(leased.world.journal.records) == len(leased.edge.reached) == 64
+    await leased.visit.change(ended_at=leased.world.clock.now(), handles={})
+    await leased.desk.observe([])
+    assert {reply.status for reply in await asyncio.gather(*(leased.get() for _ in range(16)))} == {401}
+
+
 async def test_an_application_cannot_plant_a_lease(leased: Leased) -> None:
     async def answer(_scope: Any, _receive: Any, send: Any) -> None:
         planted = "\t".join(["7", "9e9", "GET", "x", *[""] * 9, "=x", "."])
