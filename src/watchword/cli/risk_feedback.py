@@ -101,9 +101,13 @@ def suppress(
         raise ConfigurationError("a suppression has one scope", hint="name one of --network, --device and --country")
     scope, value = chosen[0]
     if scope is Scope.NETWORK:
-        value = network_of(value.partition("/")[0])
+        address, is_network, _ = value.partition("/")
+        value = network_of(address)
         if not value:
             raise ConfigurationError(f"`{network}` is no network", hint="write an address, such as 203.0.113.7")
+        # Prevents: a wider network, or a narrower one, being meant than what is silenced.
+        if is_network and network.lower() != value:
+            raise ConfigurationError(f"`{network}` cannot be silenced", hint=f"networks are as wide as `{value}`")
     shell = shell_of(context)
 
     async def act(services: Any) -> Any:

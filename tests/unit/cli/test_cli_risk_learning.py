@@ -182,6 +182,13 @@ def test_a_suppression_has_one_scope(cli: CommandLine, scope: tuple[str, ...]) -
     assert cli("risk", "feedback", "suppress", "ann", *scope, "--reason", "r").code == 2
 
 
+@pytest.mark.parametrize("network", ["0.0.0.0/0", "203.0.0.0/16", "203.0.113.7/32", "2600::/20"])
+def test_a_network_is_not_silenced_as_another_than_was_named(cli: CommandLine, network: str) -> None:
+    said = cli("risk", "feedback", "suppress", "ann", "--network", network, "--reason", "r")
+    assert said.code == 2
+    assert "cannot be silenced" in said.err
+
+
 @pytest.mark.parametrize(
     ("module", "package", "words"),
     [
