@@ -466,6 +466,23 @@ async def test_a_flood_of_leases_has_a_bound(leasing: Leasing, visit: Visit) -> 
     assert header(answer, LEASE_HEADER) is None
 
 
+async def test_a_visitor_with_thousands_of_addresses_does_not_take_the_leases_of_others(
+    leasing: Leasing, visit: Visit
+) -> None:
+    other = await leasing.world.visit(name="other")
+    leasing.world.clock.advance(timedelta(seconds=1))
+    await leasing.ask(visit)
+    given = [await leasing.asks(visit, f"/?{number}", times=2) for number in range(300)]
+    assert sum(text is not None for text in given) == 256
+    assert await leasing.asks(other) is not None
+    leasing.world.clock.advance(timedelta(seconds=10))
+    leasing.desk.tick()
+    leasing.world.clock.advance(timedelta(seconds=2))
+    leasing.desk.account()
+    assert not leasing.desk._of_session
+    assert await leasing.asks(visit, "/?new") is not None
+
+
 def test_a_board_is_for_its_owner_alone_and_nothing_else_is_taken_for_one(tmp_path: Path) -> None:
     board = LeaseBoard.open(tmp_path / "leases")
     with pytest.raises(LeaseBoardError):

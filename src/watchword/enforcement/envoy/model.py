@@ -166,7 +166,7 @@ class EdgeSettings:
     )
     certificate_file: str = setting("Certificate with its issuers, PEM; empty means one of the local CA.", default="")
     private_key_file: str = setting("Private key of `certificate_file`, PEM.", default="")
-    concurrency: int = setting("Worker threads of Envoy.", default=1)
+    concurrency: int = setting("Worker threads of Envoy; leases are for the first 32.", default=1)
     max_connections: int = setting("Connections of clients, all together.", default=10_000)
     max_heap_mb: int = setting("Megabytes of memory at which Envoy refuses work.", default=1024)
     authorizer_timeout_s: float = setting("Seconds a decision may take before the answer is 503.", default=2.0)

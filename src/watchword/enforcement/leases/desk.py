@@ -8,6 +8,7 @@ asked for again is told afterwards, once a second.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -42,6 +43,7 @@ _TO_REMOVE: Final = b"x-envoy-auth-headers-to-remove"
 _SHORTEST_S: Final = 0.5
 _LONGEST_TEXT: Final = 8 * 1024
 _MOST_ASKED: Final = 8192
+_MOST_OF_SESSION: Final = 256
 # How long the edge goes on without a word from us, and how often it gets one.
 _ALIVE_S: Final = 0.5
 _TICK_S: Final = 0.1
@@ -107,6 +109,7 @@ class LeaseDesk:
         self._lease_s = lease_s
         self._is_well = is_well
         self._leases: dict[int, _Lease] = {}
+        self._of_session: Counter[str] = Counter()
         self._left = board.left
         self._asked: set[int] = set()
         self._asked_before: set[int] = set()
@@ -153,11 +156,16 @@ class LeaseDesk:
         is_plain = all(text.isascii() and text.isprintable() for text in texts)
         if not is_plain or lasts_s < _SHORTEST_S or sum(map(len, texts)) > _LONGEST_TEXT:
             return None
+        session = _session_of(decision)
+        # Prevents: one visitor with thousands of addresses taking the slots of everybody.
+        if self._of_session[session] >= _MOST_OF_SESSION:
+            return None
         taken = self._board.take(decision.id, self._clock.monotonic() + lasts_s)
         if taken is None:
             return None
         slot, ends = taken
         self._leases[slot] = _Lease(slot, decision, lasting, ends)
+        self._of_session[session] += 1
         return _HEADER, "\t".join([str(slot), repr(ends), *texts, "."]).encode()
 
     def verify(self) -> None:
@@ -220,6 +228,10 @@ class LeaseDesk:
             elif lease.is_over and moment >= lease.ends + _REST_S:
                 del self._leases[lease.slot]
                 self._board.give_back(lease.slot)
+                session = _session_of(lease.decision)
+                self._of_session[session] -= 1
+                if not self._of_session[session]:
+                    del self._of_session[session]
 
     def account_left(self) -> None:
         """Journal what an earlier run of this node did not; again, where the journal refused."""
@@ -268,6 +280,10 @@ class LeaseDesk:
             async with asyncio.timeout(_CLOSE_WITHIN_S if self._telling else 0):
                 await self._told.wait()
         self._board.close()
+
+
+def _session_of(decision: Decision) -> str:
+    return decision.session.id if decision.session is not None else ""
 
 
 def _request(method: str, host: bytes, target: str, headers: Mapping[bytes, bytes]) -> list[str]:
