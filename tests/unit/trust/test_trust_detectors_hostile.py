@@ -172,6 +172,16 @@ def test_a_clock_that_goes_back_leaves_no_blind_hour() -> None:
     assert stolen.indicator == "token_replay"
 
 
+def test_a_session_bound_while_the_clock_ran_ahead_is_watched_when_it_went_back() -> None:
+    now = START + DAY
+    detectors = Detectors(clock=lambda: now)
+    detectors.observe(prompt(now))
+    now = START
+    detectors.observe(act(now))
+    (stolen,) = detectors.judge(act(now + MINUTE, agent=CURL))
+    assert stolen.indicator == "token_replay"
+
+
 def test_one_act_long_ago_out_of_order_changes_nothing_now() -> None:
     detectors = Detectors()
     for n in range(5):

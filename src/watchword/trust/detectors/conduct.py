@@ -76,6 +76,14 @@ class Conduct:
         if not sessions.is_late(self.sessions.get(seen.session), seen):
             self.sessions.put(seen.session, sessions.bound(seen, program_of(seen.agent.full)))
 
+    def turn_back(self, now: float) -> None:
+        """Let sessions that were bound while the clock ran ahead have been bound now.
+
+        # Prevents: whoever takes such a session being read as an act from before it was bound.
+        """
+        for key, use in [(key, use) for key, use in self.sessions.items() if use.since > now]:
+            self.sessions.put(key, sessions.turned_back(use, now))
+
     def forget_user(self, user: str) -> None:
         """Forget an account; what is left of it in its peer group is one bit that names nobody."""
         for memory in (self.volumes, self.rates, self.strays, self.edges, self.rhythms):

@@ -112,6 +112,11 @@ def used(known: Use, seen: Observation) -> Use:
     return Use(known.binding, known.since, max(known.at, seen.at), networks)
 
 
+def turned_back(known: Use, now: float) -> Use:
+    """Bring a session that was bound in the future to the present."""
+    return known._replace(since=now, at=min(known.at, now))
+
+
 def is_late(known: Use, seen: Observation) -> bool:
     """Tell whether an act was done before the session was bound as it is."""
     return seen.at < known.since - _LATE_S

@@ -215,6 +215,7 @@ class Detectors:
         # than minutes does not mind.
         if now < self._latest - _SKEW_S:
             self._entrance.forget_minutes()
+            self._conduct.turn_back(now)
             self._latest = now
         self._latest = max(self._latest, now)
         # Prevents: an act from a clock that ran ahead counting until that time comes.
