@@ -475,7 +475,7 @@ async def test_a_visitor_with_thousands_of_addresses_does_not_take_the_leases_of
     given = [await leasing.asks(visit, f"/?{number}", times=2) for number in range(300)]
     assert sum(text is not None for text in given) == 256
     assert await leasing.asks(other) is not None
-    leasing.world.clock.advance(timedelta(seconds=10))
+    leasing.world.clock.advance(timedelta(seconds=11))
     leasing.desk.tick()
     leasing.world.clock.advance(timedelta(seconds=2))
     leasing.desk.account()
