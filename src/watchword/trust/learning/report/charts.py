@@ -69,7 +69,7 @@ def calibration_picture(evaluation: Evaluation) -> Picture:
     for measured, ink in reversed(shown):
         shapes += _bins(measured, ink, frame)
     for place, (measured, ink) in enumerate(shown):
-        x, y = frame.right - 225.0, frame.bottom - 12.0 - 18.0 * (len(shown) - 1 - place)
+        x, y = frame.left + 14.0, frame.top + 18.0 + 18.0 * place  # where a score that is right draws least
         shapes.append(Dot(x, y - 4.0, 5.0, ink))
         shapes.append(Text(x + 12.0, y, f"{measured.name}: off by {measured.ece:.3f}", Ink.TEXT))
     words = f"calibration; off by {evaluation.own.ece or 0.0:.3f} on average"
