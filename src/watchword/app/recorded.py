@@ -20,9 +20,9 @@ from watchword.policy.replay import Outcome, Question, Recorded
 
 DEFAULT_LIMIT: Final = 100_000
 _TELL_EVERY: Final = 1_000
-# How far behind the decision is that another one repeats: a minute; and a node keeps 4,096 ready at most.
+# How far behind the decision is that another one repeats: a minute; and a node keeps 10,240 ready at most.
 _REPEATED_FOR: Final = timedelta(seconds=90)
-_MOST_FIRSTS: Final = 5_000
+_MOST_FIRSTS: Final = 12_000
 _FARTHEST: Final = 256_000
 _LONGEST_PATH: Final = 2048
 # A clock may step back by this much without a record being missed at the beginning of a span.

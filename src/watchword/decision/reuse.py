@@ -29,7 +29,8 @@ from watchword.trust import Baseline, Place, Situation, Standing
 
 _SECOND_US: Final = 1_000_000
 _MINUTE_US: Final = 60 * _SECOND_US
-_MOST: Final = 4096
+# Ten thousand people at a time, at 2.7 KB each.
+_MOST: Final = 10_240
 _LEASABLE: Final = frozenset({Sensitivity.PUBLIC, Sensitivity.INTERNAL})
 # What an indicator of these finds changes from one moment to the next.
 _RESTLESS: Final = frozenset({"impossible_travel", "session_hijack", "failed_attempts", "evidence_unreadable"})
@@ -63,7 +64,7 @@ class Settled:
 
 
 class Reuse:
-    """The allows that may be given again; one for each way of asking, 4,096 at most."""
+    """The allows that may be given again; one for each way of asking, 10,240 at most."""
 
     def __init__(self, sources: Sources, entropy: Entropy) -> None:
         self._sources = sources
