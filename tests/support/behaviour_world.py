@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 from decision_world import LONDON, DecisionWorld, Visit
 
 from watchword.kernel import Acr, EventId
-from watchword.trust import Act, Observation, agent_of
+from watchword.trust import Act, NetworkList, Observation, agent_of
 
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0"
 EDGE = (
@@ -41,6 +43,21 @@ async def at_home(world: DecisionWorld) -> Visit:
     visit = await world.session(user, await world.device(user), ip=LONDON)
     await living(world, visit)
     return visit
+
+
+async def records_of(world: DecisionWorld, visit: Visit) -> list[dict[str, Any]]:
+    """Decide about all kinds of requests of one user, and return what the journal would keep."""
+    away = await world.session(visit.user, None, ip=PARIS, mfa_at=None, mfa_network=None, acr=Acr.SINGLE_FACTOR)
+    await world.list_network(NetworkList.SUSPICIOUS, "193.48.1.0/24")
+    asked = [
+        visit.asks(user_agent=FIREFOX),
+        visit.asks("/admin", "POST", user_agent=EDGE),
+        visit.asks(user_agent="", client_ip="2001:db8::1"),
+        visit.asks(user_agent="A" * 5000, client_ip="10.0.0.1"),
+        away.asks(user_agent=EDGE),
+        away.asks(user_agent=FIREFOX, client_ip=LONDON),
+    ]
+    return [json.loads(decision.encoded()) for decision in asked]
 
 
 def lesson(visit: Visit, world: DecisionWorld, agent: str = FIREFOX) -> Observation:

@@ -330,7 +330,7 @@ class _Reader:
     def _read(self, path: Path) -> str:
         try:
             # Prevents: a reload that waits for ever for somebody to write into a pipe.
-            if path.exists() and not path.is_file():
+            if not path.is_file() and path.exists():
                 self._problems.append(Problem(path.name, 0, 0, "not a file", expected="a file"))
                 return ""
             if path.stat().st_size > _MAX_FILE_BYTES:

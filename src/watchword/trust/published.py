@@ -13,7 +13,7 @@ from zlib import crc32
 
 from watchword.kernel import Sensitivity
 from watchword.trust.behaviour import Model, Reading, Values, read, score_reading, sigmoid, values_of
-from watchword.trust.model import Assessment, Evidence, Thresholds, Weighed
+from watchword.trust.model import Assessment, Evidence, Thresholds
 from watchword.trust.observation import Finding
 from watchword.trust.settings import FREEMAN
 from watchword.trust.situation import KnownSignIns, Situation
@@ -24,8 +24,7 @@ from watchword.trust.statistical import (
     causes_of,
     cautious,
     hushed,
-    is_habit_alone,
-    told,
+    in_place_of_points,
 )
 
 PROFILE: Final = f"{FREEMAN}/1"
@@ -57,18 +56,7 @@ def with_published(added: Assessment, evidence: Evidence, situation: Situation) 
     found = score_reading(reading, causes, prior=LOG_PRIOR, versions=situation.versions)
     if situation.quiet:
         found = hushed(found, situation.quiet, sigmoid)
-    return replace(
-        added,
-        risk=found.risk,
-        contributions=tuple(told(found)),
-        versions={**added.versions, **found.versions, "profile": PROFILE},
-        weighed=Weighed(
-            found.probability,
-            found.log_odds,
-            is_habit_alone(found, causes),
-            _inputs(situation, reading, causes, values),
-        ),
-    )
+    return in_place_of_points(added, found, causes, PROFILE, _inputs(situation, reading, causes, values))
 
 
 def checksum(values: Values) -> str:

@@ -73,14 +73,25 @@ def with_behaviour(added: Assessment, evidence: Evidence, situation: Situation) 
         found = hushed(found, situation.quiet, known.model.calibration.probability)
     if found.is_cold:
         return cautious(added, situation, COLD, _PROFILE)
+    return in_place_of_points(added, found, causes, _PROFILE, _inputs(situation, known, findings, tape))
+
+
+def in_place_of_points(
+    added: Assessment, found: Score, causes: Sequence[Finding], profile: str, inputs: Mapping[str, Any]
+) -> Assessment:
+    """Put a score in place of the points that were added up; the trust score stays as it is.
+
+    Args:
+        causes: what speaks against the request beside habits.
+        profile: the name and version of what judged.
+        inputs: what the score was read from, for the record.
+    """
     return replace(
         added,
         risk=found.risk,
         contributions=tuple(told(found)),
-        versions={**added.versions, **found.versions, "profile": _PROFILE},
-        weighed=Weighed(
-            found.probability, found.log_odds, is_habit_alone(found, causes), _inputs(situation, known, findings, tape)
-        ),
+        versions={**added.versions, **found.versions, "profile": profile},
+        weighed=Weighed(found.probability, found.log_odds, is_habit_alone(found, causes), inputs),
     )
 
 

@@ -49,25 +49,22 @@ baselines = Table(
     Column("updated_at", UtcDateTime, nullable=False),
 )
 
-habits = Table(
-    "trust_habits",
-    metadata,
-    Column("owner", String(40), primary_key=True),
-    Column("version", Integer, nullable=False),
-    Column("data", Text, nullable=False),
-    Column("updated_at", UtcDateTime, nullable=False),
-    Index("ix_trust_habits_updated_at", "updated_at"),
-)
 
-sign_ins = Table(
-    "trust_sign_ins",
-    metadata,
-    Column("owner", String(40), primary_key=True),
-    Column("version", Integer, nullable=False),
-    Column("data", Text, nullable=False),
-    Column("updated_at", UtcDateTime, nullable=False),
-    Index("ix_trust_sign_ins_updated_at", "updated_at"),
-)
+def _counters(name: str) -> Table:
+    """Describe a table of what was counted of each owner, as text."""
+    return Table(
+        name,
+        metadata,
+        Column("owner", String(40), primary_key=True),
+        Column("version", Integer, nullable=False),
+        Column("data", Text, nullable=False),
+        Column("updated_at", UtcDateTime, nullable=False),
+        Index(f"ix_{name}_updated_at", "updated_at"),
+    )
+
+
+habits = _counters("trust_habits")
+sign_ins = _counters("trust_sign_ins")
 
 detector_states = Table(
     "trust_detector_states",

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import httpx2
-import pytest
 from customer_records import CARD, CRM, SSN, customers, fulfilling, people
 from decision_world import DecisionWorld, Visit
 from door_world import PORTAL, DoorWorld, cookies_of, header
@@ -24,17 +22,10 @@ FIGURES = {"customers": [{"city": "Oslo", "born": "1980s", "count": 3, "mean": {
 WITHOUT_PAYMENT = {"id": 7, "name": "Customer 7", "city": "Oslo", "born": "1985-02-03", "spent": 10}
 
 
-@pytest.fixture
-async def database(anyio_backend: str, migrated_sqlite_url: str) -> AsyncIterator[Database]:  # noqa: ARG001  # for anyio
-    found = Database(migrated_sqlite_url)
-    yield found
-    await found.close()
-
-
 async def test_behind_envoy_support_and_analysts_see_what_the_rules_leave(
-    database: Database, clock: FrozenClock, entropy: Any, make_edge: MakeEdge, tmp_path: Path
+    plain_database: Database, clock: FrozenClock, entropy: Any, make_edge: MakeEdge, tmp_path: Path
 ) -> None:
-    world = DecisionWorld(database, clock, entropy, applications=[CRM])
+    world = DecisionWorld(plain_database, clock, entropy, applications=[CRM])
     holder, colleague, analyst, close_ticket = await people(world, tmp_path / "policies")
     doors = DoorWorld(world)
     door = Door(
@@ -66,9 +57,9 @@ async def test_behind_envoy_support_and_analysts_see_what_the_rules_leave(
 
 
 async def test_in_the_application_the_same_rules_leave_the_same(
-    database: Database, clock: FrozenClock, entropy: Any, tmp_path: Path
+    plain_database: Database, clock: FrozenClock, entropy: Any, tmp_path: Path
 ) -> None:
-    world = DecisionWorld(database, clock, entropy, applications=[fulfilling()])
+    world = DecisionWorld(plain_database, clock, entropy, applications=[fulfilling()])
     holder, _, analyst, _ = await people(world, tmp_path / "policies")
     doors = DoorWorld(world)
     doors.minter = AssertionMinter(lambda: doors.signer, PORTAL, fulfils=lambda _: True)
@@ -93,9 +84,9 @@ async def test_in_the_application_the_same_rules_leave_the_same(
 
 
 async def test_a_door_that_reduces_nothing_denies_both(
-    database: Database, clock: FrozenClock, entropy: Any, tmp_path: Path
+    plain_database: Database, clock: FrozenClock, entropy: Any, tmp_path: Path
 ) -> None:
-    world = DecisionWorld(database, clock, entropy, applications=[CRM])
+    world = DecisionWorld(plain_database, clock, entropy, applications=[CRM])
     holder, _, analyst, _ = await people(world, tmp_path / "policies")
     doors = DoorWorld(world)
     assert (await doors.ask(holder, "/customers/7")).status == 403

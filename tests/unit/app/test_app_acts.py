@@ -7,21 +7,15 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from decision_world import LONDON, NOTES, TOKYO, DecisionWorld, Visit
+from decision_world import LONDON, TOKYO, DecisionWorld, Visit
 
 from watchword.app.acts import Acts
 from watchword.decision import Decision
-from watchword.kernel import DecisionId, FrozenClock, Obligation, body_rules
-from watchword.storage import Database
-from watchword.trust import STATISTICAL, Act, usual_of
+from watchword.kernel import DecisionId, Obligation, body_rules
+from watchword.trust import Act, usual_of
 from watchword.trust.detectors import Detectors
 
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0"
-
-
-@pytest.fixture
-def world(plain_database: Database, clock: FrozenClock, entropy: Any) -> DecisionWorld:
-    return DecisionWorld(plain_database, clock, entropy, applications=(replace(NOTES, profile=STATISTICAL),))
 
 
 @pytest.fixture

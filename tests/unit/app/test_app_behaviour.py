@@ -5,30 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 from behaviour_world import EDGE, FIREFOX, PARIS, at_home
-from decision_world import NOTES, DecisionWorld, Visit
+from decision_world import DecisionWorld, Visit
 from sqlalchemy import text
 
 from watchword.app.behaviour import Abreast, StepUpOutcomes
 from watchword.decision import Decision
-from watchword.kernel import Acr, Answer, FrozenClock, SessionId
-from watchword.storage import Database
-from watchword.trust import STATISTICAL
+from watchword.kernel import Acr, Answer, SessionId
 from watchword.trust.behaviour import Model
 from watchword.trust.learning import Feedback, KeptModels, Scope
-
-
-@pytest.fixture
-def world(plain_database: Database, clock: FrozenClock, entropy: Any) -> DecisionWorld:
-    return DecisionWorld(plain_database, clock, entropy, applications=(replace(NOTES, profile=STATISTICAL),))
-
-
-@pytest.fixture
-def feedback(world: DecisionWorld) -> Feedback:
-    return Feedback(world.database, world.clock, world.entropy)
 
 
 @pytest.fixture

@@ -9,28 +9,16 @@ from typing import Any
 
 import pytest
 from behaviour_world import EDGE, FIREFOX, PARIS, at_home
-from decision_world import NOTES, DecisionWorld, Visit
+from decision_world import DecisionWorld, Visit
 from identity_world import CHEAP
 from sqlalchemy import text
 
 from watchword.app.owners import DoubtsNoted, OwnersFeedback
 from watchword.console import Standing
 from watchword.identity import Identity, IdentitySettings
-from watchword.kernel import Acr, Answer, FrozenClock, SessionId
+from watchword.kernel import Acr, Answer, SessionId
 from watchword.keys import MasterKey, Sealer
-from watchword.storage import Database
-from watchword.trust import STATISTICAL
 from watchword.trust.learning import Doubts, Feedback, KeptModels, Witness
-
-
-@pytest.fixture
-def world(plain_database: Database, clock: FrozenClock, entropy: Any) -> DecisionWorld:
-    return DecisionWorld(plain_database, clock, entropy, applications=(replace(NOTES, profile=STATISTICAL),))
-
-
-@pytest.fixture
-def feedback(world: DecisionWorld) -> Feedback:
-    return Feedback(world.database, world.clock, world.entropy)
 
 
 @pytest.fixture

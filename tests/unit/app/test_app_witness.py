@@ -22,13 +22,6 @@ VISITOR = Visitor("dec_1", "crm", "usr_1")
 
 
 @pytest.fixture
-async def database(anyio_backend: str, migrated_sqlite_url: str) -> AsyncIterator[Database]:  # noqa: ARG001  # for anyio
-    found = Database(migrated_sqlite_url)
-    yield found
-    await found.close()
-
-
-@pytest.fixture
 async def journal(tmp_path: Path, clock: FrozenClock, entropy: Any) -> AsyncIterator[Journal]:
     signer = Signer.generate(KeyId.new(clock.now(), entropy), Algorithm.ED25519)
     found = Journal.open(tmp_path / "journal", signer=signer, clock=clock)
@@ -37,12 +30,12 @@ async def journal(tmp_path: Path, clock: FrozenClock, entropy: Any) -> AsyncIter
 
 
 async def test_an_access_is_in_the_journal_and_a_notice_in_the_outbox(
-    database: Database, journal: Journal, clock: FrozenClock, entropy: Any, tmp_path: Path
+    plain_database: Database, journal: Journal, clock: FrozenClock, entropy: Any, tmp_path: Path
 ) -> None:
-    witness = NodeWitness(journal, database, entropy)
+    witness = NodeWitness(journal, plain_database, entropy)
     await witness.record(DataAccess(VISITOR, "answer", clock.now(), {"**.ssn": 3}, 200))
     await witness.notify(Notice(VISITOR, ("administrators", "owner"), clock.now()))
-    relay = OutboxRelay(database, Bus(), journal, clock)
+    relay = OutboxRelay(plain_database, Bus(), journal, clock)
     await relay.catch_up()
     access, notice = (each for each in read(tmp_path / "journal") if not each.type.startswith("journal."))
     assert access.type == "data_access"
@@ -53,22 +46,22 @@ async def test_an_access_is_in_the_journal_and_a_notice_in_the_outbox(
 
 
 async def test_how_much_was_shown_is_handed_on_by_the_reference_of_the_decision(
-    database: Database, journal: Journal, entropy: Any
+    plain_database: Database, journal: Journal, entropy: Any
 ) -> None:
     heard: list[tuple[str, int]] = []
-    NodeWitness(journal, database, entropy, measured=lambda decision, size: heard.append((decision, size))).measure(
-        VISITOR, 4096
-    )
-    NodeWitness(journal, database, entropy).measure(VISITOR, 4096)
+    NodeWitness(
+        journal, plain_database, entropy, measured=lambda decision, size: heard.append((decision, size))
+    ).measure(VISITOR, 4096)
+    NodeWitness(journal, plain_database, entropy).measure(VISITOR, 4096)
     assert heard == [("dec_1", 4096)]
 
 
 async def test_what_the_disk_does_not_take_is_not_proved(
-    database: Database, journal: Journal, clock: FrozenClock, entropy: Any
+    plain_database: Database, journal: Journal, clock: FrozenClock, entropy: Any
 ) -> None:
     await journal.close()
     with pytest.raises(JournalUnwritableError):
-        await NodeWitness(journal, database, entropy).record(DataAccess(VISITOR, "answer", clock.now(), {}, 200))
+        await NodeWitness(journal, plain_database, entropy).record(DataAccess(VISITOR, "answer", clock.now(), {}, 200))
 
 
 @pytest.mark.parametrize("name", ["MAX_BODY_KIB", "MAX_HELD_MIB", "KEY_GENERATION"])

@@ -7,12 +7,12 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from behaviour_world import EDGE, FIREFOX, PARIS, at_home
-from decision_world import LONDON, NOTES, DecisionWorld
+from behaviour_world import FIREFOX, at_home, records_of
+from decision_world import NOTES, DecisionWorld
 
-from watchword.kernel import Acr, FrozenClock
+from watchword.kernel import FrozenClock
 from watchword.storage import Database
-from watchword.trust import STATISTICAL, ContextSource, NetworkList, Outcome, Replayed, replay
+from watchword.trust import STATISTICAL, ContextSource, Outcome, Replayed, replay
 from watchword.trust.behaviour import Model
 
 SHIPPED = Model()
@@ -25,19 +25,7 @@ def world(plain_database: Database, clock: FrozenClock, entropy: Any) -> Decisio
 
 
 async def records(world: DecisionWorld) -> list[dict[str, Any]]:
-    """Decide about all kinds of requests of one user, and return what the journal would keep."""
-    visit = await at_home(world)
-    away = await world.session(visit.user, None, ip=PARIS, mfa_at=None, mfa_network=None, acr=Acr.SINGLE_FACTOR)
-    await world.list_network(NetworkList.SUSPICIOUS, "193.48.1.0/24")
-    asked = [
-        visit.asks(user_agent=FIREFOX),
-        visit.asks("/admin", "POST", user_agent=EDGE),
-        visit.asks(user_agent="", client_ip="2001:db8::1"),
-        visit.asks(user_agent="A" * 5000, client_ip="10.0.0.1"),
-        away.asks(user_agent=EDGE),
-        away.asks(user_agent=FIREFOX, client_ip=LONDON),
-    ]
-    return [json.loads(decision.encoded()) for decision in asked]
+    return await records_of(world, await at_home(world))
 
 
 def again(record: dict[str, Any], *models: Model) -> Replayed:

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from behaviour_world import EDGE, FIREFOX, PARIS, living
+from behaviour_world import EDGE, FIREFOX, PARIS, living, records_of
 from decision_world import LONDON, NOTES, DecisionWorld, Visit
 
-from watchword.kernel import Acr, Answer, FrozenClock, Reason, RiskLevel, Sensitivity
+from watchword.kernel import Answer, FrozenClock, Reason, RiskLevel, Sensitivity
 from watchword.storage import Database
 from watchword.trust import (
     ADDITIVE,
@@ -20,7 +20,6 @@ from watchword.trust import (
     STATISTICAL,
     Assessment,
     ContextSource,
-    NetworkList,
     Outcome,
     Weighed,
     profiles,
@@ -50,17 +49,7 @@ async def at_home(world: DecisionWorld) -> Visit:
 
 
 async def records(world: DecisionWorld) -> list[dict[str, Any]]:
-    visit = await at_home(world)
-    away = await world.session(visit.user, None, ip=PARIS, mfa_at=None, mfa_network=None, acr=Acr.SINGLE_FACTOR)
-    await world.list_network(NetworkList.SUSPICIOUS, "193.48.1.0/24")
-    asked = [
-        visit.asks(user_agent=FIREFOX),
-        visit.asks("/admin", "POST", user_agent=EDGE),
-        visit.asks(user_agent="", client_ip="2001:db8::1"),
-        visit.asks(user_agent="A" * 5000, client_ip="10.0.0.1"),
-        away.asks(user_agent=EDGE),
-    ]
-    return [json.loads(decision.encoded()) for decision in asked]
+    return await records_of(world, await at_home(world))
 
 
 async def test_without_a_sign_in_to_compare_with_rules_judge_and_the_cold_start_is_named(world: DecisionWorld) -> None:

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -22,15 +21,8 @@ from watchword.trust.observation import Act, Finding, Observation
 
 
 @pytest.fixture
-async def quick(anyio_backend: str, migrated_sqlite_url: str) -> AsyncIterator[Database]:  # noqa: ARG001  # for anyio
-    found = Database(migrated_sqlite_url)
-    yield found
-    await found.close()
-
-
-@pytest.fixture
-def feedback(quick: Database, clock: FrozenClock, entropy: Any) -> Feedback:
-    return Feedback(quick, clock, entropy)
+def feedback(plain_database: Database, clock: FrozenClock, entropy: Any) -> Feedback:
+    return Feedback(plain_database, clock, entropy)
 
 
 @pytest.fixture
@@ -51,11 +43,13 @@ async def _events(database: Database) -> list[tuple[str, str, str]]:
         return [(row.type, row.actor, row.data) for row in rows]
 
 
-async def test_what_somebody_said_is_kept_with_its_event(feedback: Feedback, quick: Database, act: Judged) -> None:
+async def test_what_somebody_said_is_kept_with_its_event(
+    feedback: Feedback, plain_database: Database, act: Judged
+) -> None:
     label = await feedback.verdict(act, is_attack=True, actor="usr_admin")
     found = await feedback.admitted()
     assert found.counted == (label,)
-    ((kind, actor, data),) = await _events(quick)
+    ((kind, actor, data),) = await _events(plain_database)
     assert (kind, actor) == ("trust.feedback.given", "usr_admin")
     assert '"is_attack":true' in data
 
@@ -80,12 +74,12 @@ async def test_an_owner_says_not_me_from_anywhere(feedback: Feedback, act: Judge
 
 
 async def test_the_session_in_doubt_cannot_say_that_it_was_the_owner(
-    feedback: Feedback, quick: Database, act: Judged, witness: Witness
+    feedback: Feedback, plain_database: Database, act: Judged, witness: Witness
 ) -> None:
     with pytest.raises(FeedbackRefusedError, match="cannot vouch for itself"):
         await feedback.owner_says(act, is_attack=False, witness=replace(witness, session=act.session))
     assert (await feedback.admitted()).counted == ()
-    assert [kind for kind, _, _ in await _events(quick)] == ["trust.feedback.refused"]
+    assert [kind for kind, _, _ in await _events(plain_database)] == ["trust.feedback.refused"]
     await feedback.owner_says(act, is_attack=False, witness=witness)
     assert len((await feedback.admitted()).counted) == 1
 
@@ -151,9 +145,9 @@ async def test_an_act_from_the_future_is_refused(feedback: Feedback, act: Judged
         await feedback.verdict(replace(act, at=act.at + timedelta(hours=1)), is_attack=True, actor="usr_admin")
 
 
-async def test_a_damaged_row_counts_for_nothing(feedback: Feedback, quick: Database, act: Judged) -> None:
+async def test_a_damaged_row_counts_for_nothing(feedback: Feedback, plain_database: Database, act: Judged) -> None:
     await feedback.verdict(act, is_attack=True, actor="usr_admin")
-    async with quick.work() as work:
+    async with plain_database.work() as work:
         await work.connection.execute(update(store.labels).values(indicator_values='["no"'))
     found = await feedback.admitted()
     assert (found.counted, len(found.held)) == ((), 1)
@@ -165,14 +159,14 @@ async def test_labels_of_last_year_are_forgotten(feedback: Feedback, act: Judged
     assert (await feedback.admitted()).counted == ()
 
 
-async def test_nobody_releases_their_own_label(feedback: Feedback, quick: Database, act: Judged) -> None:
+async def test_nobody_releases_their_own_label(feedback: Feedback, plain_database: Database, act: Judged) -> None:
     label = await feedback.verdict(act, is_attack=True, actor="usr_admin")
     for own in ("usr_admin", "usr_ann"):
         with pytest.raises(FeedbackRefusedError, match="own label"):
             await feedback.review(label.id, is_released=True, actor=own)
     assert (await feedback.review(label.id, is_released=False, actor="usr_admin")).review is Review.REJECTED
     assert (await feedback.review(label.id, is_released=True, actor="usr_other")).review is Review.RELEASED
-    assert [kind for kind, _, _ in await _events(quick)][1:] == ["trust.feedback.reviewed"] * 2
+    assert [kind for kind, _, _ in await _events(plain_database)][1:] == ["trust.feedback.reviewed"] * 2
     with pytest.raises(FeedbackUnknownError):
         await feedback.review("lbl_nothing", is_released=True, actor="usr_other")
 
@@ -253,11 +247,11 @@ async def test_a_user_has_only_so_many_suppressions(feedback: Feedback) -> None:
         await feedback.suppress("usr_ann", Scope.DEVICE, "dev_20", days=1, reason="", actor="usr_admin")
 
 
-async def test_a_suppression_is_taken_back(feedback: Feedback, quick: Database) -> None:
+async def test_a_suppression_is_taken_back(feedback: Feedback, plain_database: Database) -> None:
     given = await feedback.suppress("usr_ann", Scope.DEVICE, "dev_1", days=1, reason="", actor="usr_admin")
     await feedback.unsuppress(given.id, actor="usr_other")
     assert await feedback.suppressions() == []
     with pytest.raises(FeedbackUnknownError):
         await feedback.unsuppress(given.id, actor="usr_other")
-    kinds = [kind for kind, _, _ in await _events(quick)]
+    kinds = [kind for kind, _, _ in await _events(plain_database)]
     assert kinds == ["trust.suppression.added", "trust.suppression.removed"]

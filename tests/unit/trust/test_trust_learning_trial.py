@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -212,41 +211,34 @@ def test_a_decision_whose_weights_are_not_known_cannot_be_learned_from(
 # --- the use case -----------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-async def sqlite_database(anyio_backend: str, migrated_sqlite_url: str) -> AsyncIterator[Database]:  # noqa: ARG001  # for anyio
-    found = Database(migrated_sqlite_url)
-    yield found
-    await found.close()
-
-
 async def _told(database: Database) -> list[str]:
     async with database.read() as connection:
         return list((await connection.execute(select(outbox.c.type).order_by(outbox.c.position))).scalars())
 
 
 async def test_training_promotes_tells_the_journal_and_goes_back(
-    sqlite_database: Database, clock: FrozenClock, entropy: Any, kept: KeptModels
+    plain_database: Database, clock: FrozenClock, entropy: Any, kept: KeptModels
 ) -> None:
-    async with sqlite_database.work() as work:
+    async with plain_database.work() as work:
         for each in _labels(300, now=clock.now()):
             await store.put_label(work.connection, each)
-    training = Training(sqlite_database, clock, entropy, kept)
+    training = Training(plain_database, clock, entropy, kept)
     rehearsed = await training.train(actor="cli:root", is_dry=True)
     assert (rehearsed.version, rehearsed.trial.is_promoted, kept.state().version) == (0, True, 0)
     trained = await training.train(actor="cli:root")
     assert (trained.version, trained.former, kept.current()) == (1, 0, trained.model)
     assert await training.rollback(actor="cli:root") == (0, 1)
-    assert await _told(sqlite_database) == ["trust.model.promoted", "trust.model.rolled_back"]
+    assert await _told(plain_database) == ["trust.model.promoted", "trust.model.rolled_back"]
 
 
 async def test_training_that_finds_nothing_better_changes_nothing(
-    sqlite_database: Database, clock: FrozenClock, entropy: Any, kept: KeptModels
+    plain_database: Database, clock: FrozenClock, entropy: Any, kept: KeptModels
 ) -> None:
-    async with sqlite_database.work() as work:
+    async with plain_database.work() as work:
         for each in _labels(300, now=clock.now()):
             await store.put_label(work.connection, each)
-    training = Training(sqlite_database, clock, entropy, kept)
+    training = Training(plain_database, clock, entropy, kept)
     trained = await training.train(actor="cli:root", rules=Rules(threshold=0.0))
     again = await training.train(actor="cli:root", rules=Rules(threshold=0.0))
     assert (trained.version, again.version, again.trial.is_promoted) == (1, 1, False)
-    assert await _told(sqlite_database) == ["trust.model.promoted"]
+    assert await _told(plain_database) == ["trust.model.promoted"]

@@ -3,58 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from habit_acts import LINUX, act, live
 from sqlalchemy import text
 
 from watchword.kernel import FrozenClock
 from watchword.storage import Database, StorageError
-from watchword.trust import Act, Agent, Finding, Habits, NetworkTraits, Observation, Place, usual_for, usual_of
+from watchword.trust import Act, Agent, Finding, Habits, NetworkTraits, Place, usual_for, usual_of
 from watchword.trust.behaviour import Model
 from watchword.trust.memory import POPULATION
 from watchword.trust.shared import FROM_USERS, SharedNetworks
 
-LINUX = Agent("Mozilla/5.0 (X11; Linux) Firefox/128.0", "Firefox 128", "Linux", "desktop")
-
 
 @pytest.fixture
-async def database(anyio_backend: str, migrated_sqlite_url: str) -> AsyncIterator[Database]:  # noqa: ARG001  # for anyio
-    found = Database(migrated_sqlite_url)
-    yield found
-    await found.close()
-
-
-@pytest.fixture
-def habits(database: Database, clock: FrozenClock) -> Habits:
-    return Habits(database, clock, most=4)
-
-
-def act(clock: FrozenClock, user: str = "usr_ada", *, ago_days: float = 0, **about: object) -> Observation:
-    at = clock.now().timestamp() - ago_days * 86_400
-    made = Observation(
-        id=f"{user} {at}",
-        at=at,
-        user=user,
-        act=Act.SIGN_IN,
-        is_verified=True,
-        ip="81.2.69.142",
-        network="81.2.69.0/24",
-        place=Place(country="GB", asn=20712, latitude=51.5, longitude=-0.1, radius_km=50.0, city="London"),
-        agent=LINUX,
-        application="notes",
-        resource="default",
-    )
-    return replace(made, **about)  # type: ignore[arg-type]  # fields of an observation
-
-
-async def live(habits: Habits, clock: FrozenClock, user: str = "usr_ada", days: int = 10) -> None:
-    for day in range(days, 0, -1):
-        habits.note(act(clock, user, ago_days=day))
-    await habits.learn_waiting()
+def habits(plain_database: Database, clock: FrozenClock) -> Habits:
+    return Habits(plain_database, clock, most=4)
 
 
 async def test_nothing_is_learned_before_the_batch_and_everything_after_it(habits: Habits, clock: FrozenClock) -> None:
@@ -77,17 +44,17 @@ async def test_only_verified_outcomes_teach(habits: Habits, clock: FrozenClock) 
     assert habits.figures.learned == 0
 
 
-async def test_a_restart_finds_what_was_written(database: Database, habits: Habits, clock: FrozenClock) -> None:
+async def test_a_restart_finds_what_was_written(plain_database: Database, habits: Habits, clock: FrozenClock) -> None:
     await live(habits, clock)
     await habits.flush()
-    again = Habits(database, clock, most=4)
+    again = Habits(plain_database, clock, most=4)
     await again.load()
     assert again.known("usr_ada").profile == habits.known("usr_ada").profile
     assert again.known("usr_ada").population.version == habits.known("usr_ada").population.version
 
 
 async def test_memory_holds_a_bounded_number_and_the_rest_is_fetched_when_asked_for(
-    database: Database, habits: Habits, clock: FrozenClock
+    plain_database: Database, habits: Habits, clock: FrozenClock
 ) -> None:
     users = [f"usr_{number}" for number in range(9)]
     for user in users:
@@ -101,7 +68,7 @@ async def test_memory_holds_a_bounded_number_and_the_rest_is_fetched_when_asked_
     found = habits.known("usr_0")
     assert not found.is_away
     assert found.profile.learned == 6
-    assert (await usual_for(database, "usr_0")).history == 6
+    assert (await usual_for(plain_database, "usr_0")).history == 6
 
 
 async def test_what_is_learned_of_somebody_away_is_added_to_their_history_not_put_in_its_place(
@@ -124,43 +91,45 @@ async def test_what_was_not_written_yet_is_never_let_go(habits: Habits, clock: F
     assert [habits.known(f"usr_{number}").profile.learned for number in range(9)] == [6] * 9
 
 
-async def test_a_database_that_refuses_loses_nothing(database: Database, habits: Habits, clock: FrozenClock) -> None:
+async def test_a_database_that_refuses_loses_nothing(
+    plain_database: Database, habits: Habits, clock: FrozenClock
+) -> None:
     await live(habits, clock)
-    async with database.work() as work:
+    async with plain_database.work() as work:
         await work.connection.execute(text("ALTER TABLE trust_habits RENAME TO gone"))
     with pytest.raises(StorageError):
         await habits.flush()
-    async with database.work() as work:
+    async with plain_database.work() as work:
         await work.connection.execute(text("ALTER TABLE gone RENAME TO trust_habits"))
     await habits.flush()
-    again = Habits(database, clock)
+    again = Habits(plain_database, clock)
     await again.load()
     assert again.known("usr_ada").profile.learned == 10
     assert again.known("usr_ada").population.learned == 10
 
 
 async def test_a_profile_that_cannot_be_read_starts_cold_and_is_counted(
-    database: Database, habits: Habits, clock: FrozenClock
+    plain_database: Database, habits: Habits, clock: FrozenClock
 ) -> None:
     await live(habits, clock)
     await habits.flush()
-    async with database.work() as work:
+    async with plain_database.work() as work:
         await work.connection.execute(text("UPDATE trust_habits SET data = '{}'"))
-    again = Habits(database, clock)
+    again = Habits(plain_database, clock)
     await again.load()
     assert again.known("usr_ada").profile.learned == 0
     assert again.figures.unreadable == 2  # hers, and that of everybody together
 
 
 async def test_a_deleted_user_is_forgotten_in_memory_and_in_storage(
-    database: Database, habits: Habits, clock: FrozenClock
+    plain_database: Database, habits: Habits, clock: FrozenClock
 ) -> None:
     await live(habits, clock)
     await habits.flush()
     habits.forget("usr_ada")
     assert habits.known("usr_ada").profile.learned == 0
     await habits.flush()
-    assert (await usual_for(database, "usr_ada")).history == 0
+    assert (await usual_for(plain_database, "usr_ada")).history == 0
 
 
 async def test_two_hundred_verified_looking_events_of_one_day_do_not_make_a_place_usual(
@@ -248,10 +217,10 @@ class Reputation:
 
 
 async def test_reputation_is_evidence_with_its_version_and_a_change_of_it_ends_what_held(
-    database: Database, clock: FrozenClock
+    plain_database: Database, clock: FrozenClock
 ) -> None:
     reputation = Reputation()
-    habits = Habits(database, clock, reputation=reputation, places="table 1")
+    habits = Habits(plain_database, clock, reputation=reputation, places="table 1")
     clean = habits.situation(act(clock), clock.now())
     listed = habits.situation(act(clock, ip="192.0.2.9"), clock.now())
     assert clean.reputation is not None
@@ -274,7 +243,9 @@ async def test_a_network_that_several_users_prove_themselves_in_is_shared(habits
     assert habits.traits_of("81.2.69.1", network, clock.now()).is_shared
 
 
-async def test_a_restart_forgets_no_series_of_failures(database: Database, habits: Habits, clock: FrozenClock) -> None:
+async def test_a_restart_forgets_no_series_of_failures(
+    plain_database: Database, habits: Habits, clock: FrozenClock
+) -> None:
     for number in range(6):
         habits.note(act(clock, is_success=False, is_verified=False, id=f"failed {number}", ip="192.0.2.1"))
     await habits.learn_waiting()
@@ -282,36 +253,36 @@ async def test_a_restart_forgets_no_series_of_failures(database: Database, habit
     before = habits.detectors.findings_for(*asked)
     assert before
     await habits.flush()
-    again = Habits(database, clock)
+    again = Habits(plain_database, clock)
     await again.load()
     assert again.detectors.findings_for(*asked) == before
 
 
 async def test_states_of_detectors_that_could_not_be_written_are_written_later(
-    database: Database, habits: Habits, clock: FrozenClock
+    plain_database: Database, habits: Habits, clock: FrozenClock
 ) -> None:
     habits.note(act(clock, is_success=False, is_verified=False))
     await habits.learn_waiting()
-    async with database.work() as work:
+    async with plain_database.work() as work:
         await work.connection.execute(text("ALTER TABLE trust_detector_states RENAME TO gone"))
     with pytest.raises(StorageError):
         await habits.flush()
-    async with database.work() as work:
+    async with plain_database.work() as work:
         await work.connection.execute(text("ALTER TABLE gone RENAME TO trust_detector_states"))
     await habits.flush()
-    async with database.read() as connection:
+    async with plain_database.read() as connection:
         found = (await connection.execute(text("SELECT count(*) FROM trust_detector_states"))).scalar_one()
     assert found > 0
 
 
-async def test_a_damaged_state_of_a_detector_is_passed_over(database: Database, clock: FrozenClock) -> None:
-    async with database.work() as work:
+async def test_a_damaged_state_of_a_detector_is_passed_over(plain_database: Database, clock: FrozenClock) -> None:
+    async with plain_database.work() as work:
         for number, data in enumerate(("{", "7", "[[]]", '{"a": null}')):
             row = {"key": f"k{number}", "data": data, "at": clock.now().isoformat()}
             await work.connection.execute(
                 text("INSERT INTO trust_detector_states VALUES ('failures', :key, :data, :at)"), row
             )
-    habits = Habits(database, clock)
+    habits = Habits(plain_database, clock)
     await habits.load()
     assert habits.figures.unreadable > 0
 
@@ -336,26 +307,26 @@ async def test_other_weights_make_other_knowledge(habits: Habits) -> None:
     assert habits.known("usr_ada").model.name == "refitted"
 
 
-async def test_the_loop_fetches_learns_and_writes(database: Database, clock: FrozenClock) -> None:
-    habits = Habits(database, clock, most=10)
+async def test_the_loop_fetches_learns_and_writes(plain_database: Database, clock: FrozenClock) -> None:
+    habits = Habits(plain_database, clock, most=10)
     fed = [act(clock, ago_days=1)]
     habits.fed_by(lambda: [fed.pop()] if fed else [])
     task = asyncio.create_task(habits.run(every_s=0.0))
     try:
         async with asyncio.timeout(10):
-            while (await usual_for(database, "usr_ada")).history != 1:  # noqa: ASYNC110  # the loop tells nobody
+            while (await usual_for(plain_database, "usr_ada")).history != 1:  # noqa: ASYNC110  # the loop tells nobody
                 await asyncio.sleep(0)
         clock.advance(timedelta(seconds=31))
         async with asyncio.timeout(10):
-            while POPULATION not in await _owners(database):  # noqa: ASYNC110  # as above
+            while POPULATION not in await _owners(plain_database):  # noqa: ASYNC110  # as above
                 await asyncio.sleep(0)
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
 
 
-async def _owners(database: Database) -> set[str]:
-    async with database.read() as connection:
+async def _owners(plain_database: Database) -> set[str]:
+    async with plain_database.read() as connection:
         return set((await connection.execute(text("SELECT owner FROM trust_habits"))).scalars())
 
 

@@ -3,58 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 import pytest
+from habit_acts import act, live
 from sqlalchemy import text
 
 from watchword.kernel import FrozenClock
 from watchword.storage import Database
-from watchword.trust import FREEMAN, STATISTICAL, Act, Agent, Habits, Observation, Place, usual_for, usual_now
+from watchword.trust import FREEMAN, STATISTICAL, Habits, Place, usual_for, usual_now
 from watchword.trust.memory import POPULATION
 
-FIREFOX = Agent("Mozilla/5.0 (X11; Linux) Firefox/128.0", "Firefox 128", "Linux", "desktop")
 ADA = "usr_ada"
 
 
 @pytest.fixture
-async def database(anyio_backend: str, migrated_sqlite_url: str) -> AsyncIterator[Database]:  # noqa: ARG001  # for anyio
-    found = Database(migrated_sqlite_url)
-    yield found
-    await found.close()
+def habits(plain_database: Database, clock: FrozenClock) -> Habits:
+    return Habits(plain_database, clock, most=4, learns=[FREEMAN])
 
 
-@pytest.fixture
-def habits(database: Database, clock: FrozenClock) -> Habits:
-    return Habits(database, clock, most=4, learns=[FREEMAN])
-
-
-def act(clock: FrozenClock, user: str = ADA, *, ago_days: float = 0, **about: object) -> Observation:
-    at = clock.now().timestamp() - ago_days * 86_400
-    made = Observation(
-        id=f"{user} {at}",
-        at=at,
-        user=user,
-        act=Act.SIGN_IN,
-        is_verified=True,
-        ip="81.2.69.142",
-        network="81.2.69.0/24",
-        place=Place(country="GB", asn=20712),
-        agent=FIREFOX,
-    )
-    return replace(made, **about)  # type: ignore[arg-type]  # fields of an observation
-
-
-async def live(habits: Habits, clock: FrozenClock, user: str = ADA, days: int = 10) -> None:
-    for day in range(days, 0, -1):
-        habits.note(act(clock, user, ago_days=day))
-    await habits.learn_waiting()
-
-
-async def rows(database: Database) -> dict[str, set[str]]:
-    async with database.read() as connection:
+async def rows(plain_database: Database) -> dict[str, set[str]]:
+    async with plain_database.read() as connection:
         return {
             table: set((await connection.execute(text(f"SELECT {column} FROM {table}"))).scalars())  # noqa: S608  # names of ours
             for table, column in (
@@ -66,15 +37,15 @@ async def rows(database: Database) -> dict[str, set[str]]:
 
 
 async def test_where_no_profile_needs_it_nothing_is_noted_learned_or_loaded(
-    database: Database, clock: FrozenClock
+    plain_database: Database, clock: FrozenClock
 ) -> None:
-    both = Habits(database, clock, learns=[STATISTICAL, FREEMAN])
+    both = Habits(plain_database, clock, learns=[STATISTICAL, FREEMAN])
     await live(both, clock)
     both.note(act(clock, is_success=False, is_verified=False, id="failed"))
     await both.learn_waiting()
     await both.flush()
-    before = await rows(database)
-    nothing = Habits(database, clock, learns=[])
+    before = await rows(plain_database)
+    nothing = Habits(plain_database, clock, learns=[])
     await nothing.load()
     await live(nothing, clock)
     assert nothing.waiting == 0
@@ -83,20 +54,20 @@ async def test_where_no_profile_needs_it_nothing_is_noted_learned_or_loaded(
     assert list(nothing.detectors.changes()) == []
     assert not any(len(memory) for memory in nothing.detectors._memories.values())
     await nothing.flush()
-    assert await rows(database) == before
-    assert (await usual_now(nothing, database, ADA)).profile == ""
+    assert await rows(plain_database) == before
+    assert (await usual_now(nothing, plain_database, ADA)).profile == ""
 
 
-async def test_each_profile_learns_by_itself(database: Database, clock: FrozenClock) -> None:
+async def test_each_profile_learns_by_itself(plain_database: Database, clock: FrozenClock) -> None:
     for learns, tables in (
         ([FREEMAN], {"trust_sign_ins"}),
         ([STATISTICAL], {"trust_habits"}),
         ([STATISTICAL, FREEMAN], {"trust_habits", "trust_sign_ins"}),
     ):
-        habits = Habits(database, clock, learns=learns)
+        habits = Habits(plain_database, clock, learns=learns)
         await live(habits, clock)
         await habits.flush()
-        found = await rows(database)
+        found = await rows(plain_database)
         assert {
             table for table, owners in found.items() if ADA in owners and table != "trust_detector_states"
         } == tables
@@ -104,17 +75,17 @@ async def test_each_profile_learns_by_itself(database: Database, clock: FrozenCl
         await habits.flush()
 
 
-async def test_a_restart_finds_the_sign_ins(database: Database, habits: Habits, clock: FrozenClock) -> None:
+async def test_a_restart_finds_the_sign_ins(plain_database: Database, habits: Habits, clock: FrozenClock) -> None:
     await live(habits, clock)
     await live(habits, clock, "usr_bob", days=3)
     await habits.flush()
-    again = Habits(database, clock, most=4, learns=[FREEMAN])
+    again = Habits(plain_database, clock, most=4, learns=[FREEMAN])
     await again.load()
     assert again.known_sign_ins(ADA) == habits.known_sign_ins(ADA)
     assert again.known_sign_ins(ADA).everybody.sign_ins == 13
     assert again.known_sign_ins(ADA).everybody.users == 2
-    usual = await usual_now(again, database, ADA)
-    assert usual == await usual_for(database, ADA, FREEMAN)
+    usual = await usual_now(again, plain_database, ADA)
+    assert usual == await usual_for(plain_database, ADA, FREEMAN)
     assert (usual.profile, usual.history, usual.countries) == (FREEMAN, 10, (("GB", 1.0),))
     assert usual.browsers == (("Firefox 128", 1.0),)
 
@@ -141,29 +112,29 @@ async def test_what_a_disowned_session_taught_is_taken_back(habits: Habits, cloc
 
 
 async def test_a_deleted_user_is_forgotten_by_profiles_that_are_no_more_in_use_too(
-    database: Database, clock: FrozenClock
+    plain_database: Database, clock: FrozenClock
 ) -> None:
-    both = Habits(database, clock, learns=[STATISTICAL, FREEMAN])
+    both = Habits(plain_database, clock, learns=[STATISTICAL, FREEMAN])
     for user in (ADA, f"{ADA}2"):
         await live(both, clock, user)
         both.note(act(clock, user, is_success=False, is_verified=False, session="", id=f"failed {user}"))
         await both.learn_waiting()
     await both.flush()
-    assert all(any(key.startswith(ADA) for key in owners) for owners in (await rows(database)).values())
-    nothing = Habits(database, clock, learns=[])
+    assert all(any(key.startswith(ADA) for key in owners) for owners in (await rows(plain_database)).values())
+    nothing = Habits(plain_database, clock, learns=[])
     await nothing.load()
     nothing.forget(ADA)
     await nothing.flush()
-    left = await rows(database)
+    left = await rows(plain_database)
     assert not any(key.split(" ")[0] == ADA for keys in left.values() for key in keys)
     assert all(any(key.startswith(f"{ADA}2") for key in keys) for keys in left.values())
 
 
 @pytest.mark.parametrize("profile", [STATISTICAL, FREEMAN])
 async def test_whoever_decides_has_a_turn_between_any_two_parts_of_everybody_together(
-    database: Database, clock: FrozenClock, profile: str
+    plain_database: Database, clock: FrozenClock, profile: str
 ) -> None:
-    habits = Habits(database, clock, learns=[profile])
+    habits = Habits(plain_database, clock, learns=[profile])
     await live(habits, clock)
     if profile == FREEMAN:
         everybody = habits.known_sign_ins(ADA).everybody
@@ -191,13 +162,13 @@ async def test_whoever_decides_has_a_turn_between_any_two_parts_of_everybody_tog
     assert len(seen) > 10
     assert max(size for _, size in seen) < 100_000
     assert len({turn for turn, _ in seen}) == len(seen)
-    again = Habits(database, clock, learns=[profile])
+    again = Habits(plain_database, clock, learns=[profile])
     await again.load()
     assert again._memories[profile].everybody == memory.everybody
 
 
 async def test_a_node_that_is_stopped_while_it_writes_writes_everybody_at_its_end(
-    habits: Habits, database: Database, clock: FrozenClock
+    habits: Habits, plain_database: Database, clock: FrozenClock
 ) -> None:
     await live(habits, clock)
     await habits._sign_ins.shelf.flush(clock.now())
@@ -205,6 +176,6 @@ async def test_a_node_that_is_stopped_while_it_writes_writes_everybody_at_its_en
     await asyncio.sleep(0)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
-    assert POPULATION not in (await rows(database))["trust_sign_ins"]
+    assert POPULATION not in (await rows(plain_database))["trust_sign_ins"]
     await habits.flush()
-    assert POPULATION in (await rows(database))["trust_sign_ins"]
+    assert POPULATION in (await rows(plain_database))["trust_sign_ins"]
