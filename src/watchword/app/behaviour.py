@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from typing import Final
 
+from watchword.app.rounds import again_and_again
 from watchword.decision import Decision
 from watchword.kernel import Acr, Answer, Clock, Event, SessionId
-from watchword.storage import StorageError
 from watchword.trust import Habits
 from watchword.trust.learning import (
     Feedback,
@@ -22,7 +22,6 @@ from watchword.trust.learning import (
     judged_of,
 )
 
-_EVERY_S: Final = 2.0
 _MOST_ASKED: Final = 10_000
 _LAPSES_AFTER: Final = timedelta(minutes=15)
 
@@ -53,7 +52,7 @@ class Abreast:
 
     async def run(self) -> None:
         """Look again every few seconds, until cancelled; where that fails, what was in force stays."""
-        await _again_and_again(self.look)
+        await again_and_again(self.look)
 
 
 class StepUpOutcomes:
@@ -100,7 +99,7 @@ class StepUpOutcomes:
 
     async def run(self) -> None:
         """Write labels every few seconds, until cancelled; where that fails, weak labels are lost and nothing else."""
-        await _again_and_again(self.learn)
+        await again_and_again(self.learn)
 
     async def learn(self) -> None:
         """Write what came of asking; what was asked a quarter of an hour ago, and not answered since, was not given."""
@@ -119,10 +118,3 @@ class StepUpOutcomes:
     async def _say(self, decision: Decision, acr: Acr, *, is_passed: bool) -> None:
         with suppress(FeedbackMalformedError, FeedbackRefusedError, ModelKeptError):  # it says nothing, then
             await self._feedback.step_up(judged_of(decision.record(), self._kept), acr=acr, is_passed=is_passed)
-
-
-async def _again_and_again(work: Callable[[], Awaitable[None]]) -> None:
-    while True:
-        await asyncio.sleep(_EVERY_S)
-        with suppress(StorageError):
-            await work()

@@ -11,12 +11,12 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
+from watchword.app.rounds import again_and_again
 from watchword.audit import last
 from watchword.console import FlaggedAct, Standing
 from watchword.decision import Decision, DecisionPoint
 from watchword.identity import AuthenticatorKind, Identity, SessionFacts
 from watchword.kernel import Acr, Answer, Clock, SessionId, UserId
-from watchword.storage import StorageError
 from watchword.trust.learning import (
     Doubt,
     Doubted,
@@ -33,7 +33,6 @@ from watchword.trust.learning import (
     may_vouch,
 )
 
-_EVERY_S: Final = 2.0
 _SEARCHED: Final = 1
 _SHOWN: Final = 10
 _MONTH: Final = timedelta(days=30)
@@ -78,10 +77,7 @@ class DoubtsNoted:
 
     async def run(self) -> None:
         """Write every few seconds, until cancelled; where that fails, owners are not asked and nothing else is lost."""
-        while True:
-            await asyncio.sleep(_EVERY_S)
-            with suppress(StorageError):
-                await self.write()
+        await again_and_again(self.write)
 
     async def write(self) -> None:
         """Write what waits."""
