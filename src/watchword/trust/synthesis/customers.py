@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+from watchword.trust.synthesis.agents import PROGRAMS
 from watchword.trust.synthesis.geography import offset_s
 from watchword.trust.synthesis.lives import HOUR_S, Life
 from watchword.trust.synthesis.model import DAY_S, YEAR_DAYS
@@ -41,4 +42,6 @@ class Customer(Life):
         if is_on_phone and chance.random() < _MOBILE_SHARE:
             line = person.mobile
         visit = self._session(start, chance.uniform(60.0, 1_200.0), ((start, line),), is_on_phone=is_on_phone)
+        if person.habits.by_program and not is_first and chance.random() < person.habits.by_program:
+            visit = replace(visit, agent=PROGRAMS[person.number % len(PROGRAMS)], device="")
         yield [replace(visit, is_registration=is_first)]

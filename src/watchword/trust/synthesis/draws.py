@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 from itertools import accumulate
 from math import exp
 from random import Random
@@ -38,6 +39,11 @@ class Choice(Generic[T]):
 def choice_of(things: Sequence[T], weights: Sequence[float]) -> Choice[T]:
     """Make weighted things ready for drawing."""
     return Choice(tuple(things), tuple(accumulate(weights)))
+
+
+def name_of(*path: str | int) -> str:
+    """Name an act, so that the name tells nothing of who made it, nor of what came before."""
+    return f"act_{blake2b('/'.join(map(str, path)).encode(), digest_size=8).hexdigest()}"
 
 
 def zipf(count: int, exponent: float = 1.0) -> list[float]:

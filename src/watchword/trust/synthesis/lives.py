@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from heapq import merge
 from operator import itemgetter
 
-from watchword.trust.observation import Observation
+from watchword.trust.observation import Act, Observation
 from watchword.trust.synthesis.draws import mixed, poisson, stream_of
 from watchword.trust.synthesis.geography import City
 from watchword.trust.synthesis.model import DAY_S, OrganisationSpec
@@ -20,7 +20,7 @@ HOUR_S = 3_600.0
 GAP_S = 600.0  # between two sessions at least; longer than any sign-in takes
 _AT = itemgetter(0)
 
-# When, what, and the session if this is the first of it.
+# When, what, and the session if this act has opened it.
 Moment = tuple[float, Observation, Session | None]
 
 
@@ -51,10 +51,9 @@ class Life(ABC):
             yield from merge(*(self._moments(session) for session in sessions), key=_AT)
 
     def _moments(self, session: Session) -> Iterator[Moment]:
-        begun: Session | None = session
         for observation in acts(session, self.chance):
-            yield observation.at, observation, begun
-            begun = None
+            has_opened = observation.act is Act.SIGN_IN and observation.is_success
+            yield observation.at, observation, session.since(observation.at) if has_opened else None
 
     def sessions(self) -> Iterator[list[Session]]:
         """Yield each day's sessions; none of a day begins before all of the day before have ended."""
@@ -84,8 +83,8 @@ class Life(ABC):
         chance, person = self.chance, self.person
         if person.vpn and chance.random() < person.habits.via_vpn:
             return person.vpn
-        if person.private_vpn and chance.random() < person.habits.via_private_vpn:
-            return person.private_vpn
+        if person.detour and chance.random() < person.habits.via_detour:
+            return person.detour
         return self._nearest(day, at, trip)
 
     def _nearest(self, day: int, at: float, trip: Trip | None) -> Access:

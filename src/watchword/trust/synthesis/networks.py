@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache, lru_cache
+from zlib import crc32
 
 from watchword.trust.model import Place
 from watchword.trust.observation import NetworkTraits
@@ -16,6 +17,7 @@ HERE = 48  # networks a provider has in one city
 _BLOCK = 4_096  # networks a provider has: a /12
 _FIRST = 20 << 16  # 20.0.0.0, as a count of /24s: from here up to 95.255.255.0 nothing is special
 _HOSTS = 254
+V6_SHARE = 0.3  # of households; an assumption
 _TRAITS = {
     Line.FIXED: NetworkTraits(),
     Line.MOBILE: NetworkTraits(is_mobile=True),
@@ -24,6 +26,11 @@ _TRAITS = {
     Line.TOR: NetworkTraits(is_hosting=True, is_tor=True),
 }
 _SHARED = NetworkTraits(is_shared=True)
+# How many of 10,000 networks that people use are on somebody's list all the same; an assumption.
+_LISTED_TOR = 9_000
+_LISTED_HOSTING = 600
+_LISTED_MOBILE = 100
+_LISTED = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +86,14 @@ def providers_in(country: str, line: Line) -> Choice[Provider]:
     """Return who offers such lines there; hosting, VPN and Tor are offered everywhere by the same."""
     found = [one for one in PROVIDERS if one.line is line and one.country in {"", country}]
     return choice_of(found, [one.weight for one in found])
+
+
+def is_listed(network: str, traits: NetworkTraits) -> bool:
+    """Tell whether a network that honest people use is on a public list."""
+    share = _LISTED_MOBILE if traits.is_mobile else _LISTED
+    if traits.is_hosting:
+        share = _LISTED_TOR if traits.is_tor else _LISTED_HOSTING
+    return crc32(network.encode()) % 10_000 < share
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from watchword.trust.synthesis.agents import DESKTOPS, draw_machine
 from watchword.trust.synthesis.draws import Chance, choice_of, stream_of
 from watchword.trust.synthesis.geography import BY_COUNTRY, CITIES, City
 from watchword.trust.synthesis.model import DAY_S, YEAR_DAYS, OrganisationSpec, Profile
-from watchword.trust.synthesis.networks import Access, draw_access
+from watchword.trust.synthesis.networks import V6_SHARE, Access, draw_access
 from watchword.trust.synthesis.people import Device, Habits, Person, key_of
 from watchword.trust.synthesis.providers import Line
 from watchword.trust.synthesis.work import CUSTOMER, ROLE, Role, Tastes
@@ -27,6 +27,11 @@ _VACANT_DAYS = 60  # until then, drawn evenly; an assumption
 # is asked shows a code that was sent by e-mail (Wiefling et al., IFIP SEC 2020, calls that the standard).
 _CUSTOMERS_SECOND_FACTOR = 0.1
 _BY_PHONE = (0.0, 0.1, 0.3, 0.6, 1.0)  # share of a customer's visits; an assumption
+# How those come who hide their line or work on a machine elsewhere; an assumption. A cloud desktop, a gateway of an
+# employer's and the relays of a browser's maker all stand at hosters, and most databases call them so.
+_DETOURS = ((Line.VPN, Line.HOSTING, Line.TOR), (65, 30, 5))
+_HOSTED = 0.5  # of the people with programs, those whose programs run at a hoster; an assumption
+_BY_PROGRAM = 0.03  # of the customers, those with a program that looks for them; an assumption
 _REMEMBERED = 2_048
 # Lognormal, because 2 : 9 : 28 is nearly a straight line on its axes; 1.14 meets all three after rounding.
 # Source: Wiefling, Joergensen, Thunem and Lo Iacono, Pump Up Password Security!, ACM TOPS 2022.
@@ -103,9 +108,8 @@ class Organisation:
             mobile=draw_access(chance, home, Line.MOBILE, lease_days=0.2, spread=16),
             office=office if habits.office_days else None,
             vpn=self.vpn,
-            private_vpn=draw_access(chance, home, Line.VPN, lease_days=3.0, spread=6)
-            if habits.via_private_vpn
-            else None,
+            detour=self._detour(number, home) if habits.via_detour else None,
+            server=self._server(number, role) if office else None,
             computers=self._devices(chance, since, is_phone=False),
             phones=self._devices(chance, since, is_phone=True),
             habits=habits,
@@ -123,6 +127,18 @@ class Organisation:
         if number >= spec.users:
             since = self.person(number - spec.users).until + chance.uniform(0.0, _VACANT_DAYS) * DAY_S
         return since, since + chance.expovariate(_TURNOVER / YEAR_DAYS) * DAY_S
+
+    def _detour(self, number: int, home: City) -> Access:
+        chance = stream_of(self.seed, "detour", number)
+        line = chance.choices(*_DETOURS)[0]
+        exits = chance.choice(CITIES) if line is Line.TOR else home
+        return draw_access(chance, exits, line, lease_days=3.0, spread=6)
+
+    def _server(self, number: int, role: Role) -> Access | None:
+        chance = stream_of(self.seed, "server", number)
+        if not role.programs or chance.random() >= _HOSTED:
+            return None
+        return draw_access(chance, self._cities[0], Line.HOSTING, lease_days=3_650.0)
 
     def _customers_home(self, chance: Chance) -> City:
         cities = BY_COUNTRY[self.country] if chance.random() < 0.93 else CITIES  # noqa: PLR2004  # an assumption
@@ -157,7 +173,7 @@ def _household(chance: Chance, city: City) -> Access:
         Line.FIXED,
         lease_days=lease_days,
         spread=chance.choice((1, 1, 2, 4)),
-        is_v6=chance.random() < 0.3,  # noqa: PLR2004
+        is_v6=chance.random() < V6_SHARE,
     )
 
 
@@ -174,7 +190,7 @@ def _habits(chance: Chance, role: Role, spec: OrganisationSpec) -> Habits:
         fails=chance.uniform(0.01, 0.08),
         has_second_factor=chance.random() < 0.97,  # noqa: PLR2004  # as above
         via_vpn=chance.choice((0.0, 0.0, 0.3, 0.9)),
-        via_private_vpn=chance.choice((0.05, 0.4)) if chance.random() < 0.04 else 0.0,  # noqa: PLR2004  # as above
+        via_detour=chance.choice((0.05, 0.4)) if chance.random() < 0.04 else 0.0,  # noqa: PLR2004  # as above
         is_home_routed=chance.random() < 0.75,  # noqa: PLR2004  # as above
     )
 
@@ -190,9 +206,10 @@ def _customer_habits(chance: Chance, spec: OrganisationSpec, number: int) -> Hab
         fails=chance.uniform(0.03, 0.15),
         has_second_factor=chance.random() < _CUSTOMERS_SECOND_FACTOR,
         via_vpn=0.0,
-        via_private_vpn=chance.choice((0.1, 0.6)) if chance.random() < 0.05 else 0.0,  # noqa: PLR2004  # as above
+        via_detour=chance.choice((0.1, 0.6)) if chance.random() < 0.05 else 0.0,  # noqa: PLR2004  # as above
         is_home_routed=True,
         by_phone=_BY_PHONE[number % len(_BY_PHONE)],
+        by_program=chance.choice((0.2, 0.9)) if chance.random() < _BY_PROGRAM else 0.0,
     )
 
 

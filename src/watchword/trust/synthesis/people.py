@@ -42,7 +42,8 @@ class Habits:
         fails: chance that a sign-in begins with a mistyped password.
         has_second_factor: signs in with one, so that what is done then is verified.
         via_vpn: chance that a session outside the office goes through the organisation's VPN.
-        via_private_vpn: chance that it goes through a VPN service.
+        via_detour: chance that it goes through a VPN service, a machine at a hoster, or Tor.
+        by_program: share of a customer's visits that are made by a program of theirs.
         by_phone: share of a customer's visits that are made by phone.
         is_home_routed: abroad, the phone keeps an address of its home network, as roaming usually works.
     """
@@ -56,9 +57,10 @@ class Habits:
     fails: float
     has_second_factor: bool
     via_vpn: float
-    via_private_vpn: float
+    via_detour: float
     is_home_routed: bool
     by_phone: float = 0.0
+    by_program: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,7 @@ class Person:
         household: the line at home; moving house changes it.
         moves_at: seconds since 1970; infinite for those who stay.
         office: nothing for those who work at home only.
+        server: where their programs run, if not in the office.
         log_ins: for customers, sign-ins in a year; 0 for people at work.
     """
 
@@ -87,7 +90,8 @@ class Person:
     mobile: Access
     office: Access | None
     vpn: Access | None
-    private_vpn: Access | None
+    detour: Access | None
+    server: Access | None
     computers: tuple[Device, ...]
     phones: tuple[Device, ...]
     habits: Habits

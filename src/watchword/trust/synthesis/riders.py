@@ -6,23 +6,18 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from heapq import heappop, heappush
-from zlib import crc32
 
 from watchword.trust.labelled import Labelled
-from watchword.trust.observation import Observation
 from watchword.trust.synthesis.attackers import RIDES, Scene
 from watchword.trust.synthesis.draws import stream_of
 from watchword.trust.synthesis.lives import Moment
 from watchword.trust.synthesis.model import DAY_S, Attacker, OrganisationSpec
+from watchword.trust.synthesis.networks import is_listed
 from watchword.trust.synthesis.organisation import Organisation
 from watchword.trust.synthesis.sessions import Session
 
 _BOARDS = 0.25  # of the sessions that begin when an attack is due, the first that chance picks is attacked
 _LAST_START = 0.85  # of the time in which attacks happen: the longest go on for three weeks
-# How many of 10,000 networks that people use are on somebody's list all the same; an assumption.
-_LISTED_VPN = 600
-_LISTED_MOBILE = 100
-_LISTED = 30
 
 
 class Waiting:
@@ -69,10 +64,10 @@ class Riders:
     def along(self, moments: Iterable[Moment]) -> Iterator[Labelled]:
         """Yield what people do and, in between, what is done in their sessions by others."""
         for at, observation, session in moments:
-            if session is not None and session.signs_in:
-                self._board(session)
             yield from self._waiting.until(at)
-            yield Labelled(observation, is_listed=is_listed(observation))
+            yield Labelled(observation, is_listed=is_listed(observation.network, observation.traits))
+            if session is not None:
+                self._board(session)
         yield from self._waiting.until(self._organisation.spec.end)
 
     def _board(self, session: Session) -> None:
@@ -111,10 +106,3 @@ def scene_of(organisation: Organisation, attacker: Attacker, number: int) -> Sce
     """Prepare one attack."""
     chance = stream_of(organisation.seed, "attack", attacker, number)
     return Scene(organisation, chance, attacker.value, f"ses_{chance.getrandbits(64):016x}")
-
-
-def is_listed(observation: Observation) -> bool:
-    """Tell whether a network that honest people use is on a public list."""
-    traits = observation.traits
-    share = _LISTED_VPN if traits.is_vpn else _LISTED_MOBILE if traits.is_mobile else _LISTED
-    return crc32(observation.network.encode()) % 10_000 < share

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from watchword.trust.observation import Act, Agent, Observation
-from watchword.trust.synthesis.draws import Chance
+from watchword.trust.synthesis.draws import Chance, name_of
 from watchword.trust.synthesis.geography import offset_s
 from watchword.trust.synthesis.model import DAY_S
 from watchword.trust.synthesis.networks import Access
 from watchword.trust.synthesis.people import Person
+from watchword.trust.synthesis.work import REFUSED_ASTRAY
 
 _PROMPTED = 0.35  # share of sign-ins with a prompt on the phone; the others use a key, or the device is remembered
 _IGNORED = 0.05
 _AGAIN = 0.3
 _MOST_RETRIES = 4
+ANSWERED_S = (3.0, 20.0)  # from a prompt that is given to the sign-in that it completes
 _MISSPELT = 0.06
 _REFUSED = 0.004
-_REFUSED_ASTRAY = 0.2  # of what is asked of another team's space
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,7 @@ class Session:
 
     Attributes:
         legs: when which line is used, in order; a session may be carried from home to the office.
-        stem: begins the names of its observations; a session that is taken up again has another one each time.
+        stem: what its observations are named after; a session that is taken up again has another one each time.
         is_registration: an account is made, and its address confirmed with what was sent to it.
         signs_in: it begins with a sign-in; one that goes on does not.
     """
@@ -53,6 +54,10 @@ class Session:
     def is_proved(self) -> bool:
         """Whether more than a password vouches for it."""
         return self.is_registration or self.person.habits.has_second_factor
+
+    def since(self, at: float) -> Session:
+        """Return what is left of it from a time on."""
+        return replace(self, start=at, span_s=max(self.end - at, 1.0))
 
     def line(self, at: float) -> Access:
         """Return the line in use at a time."""
@@ -93,14 +98,14 @@ def _sign_in(session: Session, chance: Chance) -> Iterator[tuple[Act, bool, floa
     if person.habits.has_second_factor and chance.random() < _PROMPTED:
         if chance.random() < _IGNORED:
             yield Act.PROMPT, False, chance.uniform(30.0, 90.0)
-        yield Act.PROMPT, True, chance.uniform(3.0, 20.0)
+        yield Act.PROMPT, True, chance.uniform(*ANSWERED_S)
     yield Act.SIGN_IN, True, chance.uniform(1.0, 8.0)
 
 
 def _seen(session: Session, at: float, count: int, act: Act, *, user: str, is_success: bool) -> Observation:
     person, where = session.person, session.line(at).at(at)
     return Observation(
-        id=f"{session.stem}.{count}",
+        id=name_of(session.stem, count),
         at=round(at, 3),
         user=user,
         act=act,
@@ -121,9 +126,9 @@ def _seen(session: Session, at: float, count: int, act: Act, *, user: str, is_su
 def _request(session: Session, at: float, count: int, chance: Chance) -> Observation:
     person, where = session.person, session.line(at).at(at)
     wish = person.tastes.wish(chance, at)
-    is_success = chance.random() >= (_REFUSED_ASTRAY if wish.is_stray else _REFUSED)
+    is_success = chance.random() >= (REFUSED_ASTRAY if wish.is_stray else _REFUSED)
     return Observation(
-        id=f"{session.stem}.{count}",
+        id=name_of(session.stem, count),
         at=round(at, 3),
         user=person.user,
         act=Act.REQUEST,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
+from math import exp
 
 from watchword.trust.synthesis.draws import Chance, Choice, choice_of, mixed, zipf
 
@@ -11,9 +12,11 @@ _FAVOURITES = 12  # resources of one application that somebody returns to
 _KEPT_DAYS = 75  # how long a favourite stays one, on average
 _POOL = 80  # resources in one team's space of one application
 SERVERS = 40
+REFUSED_ASTRAY = 0.2  # of what is asked of another team's space, whoever asks; an assumption
 _PARETO = 1.3  # tail of the sizes; below 2, so that the variance is that of the largest few
 _TAIL_SHARE = 0.02
 _LARGEST = 2_000_000_000
+_EXPORTED = 15.0  # times what a page holds; an assumption
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,16 +169,19 @@ def resource(team: str, item: int) -> str:
     return f"/{team}/{item}"
 
 
+def typical_size(application: str, action: str, above: float) -> float:
+    """Return the size of an answer so many standard deviations above the median, in the logarithm."""
+    shape = APPLICATIONS[application]
+    return shape.bytes_median * exp(shape.bytes_sigma * above) * (_EXPORTED if action == "export" else 1.0)
+
+
 def size_of(chance: Chance, application: str, action: str = "read") -> int:
     """Draw the size of an answer: lognormal, with a Pareto tail.
 
     Source: Downey, The structural cause of file size distributions, 2001; Crovella and Bestavros, Self-similarity in
     World Wide Web traffic, 1997, for the tail.
     """
-    shape = APPLICATIONS[application]
-    size = shape.bytes_median * chance.lognormvariate(0.0, shape.bytes_sigma)
-    if action == "export":
-        size *= 15.0
+    size = typical_size(application, action, chance.gauss(0.0, 1.0))
     if chance.random() < _TAIL_SHARE:
         size *= chance.paretovariate(_PARETO)
     return min(int(size) + 200, _LARGEST)

@@ -123,7 +123,7 @@ class Worker(Life):
         ]
 
     def _by_program(self, begin: float, end: float) -> Session:
-        """Let a script of theirs work from a machine in the office, with a token that it keeps."""
+        """Let a script of theirs work from a machine in the office or at a hoster, with a token that it keeps."""
         start, name = self.chance.uniform(begin, end), self._name()
         return Session(
             id=f"tok_{mixed(self.seed, self.person.number):016x}",
@@ -134,6 +134,6 @@ class Worker(Life):
             requests=1 + poisson(self.chance, self.person.habits.requests * 0.5),
             agent=PROGRAMS[self.person.number % len(PROGRAMS)],
             device="",
-            legs=((start, self.person.office or self.person.at_home(start)),),
+            legs=((start, self.person.server or self.person.office or self.person.at_home(start)),),
             signs_in=False,
         )

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from watchword.trust.labelled import Labelled
 from watchword.trust.synthesis.attackers.scene import Scene
 from watchword.trust.synthesis.sessions import Session
-from watchword.trust.synthesis.work import ROLES, resource, size_of, skewed
+from watchword.trust.synthesis.work import REFUSED_ASTRAY, ROLES, resource, size_of, skewed
 
 DAYS = (4, 14)
 _BUSY = 0.6  # share of the sessions with such a look
@@ -31,11 +31,13 @@ def ride(scene: Scene, session: Session) -> Iterator[Labelled]:
     for moment in sorted(chance.random() for _ in range(chance.randint(2, 12))):
         application = chance.choice(shared if shared and chance.random() < _OWN_APPLICATION else sources)
         action = chance.choice(("read", "read", "read", "read", "export"))
+        is_success = chance.random() >= REFUSED_ASTRAY
         yield scene.write_within(
             session,
             session.start + (0.05 + 0.95 * moment) * session.span_s,
             application=application,
             resource=resource(team.name, skewed(chance)),
             action=action,
-            size_bytes=size_of(chance, application, action),
+            size_bytes=size_of(chance, application, action) if is_success else 0,
+            is_success=is_success,
         )

@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from watchword.trust.labelled import Labelled
 from watchword.trust.observation import Act
 from watchword.trust.synthesis.agents import draw_machine
-from watchword.trust.synthesis.attackers.aftermath import look_around
+from watchword.trust.synthesis.attackers.aftermath import LOOKS_AFTER_S, look_around
 from watchword.trust.synthesis.attackers.scene import COUNTRIES, Scene
-from watchword.trust.synthesis.networks import draw_access
 from watchword.trust.synthesis.providers import Line
+from watchword.trust.synthesis.sessions import ANSWERED_S
 
 _LINES = ((Line.VPN, Line.HOSTING, Line.FIXED), (45, 25, 30))
 _FROM_NEAR = 0.6
@@ -32,7 +32,7 @@ def attack(scene: Scene, at: float) -> Iterator[Labelled]:
     if victim is None:
         return
     country = victim.home.country if chance.random() < _FROM_NEAR else COUNTRIES.draw(chance)
-    line = draw_access(chance, scene.city(country), chance.choices(*_LINES)[0])
+    line = scene.line(scene.city(country), _LINES)
     agent = draw_machine(chance).agent(at)
     if chance.random() < _NIGHT_SHARE:  # when people want to sleep
         at = scene.local(at, victim, chance.uniform(0.0, 5.0))
@@ -42,6 +42,7 @@ def attack(scene: Scene, at: float) -> Iterator[Labelled]:
         at += 4.0 + chance.expovariate(1 / pause_s)
     if chance.random() < _GIVES_IN:
         yield scene.write(at, victim, line, agent, Act.PROMPT, is_verified=True)
-        session = scene.token()
-        yield scene.write(at + 2.0, victim, line, agent, Act.SIGN_IN, is_verified=True, session=session)
-        yield from look_around(scene, at + 2.0, victim, line, agent, session=session, is_verified=True)
+        session, at = scene.token(), at + chance.uniform(*ANSWERED_S)
+        yield scene.write(at, victim, line, agent, Act.SIGN_IN, is_verified=True, session=session)
+        at += chance.uniform(*LOOKS_AFTER_S)
+        yield from look_around(scene, at, victim, line, agent, session=session, is_verified=True)

@@ -13,7 +13,6 @@ from watchword.trust.labelled import Labelled
 from watchword.trust.synthesis.agents import PROGRAMS, draw_machine
 from watchword.trust.synthesis.attackers.aftermath import take_over
 from watchword.trust.synthesis.attackers.scene import COUNTRIES, Scene
-from watchword.trust.synthesis.networks import draw_access
 from watchword.trust.synthesis.providers import Line
 
 _LINES = ((Line.HOSTING, Line.FIXED, Line.MOBILE, Line.TOR, Line.VPN), (40, 35, 8, 7, 10))
@@ -27,7 +26,7 @@ def attack(scene: Scene, at: float) -> Iterator[Labelled]:
     chance = scene.chance
     scene.is_listed = chance.random() < _LISTED
     victim = scene.victim(at)
-    line = draw_access(chance, scene.city(COUNTRIES.draw(chance)), chance.choices(*_LINES)[0])
+    line = scene.line(scene.city(COUNTRIES.draw(chance)), _LINES)
     is_program = chance.random() < _PROGRAM_SHARE
     machine = draw_machine(chance, is_phone=chance.random() < _PHONE_SHARE)
     agent = chance.choice(PROGRAMS) if is_program else machine.agent(at)

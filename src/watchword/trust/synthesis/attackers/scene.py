@@ -5,17 +5,18 @@ Attackers know what the literature says they can know of a victim. They know not
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from watchword.trust.labelled import Labelled
 from watchword.trust.observation import Act, Agent, Observation
-from watchword.trust.synthesis.draws import Chance, choice_of
+from watchword.trust.synthesis.draws import Chance, choice_of, name_of
 from watchword.trust.synthesis.geography import BY_COUNTRY, City, is_rest_day, offset_s
 from watchword.trust.synthesis.model import DAY_S
-from watchword.trust.synthesis.networks import Access
+from watchword.trust.synthesis.networks import V6_SHARE, Access, draw_access, is_listed
 from watchword.trust.synthesis.organisation import Organisation
 from watchword.trust.synthesis.people import Person
+from watchword.trust.synthesis.providers import Line
 from watchword.trust.synthesis.sessions import Session
 
 # Where attacks on accounts come from, in rough shares; an assumption in the order of what operators of large
@@ -82,6 +83,12 @@ class Scene:
         cities = BY_COUNTRY[country]
         return self.chance.choices(cities, [city.weight for city in cities])[0]
 
+    def line(self, city: City, kinds: tuple[Sequence[Line], Sequence[int]]) -> Access:
+        """Draw a line to come from: kinds with their weights; a household speaks IPv6 as often as others do."""
+        kind = self.chance.choices(*kinds)[0]
+        is_v6 = kind is Line.FIXED and self.chance.random() < V6_SHARE
+        return draw_access(self.chance, city, kind, is_v6=is_v6)
+
     def token(self) -> str:
         """Draw the name of a session."""
         return f"ses_{self.chance.getrandbits(64):016x}"
@@ -107,7 +114,7 @@ class Scene:
         where = line.at(at)
         self._count += 1
         observation = Observation(
-            id=f"{self.incident}.{self._count}",
+            id=name_of(self.incident, self._count),
             at=round(at, 3),
             user=victim.user,
             act=act,
@@ -146,6 +153,7 @@ class Scene:
         is_success: bool = True,
     ) -> Labelled:
         """Write down a request that is made in its owner's session, from their machine and line."""
+        self.is_listed = self.stands_listed(session.line(at), at)
         return self.write(
             at,
             session.person,
@@ -161,6 +169,11 @@ class Scene:
             action=action,
             size_bytes=size_bytes,
         )
+
+    def stands_listed(self, line: Access, at: float) -> bool:
+        """Tell whether a line of the victim's own is on public lists; they do not ask who uses it."""
+        network = line.at(at).network
+        return is_listed(network.text, network.traits)
 
     def on_a_working_day(self, at: float, victim: Person) -> float:
         """Move a time by days to one on which the victim's office is open; customers are there on any."""

@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from watchword.trust.labelled import Labelled
 from watchword.trust.synthesis.attackers.aftermath import look_around
 from watchword.trust.synthesis.attackers.scene import Scene
-from watchword.trust.synthesis.networks import draw_access
 from watchword.trust.synthesis.providers import Line
 from watchword.trust.synthesis.sessions import Session
 
@@ -27,8 +26,8 @@ def ride(scene: Scene, session: Session) -> Iterator[Labelled]:
     chance, victim = scene.chance, session.person
     at = session.start + chance.uniform(0.2, 0.9) * session.span_s
     is_inside = chance.random() < _THROUGH_THE_BROWSER
-    scene.is_listed = not is_inside and chance.random() < _LISTED
-    line = session.line(at) if is_inside else draw_access(chance, victim.home, chance.choices(*_LINES)[0])
+    line = session.line(at) if is_inside else scene.line(victim.home, _LINES)
+    scene.is_listed = scene.stands_listed(line, at) if is_inside else chance.random() < _LISTED
     yield from look_around(
         scene,
         at,

@@ -16,7 +16,6 @@ from watchword.trust.observation import Act
 from watchword.trust.synthesis.agents import PROGRAMS, draw_machine
 from watchword.trust.synthesis.attackers.aftermath import take_over
 from watchword.trust.synthesis.attackers.scene import COUNTRIES, Scene
-from watchword.trust.synthesis.networks import draw_access
 from watchword.trust.synthesis.providers import Line
 
 _LINES = ((Line.HOSTING, Line.VPN, Line.TOR, Line.FIXED), (50, 20, 10, 20))
@@ -31,9 +30,7 @@ def attack(scene: Scene, at: float) -> Iterator[Labelled]:
     chance, users = scene.chance, scene.organisation.spec.users
     scene.is_listed = chance.random() < _LISTED
     country = COUNTRIES.draw(chance)
-    lines = [
-        draw_access(chance, scene.city(country), chance.choices(*_LINES)[0]) for _ in range(chance.choice((1, 1, 2, 4)))
-    ]
+    lines = [scene.line(scene.city(country), _LINES) for _ in range(chance.choice((1, 1, 2, 4)))]
     agent = chance.choice(PROGRAMS) if chance.random() < 0.5 else draw_machine(chance).agent(at)  # noqa: PLR2004  # assumed
     pause_s = chance.choice((2.0, 10.0, 40.0, 150.0))  # from noisy to low and slow
     for number in chance.sample(range(users), min(users, chance.randint(30, _MOST_ACCOUNTS))):

@@ -15,7 +15,6 @@ from watchword.trust.labelled import Labelled
 from watchword.trust.synthesis.agents import draw_machine
 from watchword.trust.synthesis.attackers.aftermath import take_over
 from watchword.trust.synthesis.attackers.scene import Scene
-from watchword.trust.synthesis.networks import draw_access
 from watchword.trust.synthesis.providers import Line
 
 _LINES = ((Line.FIXED, Line.MOBILE, Line.VPN), (75, 15, 10))
@@ -27,7 +26,7 @@ def attack(scene: Scene, at: float) -> Iterator[Labelled]:
     chance = scene.chance
     scene.is_listed = chance.random() < _LISTED
     victim = scene.victim(at)
-    line = draw_access(chance, victim.home, chance.choices(*_LINES)[0])
+    line = scene.line(victim.home, _LINES)
     own = victim.usual_device(at).machine
     is_phone = own.system in {"Android", "iOS"}
     agent = draw_machine(chance, is_phone=is_phone, like=(own.browser, own.system)).agent(at)

@@ -15,7 +15,6 @@ from watchword.trust.labelled import Labelled
 from watchword.trust.synthesis.agents import draw_machine
 from watchword.trust.synthesis.attackers.aftermath import look_around
 from watchword.trust.synthesis.attackers.scene import COUNTRIES, Scene
-from watchword.trust.synthesis.networks import draw_access
 from watchword.trust.synthesis.providers import Line
 from watchword.trust.synthesis.sessions import Session
 
@@ -32,7 +31,7 @@ def ride(scene: Scene, session: Session) -> Iterator[Labelled]:
     scene.is_listed = chance.random() < _LISTED
     is_near = chance.random() < _FROM_NEAR
     country = victim.home.country if is_near else COUNTRIES.draw(chance)
-    line = draw_access(chance, scene.city(country), chance.choices(*(_NEAR_LINES if is_near else _FAR_LINES))[0])
+    line = scene.line(scene.city(country), _NEAR_LINES if is_near else _FAR_LINES)
     at = session.start + chance.uniform(300.0, session.span_s + chance.choice((600.0, 7_200.0, 28_800.0)))
     agent = session.agent if chance.random() < _COPIED else draw_machine(chance).agent(at)
     yield from look_around(

@@ -12,7 +12,6 @@ from watchword.trust.labelled import Labelled
 from watchword.trust.synthesis.agents import draw_machine
 from watchword.trust.synthesis.attackers.aftermath import take_over
 from watchword.trust.synthesis.attackers.scene import Scene
-from watchword.trust.synthesis.networks import draw_access
 from watchword.trust.synthesis.providers import Line
 
 _LINES = ((Line.VPN, Line.HOSTING, Line.FIXED, Line.MOBILE), (50, 20, 22, 8))  # the last two are residential proxies
@@ -25,6 +24,6 @@ def attack(scene: Scene, at: float) -> Iterator[Labelled]:
     chance = scene.chance
     scene.is_listed = chance.random() < _LISTED
     victim = scene.victim(at)
-    line = draw_access(chance, scene.city(victim.home.country), chance.choices(*_LINES)[0])
+    line = scene.line(scene.city(victim.home.country), _LINES)
     agent = draw_machine(chance, is_phone=chance.random() < _PHONE_SHARE).agent(at)
     return take_over(scene, at, victim, line, agent)
