@@ -134,6 +134,7 @@ def _trait(traits: NetworkTraits) -> str:
 
 
 _TRAITS = {name: ("t", f"t|{name}") for name in ("tor", "vpn", "hosting", "mobile", "plain")}
+PLAIN = _TRAITS["plain"]
 HOURS = tuple(f"h|{hour}" for hour in range(24))
 WEEKDAYS = tuple(f"w|{day}" for day in range(7))
 # Where the hours of a day and the days of a week stand on their circles: whole numbers, so that sums are exact.

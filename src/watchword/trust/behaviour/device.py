@@ -8,7 +8,7 @@ from watchword.trust.behaviour.chains import NO_DEVICE, Path
 from watchword.trust.behaviour.likelihood import First
 from watchword.trust.behaviour.novelty import rate_of_new
 from watchword.trust.behaviour.population import Population
-from watchword.trust.behaviour.profile import BehaviourProfile
+from watchword.trust.behaviour.profile import BehaviourProfile, is_new
 
 # What an attacker shows: mostly nothing; a key made for the occasion; seldom the stolen key of this very user.
 _NONE, _NEW, _KNOWN = 0.84, 0.14, 0.02
@@ -16,16 +16,20 @@ _M = 1.5
 _USUALLY_NONE = 0.3  # of everybody's events, before anything is known
 _USUALLY_NEW = First("new_device", 0.05, 0.05, _NEW)
 _NEW_WORDS = "this device was not seen with this account before"
+_UNSETTLED_WORDS = "this device was not yet proven with this account on a second day"
 _NONE_WORDS = "no device key was shown, and this account usually shows one"
 _TELLING = 1.0
 
 
 def device_evidence(
-    path: Path, profile: BehaviourProfile, population: Population, one: int, own_one: int
+    path: Path, profile: BehaviourProfile, population: Population, one: int, own_one: int, doubted: int
 ) -> tuple[str, float, str]:
     """Return `device` or `new_device`, with log P_A - log P_u of: no key, a key of this user, a new key.
 
     The first key of an account is new by necessity and says nothing.
+
+    Args:
+        doubted: up to this weight, a key that a single day taught still counts as new.
     """
     key = path[1]
     own, all_own = profile.totals.get(key, 0), profile.under.get("d", 0)
@@ -34,10 +38,10 @@ def device_evidence(
         usual = (max(0, others) + one * _USUALLY_NONE) / (max(0, all_others) + one)
         value = log(_NONE * (all_own + _M * own_one) / (own + _M * own_one * usual))
         return "device", value, _NONE_WORDS if value > _TELLING else ""
-    if own:
+    if not is_new(own, doubted):
         known = all_own - profile.totals.get(NO_DEVICE, 0)
         return "device", log(_KNOWN * (all_own + _M * own_one) / known), ""
     if not all_own:
         return "new_device", 0.0, ""
     rate = rate_of_new("d", 1, _USUALLY_NEW, profile, population, one, own_one)
-    return "new_device", log(_NEW / rate), _NEW_WORDS
+    return "new_device", log(_NEW / rate), _UNSETTLED_WORDS if own else _NEW_WORDS

@@ -19,7 +19,8 @@ from watchword.trust.behaviour.likelihood import (
 )
 from watchword.trust.behaviour.novelty import novelty
 from watchword.trust.behaviour.population import Population
-from watchword.trust.behaviour.profile import BehaviourProfile
+from watchword.trust.behaviour.profile import BehaviourProfile, is_new
+from watchword.trust.behaviour.settling import unsettled
 from watchword.trust.behaviour.travel import travel
 from watchword.trust.observation import Observation
 
@@ -57,15 +58,16 @@ def habits(
         own_one: the weight of one event in this user's counters.
     """
     rows: list[Row] = []
-    _habit(rows, NETWORK, paths.network, profile, population, one, own_one)
-    _habit(rows, AGENT, paths.agent, profile, population, one, own_one)
-    _device(rows, paths.device, profile, population, one, own_one)
+    doubted = unsettled(paths, profile, own_one)
+    _habit(rows, NETWORK, paths.network, profile, population, one, own_one, doubted)
+    _habit(rows, AGENT, paths.agent, profile, population, one, own_one, doubted)
+    _device(rows, paths.device, profile, population, one, own_one, doubted)
     _habit(rows, RESOURCE, paths.resource, profile, population, one, own_one)
     _habit(rows, ACTION, paths.action, profile, population, one, own_one)
-    _traits(rows, paths.traits, profile, population, one, own_one)
+    _traits(rows, paths.traits, profile, population, one, own_one, doubted)
     found = travel(observation, paths.network, profile, own_one)
     rows.append((found.indicator, found.value, found.detail, found.is_known))
-    _companies(rows, paths, observation, profile, population)
+    _companies(rows, paths, observation, profile, population, doubted)
     if paths.is_cut:
         rows.append(_OVERLONG)
     return rows
@@ -79,49 +81,55 @@ def _habit(
     population: Population,
     one: int,
     own_one: int,
+    doubted: int = 0,
 ) -> None:
     if not path:
         rows.append((chain.name, 0.0, "unknown: nothing was said about it", False))
         return
-    value = clipped(evidence(chain, path, profile, population, one, own_one))
+    value = clipped(evidence(chain, path, profile, population, one, own_one, doubted))
     if value > _TELLING:
         whose = "this" if path[0] in profile.under else "any"
         rows.append((chain.name, value, f"{chain.words} is unusual for {whose} account", True))
     else:
         rows.append((chain.name, value, "", True))
-    found = novelty(chain, path, profile, population, one, own_one)
+    found = novelty(chain, path, profile, population, one, own_one, doubted)
     if found is not None:
-        name, value, seen = found
-        rows.append((name, clipped(value), f"seen for the first time with this account: {seen}", True))
+        name, value, words = found
+        rows.append((name, clipped(value), words, True))
 
 
 def _device(
-    rows: list[Row], path: Path, profile: BehaviourProfile, population: Population, one: int, own_one: int
+    rows: list[Row], path: Path, profile: BehaviourProfile, population: Population, one: int, own_one: int, doubted: int
 ) -> None:
-    name, value, words = device_evidence(path, profile, population, one, own_one)
+    name, value, words = device_evidence(path, profile, population, one, own_one, doubted)
     rows.append((name, clipped(value), words, True))
 
 
 def _traits(
-    rows: list[Row], path: Path, profile: BehaviourProfile, population: Population, one: int, own_one: int
+    rows: list[Row], path: Path, profile: BehaviourProfile, population: Population, one: int, own_one: int, doubted: int
 ) -> None:
-    value = clipped(traits_evidence(path, profile, population, one, own_one))
+    value = clipped(traits_evidence(path, profile, population, one, own_one, doubted))
     words = f"comes from a network of the kind `{path[1][2:]}`, unusual for this account" if value > _TELLING else ""
     rows.append(("traits", value, words, True))
 
 
 def _companies(
-    rows: list[Row], paths: Paths, observation: Observation, profile: BehaviourProfile, population: Population
+    rows: list[Row],
+    paths: Paths,
+    observation: Observation,
+    profile: BehaviourProfile,
+    population: Population,
+    doubted: int,
 ) -> None:
-    path = paths.network
-    if len(path) > _NETWORK_STEP and path[_NETWORK_STEP] not in profile.totals:
+    path, weight_of = paths.network, profile.totals.get
+    if len(path) > _NETWORK_STEP and is_new(weight_of(path[_NETWORK_STEP], 0), doubted):
         others = population.networks.others(path[_NETWORK_STEP], member(observation.user))
         if others:
             words = f"{others} other accounts were verified in this network"
             share = population.totals.get(path[_NETWORK_STEP], 0) / (population.under.get(path[0], 0) or 1)
             rows.append((FAMILIAR_NETWORK, min(1.0, share / _DENSE) * _FAMILIAR[others], words, True))
     device = paths.device[-1]
-    if observation.device and device not in profile.totals:
+    if observation.device and is_new(weight_of(device, 0), doubted):
         others = population.devices.others(device, member(observation.user))
         if others:
             words = f"{others} other accounts were verified on this device"

@@ -84,10 +84,14 @@ def _event(observation: Observation) -> int:
 
 def _count(observation: Observation, paths: Paths, day: int, profile: BehaviourProfile, population: Population) -> None:
     counted: list[Step] = []
-    for path in (paths.network, paths.agent, paths.resource, paths.action, paths.traits, paths.device):
+    # What says neither from where nor with what somebody acted says nothing of their device and their hours either.
+    witness = paths.network or paths.agent
+    told = (paths.network, paths.agent, paths.traits, paths.device) if witness else ()
+    for path in (*told, paths.resource, paths.action):
         if path:
             profile.count(path, day, counted)
-    profile.count_time(paths.hour, paths.weekday, day, counted)
+    if witness:
+        profile.count_time(paths.hour, paths.weekday, day, counted)
     if counted:
         population.count(counted, weight_of(day))
         _meet(observation.user, counted, weight_of(day), population)

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from watchword.trust.behaviour.chains import Path
 from watchword.trust.behaviour.population import Population
-from watchword.trust.behaviour.profile import BehaviourProfile
+from watchword.trust.behaviour.profile import BehaviourProfile, is_new
 
 LEAST_EVIDENCE, MOST_EVIDENCE = -4.0, 6.0
 # Below this much history a baseline is called cold, and the time of day counts in proportion.
@@ -128,17 +128,24 @@ ATTACKERS_TRAITS = {"t|tor": 0.10, "t|vpn": 0.20, "t|hosting": 0.30, "t|mobile":
 
 
 def evidence(
-    chain: Chain, path: Path, profile: BehaviourProfile, population: Population, one: int, own_one: int
+    chain: Chain,
+    path: Path,
+    profile: BehaviourProfile,
+    population: Population,
+    one: int,
+    own_one: int,
+    doubted: int = 0,
 ) -> float:
     """Return log P_A - log P_u over one path, not clipped; 0 for an empty path.
 
     Args:
         one: the weight of one event today.
         own_one: the weight of one event in this user's counters.
+        doubted: up to this weight in them, what a single day taught counts as never seen.
     """
     totals, under = profile.totals.get, profile.under.get
     all_totals, all_under = population.totals.get, population.under.get
-    ratio = 1.0
+    ratio, is_below_new = 1.0, False
     for (prior, spread, copied, worth, unknown), parent, key in zip(chain.steps, path, path[1:], strict=False):
         own, own_parent = totals(key, 0), under(parent, 0)
         # Everybody else: one's own habits must not make an attacker with the same ones likely.
@@ -147,6 +154,10 @@ def evidence(
             others = 0
         if rest < others:  # noqa: PLR1730  # as above
             rest = others
+        if own <= doubted and is_new(own, doubted):
+            if is_below_new:
+                own_parent = 0
+            own, is_below_new = 0, True
         unseen = unknown * one
         mine = worth * own_one
         usual = (others + unseen * prior) / (rest + unseen)
@@ -157,12 +168,16 @@ def evidence(
     return log(ratio)
 
 
-def traits_evidence(path: Path, profile: BehaviourProfile, population: Population, one: int, own_one: int) -> float:
+def traits_evidence(
+    path: Path, profile: BehaviourProfile, population: Population, one: int, own_one: int, doubted: int
+) -> float:
     """Return log P_A - log P_u of the kind of network, against what is known of attackers everywhere."""
     key = path[1]
     own, all_own = profile.totals.get(key, 0), profile.under.get("t", 0)
     others, all_others = population.totals.get(key, 0) - own, population.under.get("t", 0) - all_own
     usual = (max(0, others) + one * ATTACKERS_TRAITS[key]) / (max(0, all_others) + one)
+    if is_new(own, doubted):
+        own = 0
     return log(ATTACKERS_TRAITS[key] * (all_own + _M * own_one) / (own + _M * own_one * usual))
 
 

@@ -10,30 +10,43 @@ from math import log
 from watchword.trust.behaviour.chains import LEVELS, Path
 from watchword.trust.behaviour.likelihood import Chain, First
 from watchword.trust.behaviour.population import Population
-from watchword.trust.behaviour.profile import BehaviourProfile
+from watchword.trust.behaviour.profile import BehaviourProfile, is_new
 
 # How many events' worth everybody else counts in one user's rate of new things, and a guess in everybody's.
 _M = 4.0
 _M_POPULATION = 20.0
 _MOST_RATE = 0.6
+_FIRST = "seen for the first time with this account"
+_UNSETTLED = "not yet proven with this account on a second day"
 
 
 def novelty(
-    chain: Chain, path: Path, profile: BehaviourProfile, population: Population, one: int, own_one: int
+    chain: Chain,
+    path: Path,
+    profile: BehaviourProfile,
+    population: Population,
+    one: int,
+    own_one: int,
+    doubted: int = 0,
 ) -> tuple[str, float, str] | None:
-    """Return indicator, evidence and the new value of the coarsest step of a path that is new; nothing if none is.
+    """Return indicator, evidence and words of the coarsest step of a path that is new; nothing if none is.
 
     To an account without history everything is new, whoever comes, and nothing is said.
+
+    Args:
+        doubted: up to this weight, what a single day taught still counts as new.
     """
-    totals = profile.totals
-    if path[-1] in totals or not profile.under.get(path[0]):
+    weight_of = profile.totals.get
+    if weight_of(path[-1], 0) > doubted or not profile.under.get(path[0]):
         return None
     for step in range(1, len(path)):
-        if path[step] not in totals:
+        weight = weight_of(path[step], 0)
+        if is_new(weight, doubted):
             first = chain.firsts[step - 1]
             rate = rate_of_new(path[0], step, first, profile, population, one, own_one)
+            words = f"{_UNSETTLED if weight else _FIRST}: {path[step].rpartition('|')[2]}"
             # What is new never speaks for the owner, however often it is.
-            return first.name, max(0.0, log(first.attacks / rate)), path[step].rpartition("|")[2]
+            return first.name, max(0.0, log(first.attacks / rate)), words
     return None
 
 

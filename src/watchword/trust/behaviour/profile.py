@@ -7,7 +7,7 @@ from heapq import nsmallest
 from typing import NamedTuple
 
 from watchword.trust.behaviour.chains import DAY_CIRCLE, HOURS, LEVELS, WEEK_CIRCLE, WEEKDAYS, Path, level_of, parent_of
-from watchword.trust.behaviour.decay import DAY_S, day_of, weight_of
+from watchword.trust.behaviour.decay import DAY_S, day_of, is_of_one_day, weight_of
 
 # Bounds of one profile; what weighs least goes first, and with some room, so that the next key needs no eviction.
 MOST_KEYS = 112
@@ -19,6 +19,15 @@ LATE_DAYS = 2
 # The poisoning guard: one value is learned twice a day, and new values only while the day has this many in all.
 A_DAY = 2
 VALUES_A_DAY = 48
+
+
+def is_new(weight: int, doubted: int) -> bool:
+    """Tell whether a value was never learned, or on a single day where that is not enough.
+
+    Args:
+        doubted: up to this weight it matters on how many days.
+    """
+    return weight <= doubted and is_of_one_day(weight, A_DAY)
 
 
 class LastPlace(NamedTuple):
