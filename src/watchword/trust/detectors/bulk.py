@@ -17,6 +17,8 @@ from watchword.trust.observation import Finding
 INDICATOR = "bulk_read"
 HOUR_S = 3600.0
 _MOST_KINDS = 24
+# What has no room among them; no kind is called that.
+_OTHERS = ""
 # Before anything is known: twenty an hour, as sure as two occurrences make it.
 _PRIOR_COUNT, _PRIOR_HOURS = 2.0, 0.1
 _KEPT = 0.97
@@ -60,7 +62,7 @@ class Rates(NamedTuple):
     def parse(cls, given: Any) -> Rates:
         """Read what was stored."""
         (kinds,) = given
-        if len(kinds) > _MOST_KINDS:
+        if len(kinds) > _MOST_KINDS + 1:
             raise ValueError("too many kinds")
         return cls({stored.text(kind): _rate(rate) for kind, rate in kinds.items()})
 
@@ -68,20 +70,32 @@ class Rates(NamedTuple):
 def fold(known: Rates, kind: str, at: float, *, is_verified: bool) -> Rates:
     """Count one thing that was given; only what a second factor vouches for becomes usual."""
     hour = int(at // HOUR_S)
-    rate = _turned(known.kinds.get(kind, _NEVER), hour)
+    kinds = dict(known.kinds)
+    if kind not in kinds and len(kinds.keys() - {_OTHERS}) >= _MOST_KINDS:
+        # Prevents: made-up kinds crowding out the habits; what has the least history goes first.
+        lightest = min(kinds.keys() - {_OTHERS}, key=lambda name: (kinds[name].hours, kinds[name].hour, name))
+        # Prevents: two kinds asked for in turn, each of which makes the other be forgotten, never being many.
+        if kinds[lightest].hour < hour:
+            del kinds[lightest]
+        else:
+            kind = _OTHERS
+    rate = _turned(kinds.get(kind, _NEVER), hour)
     if rate.hour > hour:
         return known
-    counted = Rate(hour, rate.number + 1, rate.taught + is_verified, rate.shape, rate.hours)
-    kinds = {**known.kinds, kind: counted}
-    if len(kinds) > _MOST_KINDS:
-        # Prevents: made-up kinds crowding out the habits; what has the least history goes first, but for the newest.
-        del kinds[min(kinds, key=lambda name: (name == kind, kinds[name].hours, kinds[name].hour, name))]
+    kinds[kind] = Rate(hour, rate.number + 1, rate.taught + is_verified, rate.shape, rate.hours)
     return Rates(kinds)
+
+
+def turned_back(known: Rates, now: float) -> Rates:
+    """Let hours that went on in the future go on now; what is usual stays."""
+    hour = int(now // HOUR_S)
+    return Rates({kind: rate._replace(hour=min(rate.hour, hour)) for kind, rate in known.kinds.items()})
 
 
 def find(known: Rates, kind: str, at: float) -> Finding | None:
     """Judge the hour that goes on, with the act itself in it."""
-    rate = known.kinds.get(kind, _NEVER)
+    rate = known.kinds.get(kind) or known.kinds.get(_OTHERS, _NEVER)
+    what = "one kind" if kind in known.kinds else "kinds that are new to this account"
     count = rate.number if rate.hour == int(at // HOUR_S) else 0.0
     shape, hours = rate.shape + _PRIOR_COUNT, rate.hours + _PRIOR_HOURS
     usual = shape / hours
@@ -91,7 +105,7 @@ def find(known: Rates, kind: str, at: float) -> Finding | None:
     if value < _SHOWN:
         return None
     most = MOST if rate.hours >= _KNOWN_HOURS else MOST_COLD
-    return Finding(INDICATOR, min(most, value), f"{count:.0f} of one kind within the hour; usual are {usual:.0f}")
+    return Finding(INDICATOR, min(most, value), f"{count:.0f} of {what} within the hour; usual are {usual:.0f}")
 
 
 def _turned(rate: Rate, hour: int) -> Rate:

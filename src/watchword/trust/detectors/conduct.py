@@ -28,14 +28,14 @@ class Conduct:
     """What is remembered of sessions, of what accounts ask for, and of their peers."""
 
     def __init__(self, limits: Limits) -> None:
-        self.sessions = Memory(sessions.Use(), sessions.Use.parse, most=limits.sessions)
-        self.volumes = Memory(volume.Volume(), volume.Volume.parse, most=limits.users)
-        self.rates = Memory(bulk.Rates(), bulk.Rates.parse, most=limits.users)
-        self.strays = Memory(insider.Strays(), insider.Strays.parse, most=limits.users)
-        self.edges = Memory(edges.Edges(), edges.Edges.parse, most=limits.users)
-        self.rhythms = Memory(hours.Rhythm(), hours.Rhythm.parse, most=limits.users)
-        self.peers = Memory(peers.Peers(), peers.Peers.parse, most=limits.groups)
-        self.postures = Memory(posture.Posture(), posture.Posture.parse, most=limits.devices)
+        self.sessions = Memory(sessions.Use(), sessions.Use.parse, sessions.turned_back, most=limits.sessions)
+        self.volumes = Memory(volume.Volume(), volume.Volume.parse, volume.turned_back, most=limits.users)
+        self.rates = Memory(bulk.Rates(), bulk.Rates.parse, bulk.turned_back, most=limits.users)
+        self.strays = Memory(insider.Strays(), insider.Strays.parse, insider.turned_back, most=limits.users)
+        self.edges = Memory(edges.Edges(), edges.Edges.parse, edges.turned_back, most=limits.users)
+        self.rhythms = Memory(hours.Rhythm(), hours.Rhythm.parse, hours.turned_back, most=limits.users)
+        self.peers = Memory(peers.Peers(), peers.Peers.parse, peers.turned_back, most=limits.groups)
+        self.postures = Memory(posture.Posture(), posture.Posture.parse, posture.turned_back, most=limits.devices)
 
     @property
     def memories(self) -> Mapping[str, Memory[Any]]:
@@ -75,14 +75,6 @@ class Conduct:
         """Bind a session to what its owner shows while they prove themselves; what is told late binds nothing."""
         if not sessions.is_late(self.sessions.get(seen.session), seen):
             self.sessions.put(seen.session, sessions.bound(seen, program_of(seen.agent.full)))
-
-    def turn_back(self, now: float) -> None:
-        """Let sessions that were bound while the clock ran ahead have been bound now.
-
-        # Prevents: whoever takes such a session being read as an act from before it was bound.
-        """
-        for key, use in [(key, use) for key, use in self.sessions.items() if use.since > now]:
-            self.sessions.put(key, sessions.turned_back(use, now))
 
     def forget_user(self, user: str) -> None:
         """Forget an account; what is left of it in its peer group is one bit that names nobody."""

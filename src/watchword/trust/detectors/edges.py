@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from watchword.trust.detectors import stored
+from watchword.trust.detectors import fading, newest, stored
 from watchword.trust.detectors.fading import NOTHING, Fading, counted, worth
 from watchword.trust.detectors.newest import NONE, Newest, noted
 from watchword.trust.detectors.surprise import surprise
@@ -88,6 +88,16 @@ def used(known: Edges, application: str, at: float) -> Edges:
     if known.since and abs(at - known.known.get(application, 0.0)) < WINDOW_S:
         return known
     return known._replace(known=noted(known.known, application, at, most=_MOST_KNOWN), since=min(known.since or at, at))
+
+
+def turned_back(known: Edges, now: float) -> Edges:
+    """Let visits in the future have been made now."""
+    return Edges(
+        newest.not_after(known.known, now),
+        {name: (min(at, now), value) for name, (at, value) in known.tried.items()},
+        fading.not_after(known.usual, now),
+        min(known.since, now),
+    )
 
 
 def find(known: Edges, application: str, now: float) -> Finding | None:

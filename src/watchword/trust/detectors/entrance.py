@@ -17,17 +17,19 @@ class Entrance:
     """What is remembered of who tried to get in."""
 
     def __init__(self, limits: Limits) -> None:
-        self.failures = Memory(failures.Failures(), failures.Failures.parse, most=limits.users)
-        self.homes = Memory(homes.Homes(), homes.Homes.parse, most=limits.users)
-        self.own_programs = Memory(homes.Homes(), homes.Homes.parse, most=limits.users)
-        self.prompts = Memory(fatigue.Prompts(), fatigue.Prompts.parse, most=limits.users)
-        self.networks = Memory(spray.Source(), spray.Source.parse, most=limits.networks)
-        self.programs = Memory(spray.Source(), spray.Source.parse, most=limits.programs)
-        self.network_names = Memory(stuffing.Names(), stuffing.Names.parse, most=limits.networks)
-        self.program_names = Memory(stuffing.Names(), stuffing.Names.parse, most=limits.programs)
+        self.failures = Memory(failures.Failures(), failures.Failures.parse, failures.turned_back, most=limits.users)
+        self.homes = Memory(homes.Homes(), homes.Homes.parse, homes.turned_back, most=limits.users)
+        self.own_programs = Memory(homes.Homes(), homes.Homes.parse, homes.turned_back, most=limits.users)
+        self.prompts = Memory(fatigue.Prompts(), fatigue.Prompts.parse, fatigue.turned_back, most=limits.users)
+        self.networks = Memory(spray.Source(), spray.Source.parse, spray.turned_back, most=limits.networks)
+        self.programs = Memory(spray.Source(), spray.Source.parse, spray.turned_back, most=limits.programs)
+        self.network_names = Memory(stuffing.Names(), stuffing.Names.parse, stuffing.turned_back, most=limits.networks)
+        self.program_names = Memory(stuffing.Names(), stuffing.Names.parse, stuffing.turned_back, most=limits.programs)
         # Until when something stands against an account, or everybody in a network: what nearly every request asks.
         self._beset: OrderedDict[str, float] = OrderedDict()
         self._sprayed: OrderedDict[str, float] = OrderedDict()
+        # Who signed in where, or with what, on which day.
+        self._counted: OrderedDict[tuple[str, str, int], None] = OrderedDict()
         self._limits = limits
 
     @property
@@ -49,6 +51,10 @@ class Entrance:
     def judge(self, seen: Observation) -> list[Finding]:
         """Judge a sign-in or a prompt by what came before it."""
         found = [self._prompt(seen)] if seen.act is Act.PROMPT else [self._spray(seen), self._stuffing(seen)]
+        # A second factor that was given while signing in was asked for by a prompt, which may not be told apart; at
+        # home what stands against the account says as much.
+        if seen.act is Act.SIGN_IN and seen.is_success and seen.is_verified:
+            found.append(None if self.is_home(seen.user, seen.network, seen.at) else self._prompt(seen))
         return [finding for finding in found if finding is not None]
 
     def is_known(self, user: str, network: str, now: float) -> bool:
@@ -124,11 +130,13 @@ class Entrance:
             self._failed(seen)
         return self.judge(seen)
 
-    def restored(self) -> None:
-        """Find again against whom something stands, after the states were taken back."""
+    def watch_again(self, now: float) -> None:
+        """Find again against whom something stands, after the states were taken or turned back."""
+        self._beset.clear()
+        self._sprayed.clear()
         for network, source in self.networks.items():
             if source.failed:
-                self._watch_network(network, max(source.failed.values()))
+                self._watch_network(network, min(now, max(source.failed.values())))
         for memory in (self.failures, self.prompts):
             for user in memory.keys():  # noqa: SIM118  # not a dictionary: it has no iteration of its own
                 self._watch_user(user)
@@ -144,12 +152,15 @@ class Entrance:
         for memory in (self.failures, self.prompts, self.homes, self.own_programs):
             memory.drop(user)
         self._beset.pop(user, None)
+        for entry in [entry for entry in self._counted if entry[0] == user]:
+            del self._counted[entry]
 
     def _succeeded(self, seen: Observation, *, is_doubted: bool) -> None:
         if seen.act is Act.SIGN_IN and seen.user:
             for memory, key in ((self.networks, seen.network), (self.programs, program_of(seen.agent.full))):
                 if key:
-                    memory.put(key, spray.fold_success(memory.get(key), seen.user, seen.at))
+                    is_counted = self._is_first_of_day(seen.user, key, seen.at)
+                    memory.put(key, spray.fold_success(memory.get(key), seen.user, seen.at, is_counted=is_counted))
         # Prevents: whoever guessed a password making himself at home with it.
         if seen.user and (seen.is_verified or not is_doubted):
             for own, name in ((self.homes, seen.network), (self.own_programs, _family_of(seen))):
@@ -179,6 +190,16 @@ class Entrance:
             folded = stuffing.fold(names.get(key), seen.network, seen.at, is_known_account=bool(seen.user))
             names.put(key, folded)
         self._watch_network(seen.network, seen.at)
+
+    def _is_first_of_day(self, user: str, key: str, at: float) -> bool:
+        # Prevents: whoever sprays signing in to an account of his own in between, until so many failures are usual.
+        entry = (user, key, int(at // spray.DAY_S))
+        is_first = entry not in self._counted
+        self._counted[entry] = None
+        self._counted.move_to_end(entry)
+        if len(self._counted) > self._limits.users:
+            self._counted.popitem(last=False)
+        return is_first
 
     def _count_failure(self, seen: Observation) -> None:
         self.failures.put(seen.user, failures.fold(self.failures.get(seen.user), seen.at))

@@ -32,3 +32,8 @@ def counted(known: Fading, at: float, *, over_s: float, weight: float = 1.0) -> 
 def worth(known: Fading, now: float, *, over_s: float) -> float:
     """Return what is left: a weight loses all but a third in `over_s` seconds, and never grows."""
     return known.weight * exp(-max(0.0, now - known.at) / over_s)
+
+
+def not_after(known: Fading, now: float) -> Fading:
+    """Let what was counted in the future have been counted now."""
+    return Fading(known.weight, min(known.at, now))

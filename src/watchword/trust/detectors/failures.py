@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import log
 from typing import Any, NamedTuple
 
-from watchword.trust.detectors import stored
+from watchword.trust.detectors import fading, stored
 from watchword.trust.detectors.fading import NOTHING, Fading, counted, worth
 from watchword.trust.observation import Finding
 
@@ -35,6 +35,11 @@ class Failures(NamedTuple):
 def fold(known: Failures, at: float) -> Failures:
     """Count one failure."""
     return Failures(counted(known.failed, at, over_s=FADE_S))
+
+
+def turned_back(known: Failures, now: float) -> Failures:
+    """Let failures in the future have happened now."""
+    return Failures(fading.not_after(known.failed, now))
 
 
 def until(known: Failures) -> float:

@@ -6,7 +6,7 @@ from math import exp
 from typing import Any, NamedTuple
 
 from watchword.trust.detectors import stored
-from watchword.trust.detectors.newest import NONE, Newest, noted
+from watchword.trust.detectors.newest import NONE, Newest, not_after, noted
 from watchword.trust.observation import Finding
 
 INDICATOR = "mfa_fatigue"
@@ -53,6 +53,11 @@ def fold(known: Prompts, prompt: str, network: str, at: float) -> Prompts:
     return Prompts(
         noted(known.refused, prompt, at, most=MOST_PROMPTS), noted(known.networks, network, at, most=_MOST_NETWORKS)
     )
+
+
+def turned_back(known: Prompts, now: float) -> Prompts:
+    """Let prompts in the future have been refused now."""
+    return Prompts(not_after(known.refused, now), not_after(known.networks, now))
 
 
 def burst(known: Prompts, now: float, *, least: float = _LEFT) -> int:

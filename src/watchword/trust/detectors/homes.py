@@ -52,6 +52,13 @@ def fold(known: Homes, name: str, at: float, *, is_verified: bool) -> Homes:
     return Homes(kept)
 
 
+def turned_back(known: Homes, now: float) -> Homes:
+    """Let proofs in the future have been given now."""
+    return Homes(
+        {name: Times(min(first, now), min(last, now), weight) for name, (first, last, weight) in known.known.items()}
+    )
+
+
 def is_home(known: Homes, name: str, now: float) -> bool:
     """Tell whether the account proved itself there half a day ago or earlier, and not only in another life."""
     times = known.known.get(name)

@@ -57,6 +57,11 @@ def fold(known: Rhythm, at: float, utc_offset_s: int) -> Rhythm:
     )
 
 
+def turned_back(known: Rhythm, now: float) -> Rhythm:
+    """Let hours of the future be of now."""
+    return known._replace(at=min(known.at, now), hour=min(known.hour, int(now // 3600)))
+
+
 def strangeness(known: Rhythm, at: float, utc_offset_s: int) -> float:
     """Return the log-odds of this time of day coming from anybody, against this account.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from watchword.trust.detectors import stored
+from watchword.trust.detectors import fading, newest, stored
 from watchword.trust.detectors.fading import NOTHING, Fading, counted, worth
 from watchword.trust.detectors.newest import NONE, Newest, noted
 from watchword.trust.detectors.surprise import surprise
@@ -57,6 +57,13 @@ def fold(known: Strays, kind: str, at: float, *, is_own: bool) -> Strays:
     if at - known.today.get(kind, 0.0) < DAY_S:
         return known if kinds is known.kinds else known._replace(kinds=kinds)
     return Strays(kinds, noted(known.today, kind, at, most=_MOST), counted(known.usual, at, over_s=_MONTH_S))
+
+
+def turned_back(known: Strays, now: float) -> Strays:
+    """Let what was asked for in the future have been asked for now."""
+    return Strays(
+        newest.not_after(known.kinds, now), newest.not_after(known.today, now), fading.not_after(known.usual, now)
+    )
 
 
 def find(known: Strays, now: float, group: str) -> Finding | None:

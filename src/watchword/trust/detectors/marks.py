@@ -10,6 +10,8 @@ from watchword.trust.detectors import stored
 from watchword.trust.observation import Finding
 
 _MOST = 16
+LONGEST_S = 86_400.0
+_LARGEST = 6.0
 
 # Value, until when it counts, words.
 Mark = tuple[float, float, str]
@@ -27,12 +29,7 @@ class Marks(NamedTuple):
         (found,) = given
         if len(found) > _MOST:
             raise ValueError("too many findings")
-        return cls(
-            {
-                stored.text(name): (stored.number(value), stored.number(until), stored.text(words))
-                for name, (value, until, words) in found.items()
-            }
-        )
+        return cls({stored.text(name): _mark(mark) for name, mark in found.items()})
 
 
 def fold(known: Marks, found: Finding, until: float) -> Marks:
@@ -46,6 +43,12 @@ def fold(known: Marks, found: Finding, until: float) -> Marks:
     return known if kept == before else Marks({**known.found, found.indicator: kept})
 
 
+def turned_back(known: Marks, now: float) -> Marks:
+    """Let nothing that was found in the future stay longer than what is found now."""
+    last = now + LONGEST_S
+    return Marks({name: (value, min(until, last), words) for name, (value, until, words) in known.found.items()})
+
+
 def without(known: Marks, indicators: frozenset[str]) -> Marks:
     """Forget what was settled."""
     left = {name: mark for name, mark in known.found.items() if name not in indicators}
@@ -55,3 +58,11 @@ def without(known: Marks, indicators: frozenset[str]) -> Marks:
 def findings(known: Marks, now: float) -> tuple[Finding, ...]:
     """Return what still counts."""
     return tuple([Finding(name, value, words) for name, (value, until, words) in known.found.items() if now < until])
+
+
+def _mark(given: Any) -> Mark:
+    value, until, words = given
+    # Prevents: a damaged figure denying somebody whatever else is known.
+    if not 0 < stored.number(value) <= _LARGEST:
+        raise ValueError("not the value of a finding")
+    return float(value), stored.number(until), stored.text(words)

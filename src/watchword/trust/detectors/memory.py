@@ -15,14 +15,23 @@ class Memory(Generic[State]):
     Args:
         empty: of a key that nothing is known of.
         parse: reads one state from decoded JSON; raises `ValueError` for anything else.
+        turned_back: returns a state without anything in it that is later than a time.
         most: keys; the least recently used goes beyond that.
     """
 
-    __slots__ = ("_changed", "_forgotten", "_known", "_most", "_parse", "_stored", "empty")
+    __slots__ = ("_changed", "_forgotten", "_known", "_most", "_parse", "_stored", "_turned_back", "empty")
 
-    def __init__(self, empty: State, parse: Callable[[Any], State], *, most: int) -> None:
+    def __init__(
+        self,
+        empty: State,
+        parse: Callable[[Any], State],
+        turned_back: Callable[[State, float], State] = lambda state, _now: state,
+        *,
+        most: int,
+    ) -> None:
         self.empty = empty
         self._parse = parse
+        self._turned_back = turned_back
         self._most = most
         self._known: OrderedDict[str, State] = OrderedDict()
         self._changed: set[str] = set()
@@ -62,6 +71,13 @@ class Memory(Generic[State]):
         """Forget the keys of which this is true; looks at all of them."""
         for key in [key for key in self._known if is_meant(key)]:
             self.drop(key)
+
+    def turn_back(self, now: float) -> None:
+        """Bring what lies in the future to the present; looks at every key."""
+        for key, state in list(self._known.items()):
+            present = self._turned_back(state, now)
+            if present != state:
+                self.put(key, present)
 
     def keys(self) -> Iterator[str]:
         """Yield every key, the least recently used first."""

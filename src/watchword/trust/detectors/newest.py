@@ -28,3 +28,8 @@ def without(known: Newest, key: str) -> Newest:
 def seen_since(known: Newest, start: float) -> int:
     """Count what was seen after a time."""
     return sum([at > start for at in known.values()])
+
+
+def not_after(known: Newest, now: float) -> Newest:
+    """Bring what was seen in the future to the present."""
+    return {name: min(at, now) for name, at in known.items()} if any(at > now for at in known.values()) else known

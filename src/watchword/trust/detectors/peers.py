@@ -64,6 +64,11 @@ def fold(known: Peers, user: str, kind: str, at: float) -> Peers:
     return Peers(span, now, known.before)
 
 
+def turned_back(known: Peers, now: float) -> Peers:
+    """Let a span that began in the future be the present one."""
+    return known._replace(span=min(known.span, int(now // _SPAN_S)))
+
+
 def has_used(known: Peers, user: str, kind: str) -> bool:
     """Tell whether this member was given such a thing before."""
     return bool((known.now.get(kind, 0) | known.before.get(kind, 0)) & bit_of(user))

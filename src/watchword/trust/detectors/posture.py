@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from watchword.trust.detectors import stored
+from watchword.trust.detectors.newest import not_after
 from watchword.trust.observation import Finding
 
 CHANGE = "posture_change"
@@ -60,6 +61,11 @@ def fold(known: Posture, facts: Mapping[str, bool | None], at: float) -> Posture
     lost = {name: since for name, since in known.lost.items() if not told.get(name, False)}
     lost |= {name: at for name, fact in told.items() if not fact and known.facts.get(name, False)}
     return Posture({**known.facts, **told}, lost, at)
+
+
+def turned_back(known: Posture, now: float) -> Posture:
+    """Let reports from the future be of now, so that the next one is heard."""
+    return Posture(known.facts, not_after(known.lost, now), min(known.at, now))
 
 
 def change(known: Posture, now: float) -> Finding | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from watchword.trust.detectors import stored
-from watchword.trust.detectors.newest import NONE, Newest, noted
+from watchword.trust.detectors.newest import NONE, Newest, not_after, noted
 from watchword.trust.detectors.reading import family
 from watchword.trust.geometry import effective_km, great_circle_km
 from watchword.trust.observation import Finding, Observation
@@ -13,10 +13,12 @@ from watchword.trust.observation import Finding, Observation
 REPLAY, HIJACK, CHANGE = "token_replay", "session_hijack", "context_change"
 # Contexts are told apart by these; the words are for the person concerned.
 _DEVICE_CHANGED = (5.0, "another device key")
-_DEVICE_GONE = (4.0, "without the device key it began with")
+_DEVICE_GONE = (4.0, "the device key it began with is missing")
 _PROGRAM = (3.5, "another program")
 _SYSTEM = (4.0, "another system")
 _UNREADABLE = (2.0, "a program that names itself differently")
+# Prevents: a thief leaving out what would give him away. Browsers always name themselves.
+_SILENT = (3.5, "a program that does not name itself any more")
 _UPDATED = (0.3, "another version of the same program")
 _COUNTRY = (2.2, "another country")
 _OPERATOR = (0.9, "another network operator")
@@ -113,8 +115,11 @@ def used(known: Use, seen: Observation) -> Use:
 
 
 def turned_back(known: Use, now: float) -> Use:
-    """Bring a session that was bound in the future to the present."""
-    return known._replace(since=now, at=min(known.at, now))
+    """Let a session that was bound while the clock ran ahead have been bound now.
+
+    # Prevents: whoever takes such a session being read as an act from before it was bound.
+    """
+    return Use(known.binding, min(known.since, now), min(known.at, now), not_after(known.networks, now))
 
 
 def is_late(known: Use, seen: Observation) -> bool:
@@ -139,15 +144,17 @@ def find(known: Use, seen: Observation, program: str) -> Finding | None:
     else:
         name = HIJACK if any(item[1] == _FAR[1] for item in network) else CHANGE
     words = ", ".join([item[1] for item in (*client, *network)])
-    return Finding(name, min(MOST, weight), f"this session is used with {words}")
+    return Finding(name, min(MOST, weight), f"what changed in this session: {words}")
 
 
 def _client_changes(known: Binding, seen: Observation, program: str) -> tuple[Change, ...]:
     changes: tuple[Change, ...] = ()
     if known.device and seen.device != known.device:
         changes = (_DEVICE_CHANGED if seen.device else _DEVICE_GONE,)
-    if program == known.program or not program or not known.program:
+    if program == known.program or not known.program:
         return changes
+    if not program:
+        return (*changes, _SILENT)
     browser, system = family(seen.agent.browser), family(seen.agent.system)
     if not (browser and system and known.browser and known.system):
         return (*changes, _UNREADABLE)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from watchword.trust.detectors import stored
+from watchword.trust.detectors import fading, newest, stored
 from watchword.trust.detectors.fading import NOTHING, Fading, counted, worth
 from watchword.trust.detectors.newest import NONE, Newest, noted, seen_since, without
 from watchword.trust.detectors.surprise import surprise
@@ -14,7 +14,8 @@ INDICATOR = "password_spray"
 # What it means for others who come from there.
 NEARBY = "sprayed_network"
 # Long enough to see one account tried every three hours.
-WINDOW_S = 3 * 86_400.0
+DAY_S = 86_400.0
+WINDOW_S = 3 * DAY_S
 MOST_ACCOUNTS = 128
 # Accounts that fail and are not heard of again: a few in three days anywhere, and a share of those who do sign in.
 _USUAL = 3.0
@@ -40,7 +41,7 @@ class Source(NamedTuple):
 
     Attributes:
         failed: accounts that failed from there and did not succeed since.
-        succeeded: sign-ins that were completed.
+        succeeded: accounts that signed in, once a day each.
     """
 
     failed: Newest = NONE
@@ -59,9 +60,21 @@ def fold_failure(known: Source, account: str, at: float) -> Source:
     return known if failed is known.failed else Source(failed, known.succeeded)
 
 
-def fold_success(known: Source, account: str, at: float) -> Source:
-    """Count an account that signed in: whoever mistyped and went on is nobody's victim."""
-    return Source(without(known.failed, account), counted(known.succeeded, at, over_s=WINDOW_S))
+def fold_success(known: Source, account: str, at: float, *, is_counted: bool = True) -> Source:
+    """Note an account that signed in: whoever mistyped and went on is nobody's victim.
+
+    Args:
+        is_counted: it is the account's first sign-in from there on that day.
+    """
+    # By the day, so that it is the same whichever of a day's sign-ins comes first.
+    day = at // DAY_S * DAY_S
+    succeeded = counted(known.succeeded, day, over_s=WINDOW_S) if is_counted else known.succeeded
+    return Source(without(known.failed, account), succeeded)
+
+
+def turned_back(known: Source, now: float) -> Source:
+    """Let attempts in the future have been made now."""
+    return Source(newest.not_after(known.failed, now), fading.not_after(known.succeeded, now))
 
 
 def accounts(known: Source, now: float) -> int:

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from math import isfinite
 from typing import Any
 
 from watchword.trust.detectors.fading import Fading
 from watchword.trust.detectors.newest import Newest
 
 _LONGEST = 400
+# Beyond any time, count or sum of bytes; what is larger would overflow where it is squared or divided by.
+_LARGEST = 1e18
 
 
 def number(given: Any) -> float:
-    """Read a finite number.
+    """Read a number of which more can be computed.
 
     Raises:
         ValueError: it is none.
     """
-    if isinstance(given, bool) or not isinstance(given, int | float) or not isfinite(given):
-        raise ValueError("not a finite number")
+    if isinstance(given, bool) or not isinstance(given, int | float) or not abs(given) <= _LARGEST:
+        raise ValueError("not a number, or far too large")
     return float(given)
 
 

@@ -52,7 +52,7 @@ WITHIN = frozenset(
 )
 
 _SKEW_S = 60.0
-_DAY_S, _HOUR_S = 86_400.0, 3600.0
+_DAY_S, _HOUR_S = marks.LONGEST_S, 3600.0
 # What stays true after the act, how long, and from which value on.
 _KEPT: Mapping[str, tuple[float, float]] = MappingProxyType(
     {
@@ -98,8 +98,8 @@ class Detectors:
         self._answers: OrderedDict[tuple[str, str, str], Findings] = OrderedDict()
         self._entrance = Entrance(limits)
         self._conduct = Conduct(limits)
-        self._marked_sessions = Memory(marks.Marks(), marks.Marks.parse, most=limits.marked)
-        self._marked_users = Memory(marks.Marks(), marks.Marks.parse, most=limits.marked)
+        self._marked_sessions = Memory(marks.Marks(), marks.Marks.parse, marks.turned_back, most=limits.marked)
+        self._marked_users = Memory(marks.Marks(), marks.Marks.parse, marks.turned_back, most=limits.marked)
         self._memories: Mapping[str, Memory[Any]] = {
             **self._entrance.memories,
             **self._conduct.memories,
@@ -184,7 +184,10 @@ class Detectors:
                 self._memories[row.detector].restore(row.key, json.loads(row.data or ""))
             except (ValueError, KeyError, RecursionError):
                 unreadable += 1
-        self._entrance.restored()
+        now = self._clock()
+        if now < inf:
+            self._turn_back(now + _SKEW_S)
+        self._entrance.watch_again(now)
         return unreadable
 
     # --- what stands ------------------------------------------------------------------------------------------------
@@ -211,11 +214,9 @@ class Detectors:
 
     def _is_new(self, seen: Observation) -> bool:
         now = self._clock()
-        # What was counted while the clock ran ahead would hide what comes until that time; what counts for longer
-        # than minutes does not mind.
         if now < self._latest - _SKEW_S:
             self._entrance.forget_minutes()
-            self._conduct.turn_back(now)
+            self._turn_back(now)
             self._latest = now
         self._latest = max(self._latest, now)
         # Prevents: an act from a clock that ran ahead counting until that time comes.
@@ -230,6 +231,12 @@ class Detectors:
         if len(self._seen) > self._limits.acts:
             self._seen.popitem(last=False)
         return True
+
+    def _turn_back(self, now: float) -> None:
+        # Prevents: what was counted while the clock ran ahead hiding what comes until that time, or standing so long.
+        for memory in self._memories.values():
+            memory.turn_back(now)
+        self._entrance.watch_again(now)
 
     def _prove(self, seen: Observation) -> None:
         # A request never comes here, however well its session began: the thief of a session asks with it, too.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from watchword.trust.detectors import spray, stored
+from watchword.trust.detectors import fading, newest, spray, stored
 from watchword.trust.detectors.fading import NOTHING, Fading, counted, worth
 from watchword.trust.detectors.newest import NONE, Newest, noted, seen_since
 from watchword.trust.detectors.surprise import surprise
@@ -44,6 +44,11 @@ def fold(known: Names, network: str, at: float, *, is_known_account: bool) -> Na
     """Count an attempt that failed."""
     unknown = known.unknown if is_known_account else counted(known.unknown, at, over_s=FADE_S)
     return Names(unknown, noted(known.networks, network, at, most=_MOST_NETWORKS))
+
+
+def turned_back(known: Names, now: float) -> Names:
+    """Let attempts in the future have been made now."""
+    return Names(fading.not_after(known.unknown, now), newest.not_after(known.networks, now))
 
 
 def weigh_network(known: Names, source: spray.Source, now: float) -> tuple[int, float]:

@@ -75,6 +75,17 @@ def fold(known: Volume, size: float, at: float, *, utc_offset_s: int, is_verifie
     )
 
 
+def turned_back(known: Volume, now: float) -> Volume:
+    """Let periods that went on in the future go on now; what is usual stays."""
+    # The day in which the farthest zone still is, so that no day is taken for over that has yet to come.
+    hour, day = int(now // HOUR_S), int(now // DAY_S) - 1
+    hours, days = known
+    return Volume(
+        hours._replace(number=min(hours.number, hour)),
+        days._replace(number=day) if days.number > day + 2 else days,
+    )
+
+
 def find(known: Volume, size: float, at: float) -> Finding | None:
     """Judge the hour and the day that go on, with the act itself in them; the stronger speaks."""
     # What adds next to nothing is not held against anybody: the owner works on while a thief copies.
