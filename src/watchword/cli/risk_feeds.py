@@ -28,7 +28,7 @@ def list_feeds(context: typer.Context) -> None:
         return [_row(each) for each in feeds.statuses()]
 
     rows = _with_feeds(shell, act)
-    columns = ("feed", "means", "state", "entries", "refreshed", "counts_until", "review", "problem")
+    columns = ("feed", "means", "state", "entries", "covers", "refreshed", "counts_until", "review", "problem")
     shell.show(rows, *columns, empty="no feed is configured: see [[trust.feeds]]")
     if not all(row["is_well"] for row in rows):
         raise typer.Exit(EXIT_FOUND_WRONG)
@@ -54,7 +54,9 @@ def fetch(
         return rows
 
     rows = _with_feeds(shell, act)
-    shell.show(rows, "feed", "state", "entries", "refused", "refreshed", "problem", empty="no feed is configured")
+    shell.show(
+        rows, "feed", "state", "entries", "covers", "refused", "refreshed", "problem", empty="no feed is configured"
+    )
     if not all(row["is_well"] for row in rows):
         raise typer.Exit(EXIT_FOUND_WRONG)
 
@@ -179,6 +181,8 @@ def _portrait(found: dict[str, Any], address: str) -> Iterator[str]:
     if found["refreshed"]:
         yield f"  {found['entries']} entries in {found['bytes']} bytes, refreshed {found['refreshed']} UTC"
         yield f"  counts until {found['counts_until']} UTC"
+    if found["covers"]:
+        yield f"  covers {found['covers']}, {found['percent']:.2g}% of the Internet"
     if found["problem"]:
         yield f"  problem: {found['problem']}"
     if found["hint"]:

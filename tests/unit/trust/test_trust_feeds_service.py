@@ -27,7 +27,6 @@ from watchword.trust.feeds import (
     FeedUnknownError,
     Meaning,
 )
-from watchword.trust.feeds.acceptance import oddity
 
 LISTED = "45.1.1.7"
 PLAIN = FeedFormat.PLAIN
@@ -141,24 +140,6 @@ async def test_a_feed_that_shrinks_by_less_is_taken(world: FeedWorld, drop: Feed
     path.write_text(networks(2, 3, 4, 5, 6, 7))
     assert (await feeds.refresh("drop")).entries == 6
     assert not feeds.reputation.of(LISTED, world.clock.now()).is_blocked
-
-
-@pytest.mark.parametrize(
-    ("former", "fresh", "odd"),
-    [
-        (0, 10**6, ""),
-        (10, 5, "shrank"),
-        (10, 6, ""),
-        (1, 0, "shrank"),
-        (11, 5, "shrank"),
-        (90, 1_000, ""),
-        (100, 1_001, "grew"),
-        (10_000, 100_000, ""),
-        (10_000, 100_001, "grew"),
-    ],
-)
-def test_what_is_odd_about_a_size_is_said(former: int, fresh: int, odd: str) -> None:
-    assert oddity(former, fresh) == odd
 
 
 async def test_a_feed_that_grows_beyond_measure_is_kept_for_review(

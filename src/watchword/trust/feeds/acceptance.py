@@ -9,16 +9,15 @@ from typing import Any, Final
 
 from watchword.kernel import EventType
 from watchword.kernel.events import Json
+from watchword.trust.feeds.coverage import Coverage, Size, grown, shrunk
 from watchword.trust.feeds.events import FEED_REFRESHED, FEED_REFUSED, FEED_UNREACHABLE
 from watchword.trust.feeds.kept import State, Version
 from watchword.trust.feeds.model import Refusal
 
 SHRANK: Final = "shrank"
 GREW: Final = "grew"
-_HALF: Final = 2
-_TIMES: Final = 10
-# Small lists may grow tenfold in a day; a large one that does was given to us for another reason.
-_GROWN_FROM: Final = 1_000
+LEFT_OUT: Final = "left out"
+_MOST_REASONS: Final = 4
 _TELL_AFTER_FAILURES: Final = 3
 _UNREACHABLE: Final = frozenset({"trust.feed_unreachable", "trust.feed_slow_down"})
 _LONGEST_EXAMPLE: Final = 80
@@ -59,38 +58,63 @@ def judge(state: State, outcome: Mapping[str, Any], *, read_by: str, now: int) -
     """
     asked = replace(state, asked=now)
     if outcome["status"] == "unchanged":
-        return Verdict(replace(asked, confirmed=now, failures=0, problem="", hint="") if state.in_force else asked)
-    if outcome["status"] != "fetched":
-        return _failed(asked, outcome)
+        if state.in_force is None:
+            return Verdict(asked)
+        # What its source vouches for again needs no review of what came between.
+        return Verdict(_well(replace(asked, confirmed=now, review=None)))
+    return _fetched(asked, outcome, read_by, now) if outcome["status"] == "fetched" else _failed(asked, outcome)
+
+
+def _fetched(asked: State, outcome: Mapping[str, Any], read_by: str, now: int) -> Verdict:
     try:
         fresh = _version(outcome, read_by, now)
-    except ValueError:
+        live = Size(_number(outcome.get("former_live", 0)), _covers(outcome.get("former_covers", (0, 0))))
+    except (ValueError, TypeError):
         return _failed(asked, {"code": "trust.feed_malformed", "message": "the process for the feed gave no sense"})
-    former = state.in_force
-    if former is not None and former.read_by == read_by:
-        odd = oddity(int(outcome.get("former_live", former.entries)), fresh.entries)
-        if odd:
-            return _suspected(asked, replace(fresh, reason=odd), former)
+    former = asked.in_force
+    if former is None or former.read_by != read_by:
+        return _in_force(replace(asked, reference=None), fresh, now)
+    asked = replace(asked, reference=asked.reference or (live.covers if live.entries else None))
+    reason, words = _oddity(live, former.entries, asked.reference, fresh)
+    if reason:
+        return _suspected(asked, replace(fresh, reason=reason), former, words)
     return _in_force(asked, fresh, now)
 
 
-def oddity(former: int, fresh: int) -> str:
-    """Say what is odd about so many entries after so many; empty for nothing.
+def _oddity(live: Size, former_entries: int, reference: Coverage | None, fresh: Version) -> tuple[str, str]:
+    """Name what is odd about the size of a version, if anything, and say it."""
+    size = Size(fresh.entries, fresh.covers or Coverage())
+    if words := shrunk(live, size):
+        return SHRANK, "; ".join(filter(None, (words, _left_out(fresh))))
+    # What never listed anything is no measure for what comes after it.
+    words = grown(Size(former_entries, reference or size.covers), size)
+    return (GREW, words) if words else ("", "")
 
-    # Prevents: a feed that was cut, emptied or stuffed by somebody taking its former entries away, or the whole
-    # Internet in, without anybody noticing.
-    """
-    if former and fresh * _HALF <= former:
-        return SHRANK
-    return GREW if former and fresh > _GROWN_FROM and fresh > former * _TIMES else ""
+
+def _left_out(version: Version) -> str:
+    """Say why a version lists nothing though its source does; empty for one that lists something, or is empty."""
+    if version.entries or not version.refused:
+        return ""
+    why = ", ".join(f"{why}: {count}" for why, count in list(version.refused.items())[:_MOST_REASONS])
+    example = next(iter(version.examples.values()), "")
+    words = f"all of its {sum(version.refused.values())} entries were left out ({why})"
+    return f"{words}, such as `{example}`" if example else words
+
+
+def _well(state: State) -> State:
+    """End all problems but that of a version in force that lists nothing."""
+    problem = _left_out(state.in_force) if state.in_force else ""
+    hint = "look at what its address gives, and who gives it" if problem else ""
+    return replace(state, failures=0, problem=problem, hint=hint)
 
 
 def accepted(state: State) -> State:
     """Put in force what waits for review; it is as old as its fetch, so that a long review does not make it young."""
     assert state.review is not None
     fresh = replace(state.review, reason="")
-    return replace(
-        state, in_force=fresh, review=None, confirmed=fresh.fetched_at, problem="", hint="", rejected="", failures=0
+    reference = fresh.covers if fresh.entries else state.reference
+    return _well(
+        replace(state, in_force=fresh, review=None, confirmed=fresh.fetched_at, rejected="", reference=reference)
     )
 
 
@@ -100,15 +124,13 @@ def _version(outcome: Mapping[str, Any], read_by: str, now: int) -> Version:
     # Prevents: a digest such as `../../x`, of which a folder would be made.
 
     Raises:
-        ValueError: it is not what a worker says.
+        ValueError, TypeError: it is not what a worker says.
     """
-    texts, numbers = ("tag", "modified", "cursor"), ("entries", "size_bytes", "whole_at")
+    texts = ("tag", "modified", "cursor")
     if not all(_DIGEST.fullmatch(str(outcome.get(name))) for name in ("digest", "fingerprint")):
         raise ValueError("no digest")
     if not all(isinstance(outcome.get(name, ""), str) for name in texts):
         raise ValueError("no text")
-    if not all(type(outcome.get(name, 0)) is int and outcome.get(name, 0) >= 0 for name in numbers):
-        raise ValueError("no number")
     refused, examples = outcome.get("refused", {}), outcome.get("examples", {})
     return Version(
         digest=outcome["digest"],
@@ -117,27 +139,44 @@ def _version(outcome: Mapping[str, Any], read_by: str, now: int) -> Version:
         examples={Refusal(why).value: str(shown)[:_LONGEST_EXAMPLE] for why, shown in examples.items()},
         read_by=read_by,
         fetched_at=now,
+        entries=_number(outcome.get("entries", 0)),
+        covers=_covers(outcome.get("covers")),
+        size_bytes=_number(outcome.get("size_bytes", 0)),
+        whole_at=_number(outcome.get("whole_at", 0)),
         **{name: outcome.get(name, "") for name in texts},
-        **{name: outcome.get(name, 0) for name in numbers},
     )
 
 
+def _number(found: object) -> int:
+    if type(found) is not int or found < 0:
+        raise ValueError("no number")
+    return found
+
+
+def _covers(found: Any) -> Coverage:
+    v4, v6 = found
+    return Coverage(_number(v4), _number(v6))
+
+
 def _in_force(state: State, fresh: Version, now: int) -> Verdict:
-    former = state.in_force
-    after = replace(state, in_force=fresh, review=None, confirmed=now, failures=0, problem="", hint="", rejected="")
+    former, covers = state.in_force, fresh.covers or Coverage()
+    reference = state.reference if not fresh.entries else state.reference.least(covers) if state.reference else covers
+    after = _well(replace(state, in_force=fresh, review=None, confirmed=now, rejected="", reference=reference))
     if former is not None and former.fingerprint == fresh.fingerprint:
         return Verdict(after, fresh)
+    if after.problem:
+        return Verdict(after, fresh, Notice(FEED_REFUSED, {"reason": LEFT_OUT, "detail": after.problem, "entries": 0}))
     data: dict[str, Json] = {
         "entries": fresh.entries,
         "former_entries": former.entries if former else None,
+        "covers": str(covers),
         "refused": dict(fresh.refused),
         "digest": fresh.digest,
     }
     return Verdict(after, fresh, Notice(FEED_REFRESHED, data))
 
 
-def _suspected(state: State, fresh: Version, former: Version) -> Verdict:
-    words = f"it {fresh.reason} from {former.entries} to {fresh.entries} entries"
+def _suspected(state: State, fresh: Version, former: Version, words: str) -> Verdict:
     if fresh.fingerprint == state.rejected:
         return Verdict(replace(state, failures=0, problem=f"{words}, which was rejected", hint=""))
     after = replace(
@@ -145,7 +184,8 @@ def _suspected(state: State, fresh: Version, former: Version) -> Verdict:
         review=fresh,
         failures=0,
         problem=f"{words} and waits for review",
-        hint="look at it: watchword risk feeds show NAME; then: watchword risk feeds review accept NAME (or reject)",
+        hint="look at it: watchword risk feeds show NAME --waiting; "
+        "then: watchword risk feeds review accept NAME (or reject)",
     )
     if state.review is not None and state.review.fingerprint == fresh.fingerprint:
         return Verdict(after, fresh)

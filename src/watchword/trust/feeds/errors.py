@@ -29,12 +29,6 @@ class FeedTooLargeError(FeedError):
     code = "trust.feed_too_large"
 
 
-class FeedSuspectError(FeedError):
-    """The feed shrank by half or grew beyond measure; it is kept for review."""
-
-    code = "trust.feed_suspect"
-
-
 class FeedKeptError(FeedError):
     """What was kept of a feed cannot be read or written."""
 

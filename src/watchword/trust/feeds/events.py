@@ -7,7 +7,7 @@ from watchword.kernel import EventType
 FEED_REFRESHED = EventType(
     "trust.feed.refreshed",
     "A feed brought other entries than before, and they were put in force.",
-    public="feed entries former_entries refused digest",
+    public="feed entries former_entries covers refused digest",
 )
 FEED_REFUSED = EventType(
     "trust.feed.refused",

@@ -189,9 +189,9 @@ class FeedIndex:
             return None
         return columns, at
 
-    def live(self, minute: int) -> int:
-        """Count the entries that are in force; reads them all."""
-        return sum(until > minute for columns in (self._v4, self._v6, self._named) for until in columns.until)
+    def live(self, minute: int) -> Iterator[Indicator]:
+        """Yield every entry that is in force."""
+        return (row for row in self.rows() if row.until > minute)
 
     def rows(self) -> Iterator[Indicator]:
         """Yield every entry, in the order of the table."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from ipaddress import ip_network
@@ -18,9 +17,6 @@ from watchword.trust.feeds.model import NEVER, Family, Indicator, IndicatorKind,
 
 # Broader than any one organisation's allocation, as in the lists of administrators.
 _BROADEST: Final = {V4_BITS: 8, V6_BITS: 19}
-# Half of what registries have handed out. By the shipped table of places that is 3.1e9 addresses of IPv4, and 2^113.3
-# of IPv6.
-_MOST_COVERED: Final = {Family.V4: 3 << 29, Family.V6: 1 << 112}
 _LONGEST_VALUE: Final = 2_000
 _LONGEST_NAME: Final = 253
 _LONGEST_TIME: Final = 40
@@ -195,7 +191,7 @@ class Intake:
         """Return what was taken, sorted so that a network stands before every part of it.
 
         Raises:
-            FeedMalformedError: so much could not be read, or so much is listed, that this is no such feed.
+            FeedMalformedError: so much could not be read that this is no such feed.
         """
         unread = self.refused[Refusal.MALFORMED] + self.refused[Refusal.TOO_LONG]
         if unread * _GARBAGE_SHARE > self.entries:
@@ -203,13 +199,7 @@ class Intake:
                 f"{unread} of {self.entries} entries cannot be read",
                 hint="look at what the address gives: a page to sign in is no feed",
             )
-        rows = [self.rows[key] for key in sorted(self.rows)]
-        # Prevents: the whole Internet in pieces, each narrow enough.
-        if any(_covered(rows, family) > most for family, most in _MOST_COVERED.items()):
-            raise FeedMalformedError(
-                "the feed lists more than half of the Internet", hint="look at what the address gives, and who gives it"
-            )
-        return rows
+        return [self.rows[key] for key in sorted(self.rows)]
 
     def _count(self) -> None:
         self.entries += 1
@@ -240,17 +230,6 @@ class Intake:
             seen=min(seen, self.now),
             until=min(until, NEVER),
         )
-
-
-def _covered(rows: Iterable[Indicator], family: Family) -> int:
-    """Count the addresses that sorted rows list; what lies within a broader one counts once."""
-    covered = end = 0
-    for row in rows:
-        if row.family is family and row.start >= end:
-            size = 1 << (family - row.length)
-            end = row.start + size
-            covered += size
-    return covered
 
 
 def _identity(kind: IndicatorKind, text: str) -> Network | Refusal:

@@ -15,8 +15,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
+from watchword.trust.feeds.coverage import Coverage
 from watchword.trust.feeds.errors import FeedKeptError
 
 TABLE: Final = "table"
@@ -33,6 +34,7 @@ class Version:
     Attributes:
         digest: of its columns; names its folder.
         fingerprint: of what it lists and how surely, whatever the times.
+        covers: nothing for a version that was read before this was measured.
         refused: entries that were not taken, by why.
         examples: one of each.
         tag: the entity tag it came with; `modified` the date.
@@ -45,6 +47,7 @@ class Version:
     digest: str
     fingerprint: str
     entries: int
+    covers: Coverage | None = None
     size_bytes: int = 0
     refused: Mapping[str, int] = field(default_factory=dict)
     examples: Mapping[str, str] = field(default_factory=dict)
@@ -68,6 +71,7 @@ class State:
         failures: answers in a row that were no use.
         problem: what is wrong, for people; empty when all is well.
         rejected: fingerprint of what somebody rejected.
+        reference: the least that was covered since somebody last accepted, or since the first version.
     """
 
     source: str = ""
@@ -79,6 +83,7 @@ class State:
     problem: str = ""
     hint: str = ""
     rejected: str = ""
+    reference: Coverage | None = None
 
 
 class KeptFeed:
@@ -95,8 +100,8 @@ class KeptFeed:
         """
         try:
             found = json.loads((self.folder / _STATE).read_bytes())
-            versions = {key: Version(**found[key]) if found[key] else None for key in ("in_force", "review")}
-            return State(**{**found, **versions})
+            versions = {key: _version(found[key]) for key in ("in_force", "review")}
+            return State(**{**found, **versions, "reference": _coverage(found.get("reference"))})
         except (OSError, ValueError, TypeError, KeyError, RecursionError):
             return State()
 
@@ -180,6 +185,14 @@ class KeptFeed:
                 f"the feed `{self.name}` cannot be kept ({error.strerror or type(error).__name__})",
                 hint=f"look at the free space and the mode of {self.folder}",
             ) from error
+
+
+def _version(found: Mapping[str, Any] | None) -> Version | None:
+    return Version(**{**found, "covers": _coverage(found.get("covers"))}) if found else None
+
+
+def _coverage(found: Any) -> Coverage | None:
+    return Coverage(*map(int, found)) if found else None
 
 
 def _sync(folder: Path) -> None:

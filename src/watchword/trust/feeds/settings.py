@@ -11,6 +11,7 @@ from typing import Final
 
 from watchword.kernel.settings import setting
 from watchword.outbound import check_url
+from watchword.trust.feeds.coverage import HALF_PERCENT
 from watchword.trust.feeds.model import IndicatorKind, Meaning
 
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,39}", re.ASCII)
@@ -20,6 +21,8 @@ _WHOLE = 100
 _SHORTEST_MIN, _LONGEST_MIN = 1.0, 10_080.0
 _LONGEST_DAYS = 3_650.0
 _MOST_ENTRIES, _MOST_MB = 10_000_000, 1_024
+# What nobody lists by mistake: 93 million addresses, about six times a /8. Ours; lists of whole countries are larger.
+_MOST_PERCENT: Final[Mapping[Meaning, float]] = MappingProxyType({Meaning.BLOCK: 3.0, Meaning.SUSPICIOUS: 3.0})
 _COLUMNS: Final = frozenset({"value", "confidence", "first_seen", "last_seen", "valid_until"})
 # How fast a listing loses its weight: addresses change hands within weeks, a file's content never.
 HALF_LIFE_DAYS: Mapping[IndicatorKind, float] = MappingProxyType(
@@ -101,6 +104,11 @@ class FeedSettings:
         "Let the address, or where it redirects to, lie in a private network or on this machine.", default=False
     )
     max_entries: int = setting("A feed with more entries is refused, 1 to 10000000.", default=1_000_000)
+    max_percent: float = setting(
+        "A feed that covers more per cent of the Internet's addresses in use, of IPv4 or of IPv6, is refused, at most "
+        "50; 0 means by meaning: 3 for `block` and `suspicious`, 50 for the others.",
+        default=0.0,
+    )
     max_mb: int = setting("A feed of more megabytes is refused, 1 to 1024.", default=64)
 
     def __post_init__(self) -> None:
@@ -125,6 +133,11 @@ class FeedSettings:
         """Return the minutes in which an entry of this kind loses half its confidence."""
         return (self.half_life_days or HALF_LIFE_DAYS[kind]) * 1440
 
+    @property
+    def most_percent(self) -> float:
+        """Return how much of the Internet the feed may cover."""
+        return self.max_percent or _MOST_PERCENT.get(self.meaning, HALF_PERCENT)
+
     def _check_numbers(self) -> None:
         bounds = (
             ("every_min", self.every_min, _SHORTEST_MIN, _LONGEST_MIN),
@@ -134,6 +147,7 @@ class FeedSettings:
             ("expiry_days", self.expiry_days, 1 / 24, _LONGEST_DAYS),
             ("half_life_days", self.half_life_days or 1, 1 / 24, _LONGEST_DAYS),
             ("max_entries", self.max_entries, 1, _MOST_ENTRIES),
+            ("max_percent", self.max_percent, 0, HALF_PERCENT),
             ("max_mb", self.max_mb, 1, _MOST_MB),
         )
         for name, value, least, most in bounds:

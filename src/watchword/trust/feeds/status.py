@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
+from watchword.trust.feeds.coverage import Coverage
 from watchword.trust.feeds.index import time_of
 from watchword.trust.feeds.job import source_of
 from watchword.trust.feeds.kept import KeptFeed, State, Version
@@ -22,12 +23,13 @@ class FeedStatus:
     """How one feed is, for people.
 
     Attributes:
-        state: `in force`, `stale` or `never fetched`.
+        state: `in force`, `empty`, `stale` or `never fetched`.
+        covers: how much of the Internet its entries are; nothing for a version that was read before this was measured.
         refreshed_at: when its source last said that the entries are right.
         counts_until: when it becomes stale unless it is refreshed.
         refused: entries that were not taken, by why.
         problem: what is wrong; empty when all is well.
-        review: what waits for somebody to decide: entries, why, when it came.
+        review: what waits for somebody to decide: entries, what it covers, why, when it came.
     """
 
     name: str
@@ -35,6 +37,7 @@ class FeedStatus:
     meaning: str
     state: str
     entries: int = 0
+    covers: Coverage | None = None
     size_bytes: int = 0
     refreshed_at: datetime | None = None
     counts_until: datetime | None = None
@@ -46,8 +49,8 @@ class FeedStatus:
 
     @property
     def is_well(self) -> bool:
-        """Whether nobody needs to look."""
-        return not self.problem and self.state == "in force"
+        """Whether nobody needs to look; a feed may be empty because its source is."""
+        return not self.problem and self.state in {"in force", "empty"}
 
 
 def stale_at(settings: FeedSettings, state: State, now: int) -> int:
@@ -72,8 +75,9 @@ def status_of(settings: FeedSettings, state: State, now: int) -> FeedStatus:
         settings.name,
         settings.format,
         settings.meaning,
-        "stale" if is_stale else "in force",
+        "stale" if is_stale else "in force" if found.entries else "empty",
         entries=found.entries,
+        covers=found.covers,
         size_bytes=found.size_bytes,
         refreshed_at=time_of(state.confirmed),
         counts_until=time_of(ends),
@@ -94,4 +98,9 @@ def status_at(root: Path, settings: FeedSettings, now: int) -> FeedStatus:
 def _waiting(version: Version | None) -> Mapping[str, Any] | None:
     if version is None:
         return None
-    return {"entries": version.entries, "reason": version.reason, "fetched_at": time_of(version.fetched_at)}
+    return {
+        "entries": version.entries,
+        "covers": version.covers,
+        "reason": version.reason,
+        "fetched_at": time_of(version.fetched_at),
+    }

@@ -22,6 +22,7 @@ from typing import Any, Final
 import orjson
 
 from watchword.kernel.settings import convert
+from watchword.trust.feeds.coverage import check_coverage, coverage_of
 from watchword.trust.feeds.errors import FeedError, FeedKeptError, FeedMalformedError, FeedTooLargeError
 from watchword.trust.feeds.index import FeedIndex, write_index
 from watchword.trust.feeds.intake import Intake, Vouched
@@ -80,7 +81,13 @@ def _performed(settings: FeedSettings, job: Mapping[str, Any]) -> dict[str, Any]
         about |= {"tag": answer.tag, "modified": answer.modified}
         read_content(settings, answer.body, intake)
     former = _former(job["former"])
-    rows = intake.finish() if former is None else list(_aged(intake.finish(), former))
+    rows = intake.finish()
+    covers = coverage_of(rows)
+    check_coverage(covers, settings.most_percent)
+    if former is not None:
+        rows = list(_aged(rows, former))
+        live = list(former.live(now))
+        about |= {"former_live": len(live), "former_covers": list(coverage_of(live))}
     with (staged / TABLE).open("wb") as file:
         digest = write_index(file, rows, {"feed": settings.name})
         file.flush()
@@ -90,7 +97,7 @@ def _performed(settings: FeedSettings, job: Mapping[str, Any]) -> dict[str, Any]
         "digest": digest,
         "fingerprint": _fingerprint(rows),
         "entries": len(rows),
-        "former_live": former.live(now) if former is not None else 0,
+        "covers": list(covers),
         "size_bytes": (staged / TABLE).stat().st_size,
         "refused": {why.value: count for why, count in intake.refused.most_common()},
         "examples": {why.value: shown for why, shown in list(intake.examples.items())[:_MOST_EXAMPLES]},
