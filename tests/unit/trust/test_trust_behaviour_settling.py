@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from behaviour_cases import AT_WORK, CURL, DAY_S, RENTED, START, SYDNEY, THIEF, crowd, event, taught
@@ -60,6 +61,31 @@ def test_a_place_proven_on_a_second_day_is_usual() -> None:
     assert judged(there, twice).risk < 5
     assert "new_country" in said(judged(there, once))
     assert not [name for name in said(judged(there, twice)) if name.startswith("new_")]
+
+
+def test_showing_no_key_as_usual_vouches_for_nothing() -> None:
+    """Attack: the victim never shows a device key, and so does the thief."""
+    profile, everybody = taught(DAYS, device=""), crowd(1)
+    learn(replace(PHISHED, at=START + (DAYS - 0.1) * DAY_S), profile, everybody, now=START + 400 * DAY_S)
+    assert judged(THIEF, profile).risk > 95
+
+
+@pytest.mark.parametrize(
+    ("indicator", "changes"),
+    [
+        ("network", {"place": replace(AT_WORK.place, asn=64500), "network": "198.51.100.0/24", "ip": "198.51.100.7"}),
+        ("agent", {"agent": replace(AT_WORK.agent, browser="Chrome 126", full="Chrome/126")}),
+        ("traits", {"traits": RENTED}),
+        ("familiar_network", {"network": "85.0.4.0/24", "ip": "85.0.4.9", "place": replace(AT_WORK.place, asn=3004)}),
+        ("shared_device", {"device": "dev_1"}),
+    ],
+)
+def test_a_single_day_changes_nothing_that_tells_who_acts(indicator: str, changes: dict[str, Any]) -> None:
+    away = {"network": "192.0.2.0/24", "ip": "192.0.2.7", "device": ""}
+    seen = replace(AT_WORK, **{**away, **changes})
+    never, once = said(judged(seen, after())), said(judged(seen, after((DAYS - 0.1, seen))))
+    assert never[indicator]
+    assert once[indicator] == pytest.approx(never[indicator], abs=0.15)
 
 
 def test_the_words_tell_a_first_time_from_a_first_day() -> None:
