@@ -13,7 +13,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
-from watchword.audit import Record, last, read
+from watchword.audit import Record, first_since, last, read
 from watchword.decision import Decision
 from watchword.kernel import Answer, Reason
 from watchword.policy.replay import Outcome, Question, Recorded
@@ -125,23 +125,10 @@ def span_of(journal: Path, *, since: datetime | None = None, limit: int | None =
     until = newest[0].seq if newest else 0
     if until == 0 or limit == 0:
         return Span(journal, until, until, since)
-    after = _first_since(journal, until, since) - 1 if since is not None else 0
+    after = first_since(journal, since, until=until) - 1 if since is not None else 0
     if limit is not None and until - after > limit:
         after = max(after, _nth_newest(journal, limit, since) - 1)
     return Span(journal, after, until, since)
-
-
-def _first_since(journal: Path, until: int, since: datetime) -> int:
-    """Return a number at or shortly before the first record of a time on; times rise, but for a clock that steps."""
-    low, high = 1, until + 1
-    while low < high:
-        middle = (low + high) // 2
-        record = next(read(journal, after=middle - 1), None)
-        if record is None or record.at >= since - _SLACK:
-            high = middle
-        else:
-            low = max(middle + 1, record.seq + 1)
-    return low
 
 
 class _EnoughError(Exception):

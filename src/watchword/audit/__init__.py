@@ -1,6 +1,6 @@
 """Own the journal: append-only, hash-chained, signed, durable before anybody is answered.
 
-Publishes `Journal` to write, `read`, `last`, `tail` and `find_decision` to read, `verify` to judge, `archive` to move.
+Publishes `Journal` to write, `read`, `last`, `tail`, `find_decision` and `Follower` to read, `verify`, and `archive`.
 Refuses to acknowledge what is not on disk, and to go on with a journal that somebody changed.
 """
 
@@ -14,11 +14,13 @@ from watchword.audit.errors import (
     JournalBusyError,
     JournalDamagedError,
     JournalUnwritableError,
+    PositionError,
     UnrecordableError,
 )
 from watchword.audit.events import JOURNAL_ARCHIVED
-from watchword.audit.model import Record
-from watchword.audit.reading import begins_at, find_decision, last, read, tail
+from watchword.audit.following import Follower, Position
+from watchword.audit.model import Record, parse
+from watchword.audit.reading import begins_at, find_decision, first_since, last, read, tail
 from watchword.audit.service import Journal
 from watchword.audit.verification import Finding, Report, verify
 
@@ -30,18 +32,23 @@ __all__ = [
     "Checkpoint",
     "Finding",
     "FindingKind",
+    "Follower",
     "ForgedCheckpointError",
     "Journal",
     "JournalBusyError",
     "JournalDamagedError",
     "JournalUnwritableError",
+    "Position",
+    "PositionError",
     "Record",
     "Report",
     "UnrecordableError",
     "archive",
     "begins_at",
     "find_decision",
+    "first_since",
     "last",
+    "parse",
     "read",
     "tail",
     "verifier_key",

@@ -42,6 +42,12 @@ class ArchiveError(AuditError):
     code = "audit.archive_failed"
 
 
+class PositionError(AuditError):
+    """The journal does not go on from where somebody left it."""
+
+    code = "audit.position_lost"
+
+
 class ForgedCheckpointError(AuditError):
     """A checkpoint is malformed or was not signed by a key of this journal."""
 

@@ -19,7 +19,7 @@ ANCHOR_TITLE = "watchword journal anchor v1"
 _NOTES_TAIL = 1 << 16
 _BLANKS = 2
 # Longer than any record, the names that the journal adds included.
-_LONGEST_LINE = 512 * 1024
+LONGEST_LINE = 512 * 1024
 # What a disk writes as a whole, and a crash therefore leaves as a whole or not at all.
 _SECTOR = 512
 
@@ -54,7 +54,7 @@ def lines(path: Path, offset: int = 0) -> Iterator[tuple[int, bytes]]:
     with path.open("rb", buffering=_PIECE) as file:
         file.seek(offset)
         # Prevents: a file of one endless line filling the memory.
-        while line := file.readline(_LONGEST_LINE):
+        while line := file.readline(LONGEST_LINE):
             if b"\0" in line:
                 line = line[: line.index(b"\0")]
                 if line:

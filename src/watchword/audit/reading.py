@@ -6,20 +6,22 @@ Reading trusts nothing and checks nothing; `verify` is the judge.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from watchword.audit.chain import seq_of
-from watchword.audit.files import ANCHOR, Segment, end_of_lines, lines, segments
+from watchword.audit.files import ANCHOR, LONGEST_LINE, Segment, end_of_lines, lines, segments
 from watchword.audit.model import Record, parse
+from watchword.audit.seeking import offset_near, segment_with
 from watchword.kernel import DecisionId, NotFoundError, WatchwordError
 
 _PIECE = 1 << 20
+# A clock may step back by this much without a record being missed where a time is looked for.
+_SLACK = timedelta(minutes=10)
 _POLL_S = 0.2
-_LONGEST_LINE = 512 * 1024
 
 
 def read(directory: Path, *, after: int = 0) -> Iterator[Record]:
@@ -29,7 +31,7 @@ def read(directory: Path, *, after: int = 0) -> Iterator[Record]:
         if index + 1 < len(files) and files[index + 1].first_seq <= after + 1:
             continue
         with suppress(FileNotFoundError):  # archived in the meantime
-            for _, line in lines(segment.path):
+            for _, line in lines(segment.path, offset_near(segment.path, after) if after else 0):
                 record = parse(line) if line.endswith(b"\n") and seq_of(line) > after else None
                 if record is not None:
                     yield record
@@ -47,6 +49,41 @@ def last(directory: Path, count: int, *, where: Callable[[Record], bool] | None 
                 if record is not None and (where is None or where(record)):
                     found.append(record)
     return found[::-1]
+
+
+def first_since(directory: Path, since: datetime, *, until: int, archives: Sequence[Path] = ()) -> int:
+    """Return the number of the first record of a time on, or one shortly before it.
+
+    Times rise with the numbers, but for a clock that steps.
+
+    Args:
+        directory: of the journal.
+        since: timezone-aware.
+        until: number of the last record that counts; one more is the answer if all are older.
+        archives: where older segments were moved to.
+    """
+    places = [*archives, directory]
+    files = sorted((file for place in places for file in _segments(place)), key=lambda file: file.first_seq)
+    low, high = (files[0].first_seq if files else until + 1), until + 1
+    while low < high:
+        middle = (low + high) // 2
+        record = _first_from(files, middle)
+        if record is None or record.at >= since - _SLACK:
+            high = middle
+        else:
+            low = max(middle, record.seq) + 1
+    return low
+
+
+def _first_from(files: Sequence[Segment], seq: int) -> Record | None:
+    """Return a record, or the next one in its segment if it is none."""
+    segment = segment_with(files, seq)
+    with suppress(FileNotFoundError):  # archived in the meantime
+        for _, line in lines(segment.path, offset_near(segment.path, seq)) if segment else ():
+            record = parse(line) if seq_of(line) >= seq else None
+            if record is not None:
+                return record
+    return None
 
 
 async def tail(directory: Path, *, after: int | None = None, poll_s: float = _POLL_S) -> AsyncIterator[Record]:
@@ -141,7 +178,8 @@ def _fresh(
     if segment not in files:  # none yet, or it was archived in the meantime
         segment, offset = None, 0
     if segment is None:
-        segment = next((file for file in reversed(files) if file.first_seq <= after + 1), files[0] if files else None)
+        segment = segment_with(files, after + 1) or (files[0] if files else None)
+        offset = offset_near(segment.path, after) if segment else 0
     if segment is None:
         return None, 0, []
     if segment.path.stat().st_size < offset:
@@ -189,7 +227,7 @@ def _lines_with(path: Path, needle: bytes) -> Iterator[bytes]:
                 begin, end = held.rfind(b"\n", 0, at) + 1, held.find(b"\n", at)
                 yield held[begin:end]
                 at = held.find(needle, end, cut)
-            held = held[cut:] if len(held) - cut <= _LONGEST_LINE else b""
+            held = held[cut:] if len(held) - cut <= LONGEST_LINE else b""
 
 
 def _lines_backwards(path: Path) -> Iterator[bytes]:

@@ -1,4 +1,4 @@
-"""`watchword audit`: prove that the journal is whole, and move away what is old."""
+"""`watchword audit`: prove that the journal is whole, follow it, and move away what is old."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ from typing import Annotated, Any
 
 import typer
 
+from watchword.cli import audit_tail
 from watchword.cli.shell import EXIT_FOUND_WRONG, Shell, shell_of
 
-app = typer.Typer(help="Verify the journal, and archive what is old.", no_args_is_help=True)
+app = typer.Typer(help="Verify the journal, follow it, and archive what is old.", no_args_is_help=True)
+app.command("tail")(audit_tail.tail)
 
 
 @app.command("verify")

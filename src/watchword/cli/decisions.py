@@ -50,14 +50,15 @@ def tail(
     newest = last(directory, 1)
     found = last(directory, count, where=is_wanted)
     if len(found) < count:
-        _tell_what_is_archived(shell, directory)
+        tell_what_is_archived(shell, directory)
     for record in found:
         _print(shell, record)
     if follow:
         asyncio.run(_follow(shell, directory, newest[0].seq if newest else 0, is_wanted))
 
 
-def _tell_what_is_archived(shell: Shell, directory: Path) -> None:
+def tell_what_is_archived(shell: Shell, directory: Path) -> None:
+    """Say to people that older records are elsewhere, if they are."""
     from watchword.audit import begins_at  # noqa: PLC0415  # quick help
 
     begun = begins_at(directory)
@@ -74,7 +75,7 @@ async def _follow(shell: Shell, directory: Path, after: int, is_wanted: Callable
 
 
 def _print(shell: Shell, record: Record) -> None:
-    print(_json(record.fields) if shell.is_json else _line(record.fields), flush=True)
+    print(_json(record.fields) if shell.is_json else line_of(record.fields), flush=True)
 
 
 @app.command("show")
@@ -178,7 +179,8 @@ def _find(shell: Shell, reference: str) -> Mapping[str, Any]:
     return find_decision(shell.settings().journal_directory, DecisionId(reference)).fields
 
 
-def _line(record: Mapping[str, Any]) -> str:
+def line_of(record: Mapping[str, Any]) -> str:
+    """Return a decision, or strangers who were counted, as one line for people."""
     if record["type"] == "decision.strangers":
         reasons = ", ".join(f"{reason} {count:,}" for reason, count in record["reasons"].items())
         at, since = (str(record[name])[:19].replace("T", " ") for name in ("at", "since"))

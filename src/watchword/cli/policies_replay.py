@@ -4,24 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import os
-import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from watchword.cli.shell import EXIT_FOUND_WRONG, Shell, one_line, printable, shell_of
-from watchword.kernel import ConfigurationError, NotFoundError
+from watchword.cli.shell import EXIT_FOUND_WRONG, Shell, moment, one_line, printable, shell_of
+from watchword.kernel import NotFoundError
 
 if TYPE_CHECKING:
     from watchword.policy.replay import Report
 
-_SPAN = re.compile(r"([0-9]{1,5})([smhd])")
-_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _MOST_ROWS = 12
 _PRIVATE = 0o600
 _TITLES = {"candidate": "the candidate", "report_only": "policies that only report"}
@@ -65,7 +61,7 @@ def replay(  # noqa: PLR0913  # each is an option that somebody may want
         raise NotFoundError(f"there is no directory `{draft}`", hint="name the directory of the draft")
     is_gate = gate or any(option is not None for option in (expect, expect_gain, expect_lose))
     wanted = expectations_for(draft, file=expect, gain=expect_gain, lose=expect_lose) if is_gate else None
-    span = span_of(settings.journal_directory, since=_moment(since), limit=limit)
+    span = span_of(settings.journal_directory, since=moment(since), limit=limit)
     with _progress(shell) as tell:
         trial = Trial(draft, base=against, tuples_of=settings if relations_now else None)
         report = rehearse(trial, span, processes=processes, tell=tell)
@@ -82,22 +78,6 @@ def replay(  # noqa: PLR0913  # each is an option that somebody may want
             print(f"\nwritten to {html}")
     if problems:
         raise typer.Exit(EXIT_FOUND_WRONG)
-
-
-def _moment(text: str) -> datetime | None:
-    """Read `7d` or a date; a time without a zone is UTC."""
-    if not text:
-        return None
-    span = _SPAN.fullmatch(text)
-    if span:
-        return datetime.now(UTC) - timedelta(seconds=int(span[1]) * _SECONDS[span[2]])
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        raise ConfigurationError(
-            f"`{text}` is no time", hint="write 7d, 12h, 30m, 2026-11-21 or 2026-11-21T10:00"
-        ) from None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 @contextmanager

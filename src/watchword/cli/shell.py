@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import getpass
 import json
+import re
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
@@ -16,6 +18,8 @@ import typer
 
 from watchword.kernel import ConfigurationError, NotFoundError, WatchwordError
 
+_SPAN = re.compile(r"([0-9]{1,5})([smhd])")
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 T = TypeVar("T")
 
 EXIT_FAILED = 1
@@ -100,14 +104,32 @@ def shell_of(context: typer.Context) -> Shell:
     return found
 
 
-def fail(error: WatchwordError, *, as_json: bool) -> NoReturn:
-    """Say what went wrong and what to do next on standard error, and leave with the code that fits."""
+def moment(text: str) -> datetime | None:
+    """Read `7d` or a date; a time without a zone is UTC."""
+    if not text:
+        return None
+    span = _SPAN.fullmatch(text)
+    if span:
+        return datetime.now(UTC) - timedelta(seconds=int(span[1]) * _SECONDS[span[2]])
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise ConfigurationError(
+            f"`{text}` is no time", hint="write 7d, 12h, 30m, 2026-11-21 or 2026-11-21T10:00"
+        ) from None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def fail(error: WatchwordError, *, as_json: bool, code: int | None = None) -> NoReturn:
+    """Say what went wrong and what to do next on standard error, and leave with the code that fits, or with `code`."""
     if as_json:
         print(json.dumps({"error": error.code, "message": error.message, "hint": error.hint}), file=sys.stderr)
     else:
         print(f"watchword: {printable(error.message)}", file=sys.stderr)
         if error.hint:
             print(f"  {printable(error.hint)}", file=sys.stderr)
+    if code is not None:
+        sys.exit(code)
     if isinstance(error, ConfigurationError):
         sys.exit(EXIT_USAGE)
     sys.exit(EXIT_NOT_FOUND if isinstance(error, NotFoundError) or error.status == 404 else EXIT_FAILED)  # noqa: PLR2004  # RFC 9110

@@ -8,7 +8,7 @@ import sys
 import pytest
 from typer.testing import CliRunner
 
-from watchword.cli.decisions import _line, _words
+from watchword.cli.decisions import _words, line_of
 from watchword.cli.main import app
 from watchword.cli.shell import printable
 
@@ -54,7 +54,7 @@ def test_counted_strangers_are_one_line() -> None:
         "count": 12345,
         "reasons": {"session_missing": 12000, "session_invalid": 345},
     }
-    assert _line(record) == (
+    assert line_of(record) == (
         "2026-11-22 07:00:10  deny     12,345 more strangers since 2026-11-22 07:00:00 "
         "(session_missing 12,000, session_invalid 345)"
     )
