@@ -82,14 +82,14 @@ def test_ordinary_days_raise_hardly_an_alarm(ordinary: list[Observation], learne
 
 
 def test_ordinary_days_as_others_imagine_them_raise_hardly_an_alarm() -> None:
-    detectors = Detectors()
     acts, found = 20_000, Counter[str]()
-    traffic = generate(OrganisationSpec(users=40, days=40, attackers=()), seed=7)
-    for labelled in islice(traffic, acts):
-        findings = detectors.observe(labelled.observation)
-        if _alarms(findings):
-            found.update(finding.indicator for finding in findings)
-    assert found.total() / acts <= 0.004, found
+    for seed in (7, 8):  # alarms come in heaps: one restless person makes most of one organisation's
+        detectors = Detectors()
+        for labelled in islice(generate(OrganisationSpec(users=40, days=40, attackers=()), seed=seed), acts):
+            findings = detectors.observe(labelled.observation)
+            if _alarms(findings):
+                found.update(finding.indicator for finding in findings)
+    assert found.total() / (2 * acts) <= 0.004, found
 
 
 def test_attacks_among_ordinary_days_are_found(ordinary: list[Observation], learned: tuple[Detectors, int]) -> None:

@@ -11,6 +11,7 @@ import pytest
 from watchword.trust.observation import Act, Observation
 from watchword.trust.synthesis import Attacker, Labelled, OrganisationSpec, generate
 from watchword.trust.synthesis.organisation import Organisation
+from watchword.trust.synthesis.work import typical_size
 
 SPEC = OrganisationSpec(users=60, days=32, incidents=16, requests_a_session=4.0)
 
@@ -138,15 +139,12 @@ def test_who_works_from_within_has_the_owners_device_and_session(
         assert {(one.session, one.device, one.agent.full) for one in acts} <= sessions
 
 
-def test_slow_exfiltration_goes_on_for_days_in_pieces_larger_than_most_answers(
-    incidents: Incidents, traffic: list[Labelled]
-) -> None:
-    sizes = sorted(one.observation.size_bytes for one in traffic if one.attacker is None)
-    usual = sizes[len(sizes) * 4 // 5]
-    spans = [acts[-1].at - acts[0].at for acts in incidents(Attacker.SLOW_EXFILTRATION)]
+def test_slow_exfiltration_goes_on_for_days_in_pieces_larger_than_most_answers(incidents: Incidents) -> None:
+    found = incidents(Attacker.SLOW_EXFILTRATION)
+    pieces = [one for acts in found for one in acts]
 
-    assert fmean(span > 3 * 86_400 for span in spans) > 0.6
-    assert all(one.size_bytes > usual for acts in incidents(Attacker.SLOW_EXFILTRATION) for one in acts)
+    assert fmean(acts[-1].at - acts[0].at > 3 * 86_400 for acts in found) > 0.6
+    assert all(one.size_bytes > typical_size(one.application, one.action, 0.0) for one in pieces)
 
 
 def test_the_insider_looks_into_another_teams_space(incidents: Incidents) -> None:

@@ -97,7 +97,7 @@ def test_the_tail_of_sizes_is_heavier_than_a_lognormal_one() -> None:
     assert large >= 5
 
 
-def test_honest_people_mistype_and_are_refused_too(work: list[Labelled]) -> None:
+def test_honest_people_mistype_and_are_refused_too(work: list[Labelled], year: list[Labelled]) -> None:
     """Or failing alone would betray an attacker."""
     seen = Counter((one.observation.act, one.observation.is_success) for one in work)
     attempts = seen[Act.SIGN_IN, True] + seen[Act.SIGN_IN, False]
@@ -105,7 +105,7 @@ def test_honest_people_mistype_and_are_refused_too(work: list[Labelled]) -> None
     assert 0.02 < seen[Act.SIGN_IN, False] / attempts < 0.12
     assert seen[Act.REQUEST, False] > 0
     assert seen[Act.PROMPT, False] > 0
-    assert any(one.observation.user == "" for one in work)
+    assert any(one.observation.user == "" and one.attacker is None for one in year)
     assert any(one.observation.agent.kind == "program" for one in work)
 
 

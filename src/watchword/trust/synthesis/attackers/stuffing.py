@@ -3,9 +3,9 @@
 Each address tries a few pairs only. Most names do not exist here, and of those that do about one in fifty still has
 the leaked password. Each account that opens is looked at, by a program.
 
-Source: MITRE ATT&CK T1110.004 (Credential Stuffing); OWASP, Credential Stuffing Prevention Cheat Sheet. For the share
-of passwords that work: up to 3 % of those tried in attacks (Shape Security, Credential Spill Report, 2018), and 7 % at a
-mailbox that the leak names (Thomas et al., Data Breaches, Phishing, or Malware?, ACM CCS 2017).
+Source: MITRE ATT&CK T1110.004 (Credential Stuffing); OWASP, Credential Stuffing Prevention Cheat Sheet. Of passwords
+that are tried up to 3 % work (Shape Security, Credential Spill Report, 2018), at a mailbox that the leak names 7 %
+(Thomas et al., Data Breaches, Phishing, or Malware?, ACM CCS 2017).
 """
 
 from __future__ import annotations
