@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
+import threading
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -72,6 +74,39 @@ async def test_a_document_that_unfolds_into_more_than_the_machine_has_ends_its_r
     given = job(tmp_path, file=str(tmp_path / "bomb.json"), format=FeedFormat.MISP)
     found = await run_beside(given, most_memory=180 << 20)
     assert (found["status"], found["message"]) == ("failed", "the feed needs more memory than it may have")
+
+
+async def test_a_process_that_ends_by_itself_is_waited_for_by_nobody_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The thread of asyncio that waits for the process comes last, as it may on a busy machine."""
+    (tmp_path / "list").write_bytes(b"45.1.1.0/24\n")
+    wait = asyncio.ThreadedChildWatcher._do_waitpid  # type: ignore[attr-defined]
+
+    def late(watcher: Any, loop: asyncio.AbstractEventLoop, pid: int, *about: Any) -> None:
+        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+        is_late = threading.Event()
+
+        def turn(left: int) -> None:
+            loop.call_soon(turn, left - 1) if left else is_late.set()
+
+        loop.call_soon_threadsafe(turn, 100)
+        is_late.wait(10)
+        wait(watcher, loop, pid, *about)
+
+    monkeypatch.setattr(asyncio.ThreadedChildWatcher, "_do_waitpid", late)
+    assert (await run_beside(job(tmp_path, file=str(tmp_path / "list"))))["entries"] == 1
+    assert not caplog.records
+
+
+async def test_a_process_that_talks_without_end_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = asyncio.create_subprocess_exec
+
+    async def talking(*_arguments: Any, **about: Any) -> Any:
+        return await real(sys.executable, "-c", "while True: print('x' * 60_000)", **about)
+
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", talking)
+    assert "died" in (await run_beside(job(tmp_path, file="/dev/null")))["message"]
 
 
 async def test_a_feed_that_never_ends_is_ended_and_leaves_no_process(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
@@ -51,9 +52,7 @@ async def run_beside(
     except TimeoutError:
         return _lost(f"the feed took longer than {whole_s:.0f} s")
     finally:
-        with suppress(ProcessLookupError):
-            process.kill()
-        await process.wait()
+        await _end(process)
     try:
         outcome = json.loads(said)
         assert isinstance(outcome, dict)
@@ -69,7 +68,28 @@ async def _asked(process: asyncio.subprocess.Process, job: bytes) -> bytes:
         process.stdin.write(job)
         await process.stdin.drain()
         process.stdin.close()
-    return await process.stdout.read(_LONGEST_OUTCOME) + await process.stdout.read(_LONGEST_OUTCOME)
+    said = b""
+    while piece := await process.stdout.read(_LONGEST_OUTCOME):
+        said += piece
+        # Prevents: a process that was taken over and talks without end.
+        if len(said) > _LONGEST_OUTCOME:
+            return b""
+    await process.wait()
+    return said
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    """End a process that did not end by itself.
+
+    Not by `process.kill`: before Python 3.13 that polls first, and so takes the exit of a process that has just ended
+    away from the thread of asyncio that waits for it, which then complains of an unknown child.
+
+    Source: https://github.com/python/cpython/issues/87744.
+    """
+    if process.returncode is None:
+        with suppress(ProcessLookupError):
+            os.kill(process.pid, signal.SIGKILL)
+        await process.wait()
 
 
 def _lost(words: str) -> dict[str, Any]:
