@@ -63,14 +63,14 @@ def _figures(place: Path) -> dict[str, Any]:
 def _look_ups(feed: FeedInForce, chance: random.Random) -> dict[str, float]:
     numbers = [chance.getrandbits(32) for _ in range(ASKED)]
     texts = [str(IPv4Address(number)) for number in numbers]
-    listed = [text for text, number in zip(texts, numbers, strict=True) if feed.index.find(32, number, MINUTE)]
+    listed = [text for text, number in zip(texts, numbers, strict=True) if feed.index.around(32, number, MINUTE)]
     unlisted = sorted(set(texts) - set(listed))
     now = datetime.fromtimestamp(MINUTE * 60, UTC)
     reputation = Reputation()
     reputation.put(feed)
     one = texts[0]
     return {
-        "lookup_us": _each(lambda number: feed.index.find(32, number, MINUTE), numbers),
+        "lookup_us": _each(lambda number: feed.index.around(32, number, MINUTE), numbers),
         "unlisted_us": _each(lambda text: reputation.of(text, now), unlisted),
         "listed_us": _each(lambda text: reputation.of(text, now), listed),
         "known_us": _each(lambda _text: reputation.of(one, now), texts),

@@ -46,7 +46,7 @@ async def test_a_feed_is_fetched_and_read_beside_the_node(tmp_path: Path) -> Non
         {"private": 1},
         '"one"',
     )
-    assert FeedIndex(tmp_path / "table", found["digest"]).find(32, 0x2D010107, NOON) is not None
+    assert FeedIndex(tmp_path / "table", found["digest"]).around(32, 0x2D010107, NOON)
 
 
 async def test_the_process_that_reads_strangers_bytes_is_given_no_secret(

@@ -46,7 +46,7 @@ def nested(draw: st.DrawFn) -> list[Indicator]:
 
 @settings(max_examples=60, deadline=None)
 @given(nested(), st.lists(st.integers(0, 4095), min_size=1, max_size=20), st.sampled_from([0, 7, 20]))
-def test_the_narrowest_network_in_force_is_found(
+def test_every_network_in_force_around_an_address_is_found_the_narrowest_first(
     tmp_path_factory: pytest.TempPathFactory, rows: list[Indicator], offsets: list[int], minute: int
 ) -> None:
     index = table(rows, tmp_path_factory.mktemp("index") / "table")
@@ -61,9 +61,7 @@ def test_the_narrowest_network_in_force_is_found(
                 and each.until > minute
                 and (each.start ^ number) >> (family - each.length) == 0
             ]
-            expected = max(around, key=lambda each: each.length, default=None)
-            found = index.find(family, number, minute)
-            assert (found[0].row(found[1]) if found else None) == expected
+            assert index.around(family, number, minute) == sorted(around, key=lambda each: -each.length)
 
 
 def test_what_was_written_is_what_is_read(tmp_path: Path) -> None:
@@ -83,8 +81,8 @@ def test_a_name_is_found_exactly_and_while_it_holds(tmp_path: Path) -> None:
     digests = [digest_of(IndicatorKind.DOMAIN, f"host{number}.example") for number in range(50)]
     rows = [Indicator(IndicatorKind.DOMAIN, Family.NAMED, each, 128, 50, until=10) for each in digests]
     index = table(rows, tmp_path / "table")
-    assert all(index.find_name(each, 9) for each in digests)
-    assert not any(index.find_name(each, 10) or index.find_name(each + 1, 9) for each in digests)
+    assert all(index.named(each, 9) for each in digests)
+    assert not any(index.named(each, 10) or index.named(each + 1, 9) for each in digests)
 
 
 def test_kinds_of_names_are_apart() -> None:
@@ -145,5 +143,21 @@ def test_an_indicator_costs_about_as_many_bytes_as_it_says() -> None:
 def test_parents_that_go_round_in_a_circle_hold_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("watchword.trust.feeds.index._parents", lambda _family, rows: list(range(1, len(rows) + 1)))
     index = table([row(Family.V4, BASE[Family.V4] + at, 32, until=5) for at in range(9)], tmp_path / "table")
-    assert index.find(32, BASE[Family.V4] + 4, 5) is None
-    assert index.find(32, BASE[Family.V4] + 99, 0) is None
+    assert index.around(32, BASE[Family.V4] + 4, 5) == []
+    assert index.around(32, BASE[Family.V4] + 99, 0) == []
+
+
+def test_a_chain_of_a_million_parents_holds_nobody_either(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("watchword.trust.feeds.index._parents", lambda _family, rows: list(range(len(rows))))
+    index = table([row(Family.V4, BASE[Family.V4] + at, 32) for at in range(3000)], tmp_path / "table")
+    looked: list[int] = []
+    columns = index._v4
+    monkeypatch.setattr(type(columns), "start", lambda self, at: looked.append(at) or self.high[at])
+    assert index.around(32, BASE[Family.V4] + 9_999, 0) == []
+    assert len(looked) == 33
+
+
+@pytest.mark.parametrize("lie", [{"confidence": 101}, {"length": 33}])
+def test_a_table_with_numbers_that_mean_nothing_is_refused(tmp_path: Path, lie: dict[str, int]) -> None:
+    with pytest.raises(FeedKeptError):
+        table([row(Family.V4, BASE[Family.V4], 32)._replace(**lie)], tmp_path / "table")

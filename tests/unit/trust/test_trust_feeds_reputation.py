@@ -101,11 +101,20 @@ def test_an_entry_without_a_time_is_as_old_as_the_last_good_answer(put: Any) -> 
 
 
 def test_an_expired_entry_counts_no_more_and_hides_nothing(put: Any) -> None:
-    narrow = ("45.1.2.0/24", Vouched(confidence=50, until=NOON + 5))
+    narrow = ("45.1.2.0/24", Vouched(confidence=100, until=NOON + 5))
     reputation = put("drop", Meaning.SUSPICIOUS, ENTRY, narrow)
     before, after = (reputation.of("45.1.2.3", AT + timedelta(minutes=minutes)) for minutes in (4, 5))
     assert (before.hits[0].network, after.hits[0].network) == ("45.1.2.0/24", ENTRY)
     assert before.hits[0].expires_at == AT + timedelta(minutes=5)
+
+
+def test_a_weak_entry_for_one_address_does_not_hide_a_sure_one_for_its_network(put: Any) -> None:
+    """Whoever can report an address, weakly or long ago, must not thereby clear it."""
+    weak, faded = ("45.1.2.3", Vouched(confidence=1)), ("45.1.2.4", Vouched(seen=NOON - 300 * DAY, until=NOON + DAY))
+    reputation = put("drop", Meaning.BLOCK, ENTRY, weak, faded)
+    for address in ("45.1.2.3", "45.1.2.4"):
+        verdict = reputation.of(address, AT)
+        assert (verdict.is_blocked, verdict.hits[0].network, verdict.confidence) == (True, ENTRY, 80)
 
 
 def test_a_stale_feed_contributes_nothing_and_says_so(put: Any) -> None:
@@ -162,7 +171,7 @@ def test_what_is_no_address_is_on_no_list_and_raises_nothing(put: Any, text: str
 
 def test_a_table_that_breaks_a_lookup_is_unknown_and_no_exception(put: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     reputation = put("drop", Meaning.BLOCK, ENTRY)
-    monkeypatch.setattr(FeedIndex, "find", lambda *_: 1 // 0)
+    monkeypatch.setattr(FeedIndex, "around", lambda *_: 1 // 0)
     verdict = reputation.of("45.1.2.3", AT)
     assert (verdict.hits, verdict.finding.is_known) == ((), False)
 

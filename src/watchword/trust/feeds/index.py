@@ -25,7 +25,7 @@ from itertools import islice
 from pathlib import Path
 from typing import IO, Any, Final, Literal
 
-from watchword.trust.addresses import V4_BITS
+from watchword.trust.addresses import V4_BITS, V6_BITS
 from watchword.trust.feeds.errors import FeedKeptError
 from watchword.trust.feeds.model import NEVER, Family, Indicator, IndicatorKind
 
@@ -171,23 +171,18 @@ class FeedIndex:
     def __len__(self) -> int:
         return self._v4.count + self._v6.count + self._named.count
 
-    def find(self, bits: int, number: int, minute: int) -> tuple[Columns, int] | None:
-        """Return where the narrowest network around an address that is in force stands; `bits` is 32 or 128."""
+    def around(self, bits: int, number: int, minute: int) -> list[Indicator]:
+        """Return every network around an address that is in force, the narrowest first; `bits` is 32 or 128."""
         columns = self._v4 if bits == V4_BITS else self._v6
-        if not columns.count:
-            return None
-        at = columns.around(number)
-        while at >= 0 and columns.until[at] <= minute:  # an expired entry does not hide a broader one behind it
-            at = columns.out_of(at)
-        return (columns, at) if at >= 0 else None
+        return columns.around(number, minute) if columns.count else []
 
-    def find_name(self, digest: int, minute: int) -> tuple[Columns, int] | None:
-        """Return where a name's digest stands, if it does and is in force."""
+    def named(self, digest: int, minute: int) -> Indicator | None:
+        """Return the entry of a name's digest, if there is one in force."""
         columns = self._named
         at = columns.last_not_after(digest)
         if at < 0 or columns.start(at) != digest or columns.until[at] <= minute:
             return None
-        return columns, at
+        return columns.row(at)
 
     def live(self, minute: int) -> Iterator[Indicator]:
         """Yield every entry that is in force."""
@@ -235,6 +230,17 @@ class Columns:
         self.low: Sequence[int] = () if family is Family.V4 else self._next("Q", body)
         for name, kind in _COLUMNS:
             setattr(self, name, self._next(kind, body))
+        self._check()
+
+    def _check(self) -> None:
+        """Refuse numbers that mean nothing; a worker that was taken over may have written them under a right digest.
+
+        # Prevents: a confidence above 100, which would weigh more than all that lists may say.
+        """
+        bounds = ((self.lengths, min(self.bits, V6_BITS)), (self.kinds, len(_KINDS) - 1), (self.confidences, 100))
+        for column, most in bounds:
+            if bytes(column).translate(None, bytes(range(most + 1))):
+                raise ValueError("a number is out of its bounds")
 
     def _next(self, kind: _Kind, body: memoryview) -> Sequence[int]:
         length = self.count * _WIDTHS[kind]
@@ -262,21 +268,20 @@ class Columns:
         end = bisect_right(self.high, high, begin)
         return bisect_right(self.low, low, begin, end) - 1
 
-    def around(self, number: int) -> int:
-        """Return the narrowest network around an address; -1 if there is none.
+    def around(self, number: int, minute: int) -> list[Indicator]:
+        """Return the networks around an address that are in force, the narrowest first.
 
-        Networks nest or are apart, so the one looked for is the last that starts at or before the address, or one
+        Networks nest or are apart, so those looked for are the last that starts at or before the address, and what is
         around that.
         """
-        at = self.last_not_after(number)
-        while at >= 0 and (self.start(at) ^ number) >> (self.bits - self.lengths[at]):
-            at = self.out_of(at)
-        return at
-
-    def out_of(self, at: int) -> int:
-        """Return the narrowest network around another; -1 if there is none."""
-        # Prevents: a table whose parents go round in a circle holding a request for ever.
-        return min(self.parents[at], at) - 1
+        found: list[Indicator] = []
+        at, left = self.last_not_after(number), self.bits
+        # Prevents: a table whose parents go round in a circle, or on for a million rows, holding a request.
+        while at >= 0 <= left:
+            if self.until[at] > minute and not (self.start(at) ^ number) >> (self.bits - self.lengths[at]):
+                found.append(self.row(at))
+            at, left = min(self.parents[at], at) - 1, left - 1
+        return found
 
     def row(self, at: int) -> Indicator:
         """Return one entry."""
@@ -311,7 +316,8 @@ def words_of(family: Family, start: int, length: int) -> str:
     """Write a network as people do, and a name as its digest."""
     if family is Family.NAMED:
         return f"{start:032x}"
-    return str(IPv4Network((start, length)) if family is Family.V4 else IPv6Network((start, length)))
+    network = IPv4Network if family is Family.V4 else IPv6Network
+    return str(network((start, length), strict=False))
 
 
 def time_of(minute: int) -> datetime | None:

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Final, Protocol
 
 from watchword.trust.addresses import V4_BITS, read_address
-from watchword.trust.feeds.index import Columns, FeedIndex, time_of, words_of
+from watchword.trust.feeds.index import FeedIndex, time_of, words_of
 from watchword.trust.feeds.intake import canonical, digest_of, guess_kind
 from watchword.trust.feeds.model import Indicator, IndicatorKind, Meaning, Refusal, decayed
 from watchword.trust.feeds.settings import FeedSettings
@@ -204,9 +204,9 @@ class Reputation:
             return ()  # no feed can hold it
         minute, digest = int(now.timestamp()) // 60, digest_of(kind, written)
         hits = [
-            _hit(each, *found, minute)
+            _hit(each, found, minute)
             for each in self._feeds
-            if minute < each.stale_at and (found := each.index.find_name(digest, minute))
+            if minute < each.stale_at and (found := each.index.named(digest, minute))
         ]
         return tuple(sorted(hits, key=_surest_first))
 
@@ -242,9 +242,10 @@ class Reputation:
                 stale.append(feed.settings.name)
                 continue
             for bits, number in keys:
-                found = feed.index.find(bits, number, minute)
-                if found is not None:
-                    hits.append(_hit(feed, *found, minute))
+                around = feed.index.around(bits, number, minute)
+                if around:
+                    # Prevents: a weak or faded entry for one address hiding a sure one for the network around it.
+                    hits.append(max((_hit(feed, row, minute) for row in around), key=_confidence))
         traits = self._traits_of(keys, hits)
         if not hits:
             finding = _stale(stale) if stale else _CLEAN if self._feeds else _NO_FEEDS
@@ -266,8 +267,8 @@ class Reputation:
         )
 
 
-def _hit(feed: FeedInForce, columns: Columns, at: int, minute: int) -> Hit:
-    settings, row = feed.settings, columns.row(at)
+def _hit(feed: FeedInForce, row: Indicator, minute: int) -> Hit:
+    settings = feed.settings
     age = minute - (row.seen or feed.confirmed)
     confidence = round(decayed(row.confidence, age, settings.half_life_min(row.kind)), 3)
     return Hit(settings.name, settings.meaning, confidence, row, is_strong=confidence >= settings.min_confidence)
@@ -300,6 +301,10 @@ def _finding(against: Sequence[Hit], stale: Sequence[str]) -> Finding:
 def _stale(names: Sequence[str]) -> Finding:
     words = f"unknown: {', '.join(names)} was not refreshed in time and does not count"
     return Finding(REPUTATION, 0.0, words, is_known=False)
+
+
+def _confidence(hit: Hit) -> float:
+    return hit.confidence
 
 
 def _surest_first(hit: Hit) -> tuple[float, str]:
