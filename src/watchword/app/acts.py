@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Final
@@ -11,6 +12,7 @@ from watchword.kernel import Answer, Reason, RiskLevel
 from watchword.trust import Act, ContextSource, Observation, TrustState, agent_of, network_of, utc_offset_s
 
 _MOST: Final = 5_000
+_MOST_OF_USER: Final = 500
 # A page is dozens of requests; what many of them say of volume, more would not say better.
 _MOST_REPEATS: Final = 50
 # So many batches an act waits for the size of its answer, which is known when the answer is over: half a minute.
@@ -40,6 +42,7 @@ class Acts:
         self._trust = trust
         self._places = places
         self._noted: dict[str, _Noted] = {}
+        self._of_user: Counter[str] = Counter()
         # Which act an answer belongs to whose size may still come, by the reference of its own decision.
         self._awaited: dict[str, str] = {}
         self.dropped = 0
@@ -52,7 +55,9 @@ class Acts:
         known, times = self._noted.get(key), max(decision.leased, 1)
         if known is not None:
             known.decision, known.times = decision, known.times + times
-        elif len(self._noted) < _MOST:
+        # Prevents: whoever asks for ever other things keeping what others ask for from being seen.
+        elif len(self._noted) < _MOST and self._of_user[decision.session.user_id] < _MOST_OF_USER:
+            self._of_user[decision.session.user_id] += 1
             known = self._noted[key] = _Noted(decision, times)
         else:
             self.dropped += 1
@@ -77,6 +82,7 @@ class Acts:
             if each.awaited and each.held < _MOST_HELD:
                 each.held += 1
                 self._noted[key] = each
+        self._of_user = Counter(each.decision.session.user_id for each in self._noted.values() if each.decision.session)
         self._awaited = {decision: key for decision, key in self._awaited.items() if key in self._noted}
         for key, each in noted.items():
             if key in self._noted:

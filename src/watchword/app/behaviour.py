@@ -62,17 +62,24 @@ class StepUpOutcomes:
 
     Args:
         acr_of: how a session was proved, by now; nothing for one that is gone.
+        refused_of: how many prompts an account refused within the last five minutes.
     """
 
     def __init__(
-        self, feedback: Feedback, kept: KeptModels, clock: Clock, acr_of: Callable[[SessionId], Acr | None]
+        self,
+        feedback: Feedback,
+        kept: KeptModels,
+        clock: Clock,
+        acr_of: Callable[[SessionId], Acr | None],
+        refused_of: Callable[[str], int] = lambda _user: 0,
     ) -> None:
         self._feedback = feedback
         self._kept = kept
         self._clock = clock
         self._acr_of = acr_of
+        self._refused_of = refused_of
         self._asked: OrderedDict[SessionId, Decision] = OrderedDict()
-        self._passed: list[tuple[Decision, Acr]] = []
+        self._passed: list[tuple[Decision, Acr, int]] = []
         self._gone: list[str] = []
 
     def see(self, decision: Decision) -> None:
@@ -93,7 +100,8 @@ class StepUpOutcomes:
                 session = SessionId(event.subject)
                 decision, acr = self._asked.pop(session, None), self._acr_of(session)
                 if decision is not None and acr is not None:
-                    self._passed.append((decision, acr))
+                    refused = self._refused_of(decision.session.user_id) if decision.session is not None else 0
+                    self._passed.append((decision, acr, 1 + refused))
             elif event.type == "identity.user.deleted":
                 self._gone.append(event.subject)
 
@@ -105,8 +113,8 @@ class StepUpOutcomes:
         """Write what came of asking; what was asked a quarter of an hour ago, and not answered since, was not given."""
         now = self._clock.now()
         passed, self._passed = self._passed, []
-        for decision, acr in passed:
-            await self._say(decision, acr, is_passed=True)
+        for decision, acr, prompts in passed:
+            await self._say(decision, acr, is_passed=True, prompts=prompts)
         while self._asked and now - next(iter(self._asked.values())).at >= _LAPSES_AFTER:
             _, decision = self._asked.popitem(last=False)
             assert decision.session is not None
@@ -115,6 +123,7 @@ class StepUpOutcomes:
             await self._feedback.forget(self._gone[-1])
             self._gone.pop()
 
-    async def _say(self, decision: Decision, acr: Acr, *, is_passed: bool) -> None:
+    async def _say(self, decision: Decision, acr: Acr, *, is_passed: bool, prompts: int = 1) -> None:
         with suppress(FeedbackMalformedError, FeedbackRefusedError, ModelKeptError):  # it says nothing, then
-            await self._feedback.step_up(judged_of(decision.record(), self._kept), acr=acr, is_passed=is_passed)
+            judged = judged_of(decision.record(), self._kept)
+            await self._feedback.step_up(judged, acr=acr, is_passed=is_passed, prompts=prompts)

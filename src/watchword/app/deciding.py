@@ -87,7 +87,7 @@ class Deciding:
         self._feedback = Feedback(services.database, clock, services.entropy)
         self._abreast = Abreast(self._kept, self._feedback, self._habits)
         self._peers = PeersAbreast(settings.data / "trust" / "batch", self._habits)
-        self._outcomes = StepUpOutcomes(self._feedback, self._kept, clock, self._acr_of)
+        self._outcomes = StepUpOutcomes(self._feedback, self._kept, clock, self._acr_of, self._refused_of)
         self._doubts = Doubts(services.database, clock)
         self._noted = DoubtsNoted(self._doubts, self._kept)
         self.relations = Relations(
@@ -342,6 +342,9 @@ class Deciding:
     def _acr_of(self, session_id: SessionId) -> Acr | None:
         session = self._facts.session(session_id)
         return session.acr if session is not None else None
+
+    def _refused_of(self, user_id: str) -> int:
+        return self._habits.detectors.refused_prompts(user_id, self._services.clock.now().timestamp())
 
     def _zone_of(self, user_id: str) -> str:
         user = self._facts.user(UserId(user_id))

@@ -38,7 +38,7 @@ SESSION_SHORTENED = EventType(
 SESSION_ENDED = EventType("identity.session.ended", "A session was ended.", public="user reason")
 
 SIGN_IN_FAILED = EventType(
-    "identity.sign_in.failed", "A proof of identity was wrong.", public="user reason factor", personal="ip"
+    "identity.sign_in.failed", "A proof of identity was wrong.", public="user reason factor", personal="ip user_agent"
 )
 SIGN_IN_THROTTLED = EventType(
     "identity.sign_in.throttled",

@@ -327,6 +327,7 @@ class SignIn:
         async with self._database.work() as unit:
             await self._throttles.failed(unit, checks, user.id if user is not None else None, client)
             facts = {"user": subject, "reason": reason, "factor": factor, "ip": client.ip}
+            facts["user_agent"] = client.user_agent
             unit.emit(
                 events.SIGN_IN_FAILED.at(
                     self._clock.now(), self._entropy, actor="system", subject=subject or "unknown", **facts

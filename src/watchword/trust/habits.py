@@ -6,8 +6,9 @@ Between two batches nothing changes: a decision may be given again as long as it
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -16,7 +17,7 @@ from watchword.storage import Database, StorageError
 from watchword.trust import store
 from watchword.trust.behaviour import Lesson, Model
 from watchword.trust.learning import Suppression
-from watchword.trust.lessons import Figures, Lessons
+from watchword.trust.lessons import Figures, Gone, Lessons
 from watchword.trust.memory import SHARED_NETWORKS, Memory
 from watchword.trust.observation import Act, Finding, NetworkTraits, Observation
 from watchword.trust.peering import Clusters, Peering, is_cluster, use_of
@@ -29,6 +30,8 @@ from watchword.trust.watching import Watching
 
 _MOST_WAITING: Final = 20_000
 _SLICE: Final = 50
+# Of one account between two batches: what many more would say, so many say as well.
+_MOST_OF_USER: Final = 1_000
 _EVERY_S: Final = 5.0
 _SHARED_EVERY_S: Final = 30.0
 
@@ -72,6 +75,7 @@ class Habits:
         self._known_sign_ins: dict[str, KnownSignIns] = {}
         self._waiting: deque[Observation] = deque()
         self._gone: list[str] = []
+        self._silenced = Gone()
         self._shared_since: float | None = None
         self._feeders: list[Callable[[], Iterable[Observation]]] = []
         self._watching = Watching(database, clock)
@@ -140,7 +144,7 @@ class Habits:
         return Situation(
             observation,
             self._known_by(by, observation.user),
-            tuple(self.detectors.judge(observation)),
+            tuple(self._watching.judge(observation)),
             self._surroundings.said(observation.ip, now),
             versions,
             self._surroundings.quiet(observation, now),
@@ -166,7 +170,7 @@ class Habits:
         profile = FREEMAN if isinstance(situation.known, KnownSignIns) else STATISTICAL
         return (
             self._known_by(profile, seen.user) is situation.known
-            and not self.detectors.findings_for(seen.user, seen.session, seen.network, now.timestamp())
+            and not self._watching.found(seen, now.timestamp())
             and self._surroundings.said(seen.ip, now) == situation.reputation
             and self._surroundings.quiet(seen, now) == situation.quiet
         )
@@ -184,9 +188,16 @@ class Habits:
         return len(self._waiting)
 
     def note(self, observation: Observation) -> None:
-        """Take an act to be learned with the next batch; nothing where no profile learns."""
-        if not self._learning:
+        """Take an act to be learned with the next batch; nothing where no profile learns.
+
+        Sign-ins and second factors are shown to the detectors at once, requests with their batch.
+        """
+        # Prevents: the last acts of an account that was deleted, or of a session that was disowned, teaching anew.
+        if not self._learning or observation.user in self._silenced or observation.session in self._silenced:
             return
+        # Prevents: whoever is faster than a batch being judged by what was there before it.
+        if observation.act is not Act.REQUEST:
+            self.figures.unreadable += not self._watching.see(observation)
         # Prevents: a flood of acts filling the memory; what does not fit is not learned, and counted.
         if len(self._waiting) >= _MOST_WAITING:
             self.figures.dropped += 1
@@ -198,11 +209,13 @@ class Habits:
         batch = [self._waiting.popleft() for _ in range(min(most, len(self._waiting)))]
         now = self._clock.now().timestamp()
         for observation in batch:
+            # Whatever waits for storage, the detectors need nothing from there; told twice is told once.
+            if observation.act is Act.REQUEST:
+                self.figures.unreadable += not self._watching.see(observation)
             if self._must_wait(observation):
                 continue
             # Prevents: one act that cannot be read ending the learning, and with it the node.
             try:
-                self.detectors.observe(observation)
                 self.figures.learned += self._learn(observation, now)
             except Exception:  # noqa: BLE001  # whatever it is, the next act is another one
                 self.figures.unreadable += 1
@@ -241,12 +254,15 @@ class Habits:
     def unlearn(self, session: str) -> None:
         """Take back what a session taught, as far as this process saw it; what it added to everybody together fades."""
         self._waiting = deque(observation for observation in self._waiting if observation.session != session)
+        self._silenced.add(session)
         for memory in self._learning:
             memory.unlearn(session)
         self._renew()
 
     def forget(self, user: str) -> None:
         """Forget a user who was deleted, also what was learned of them by a profile that is no more in use."""
+        self._waiting = deque(observation for observation in self._waiting if observation.user != user)
+        self._silenced.add(user)
         for memory in self._memories.values():
             memory.forget(user)
         self._known.pop(user, None)
@@ -330,9 +346,19 @@ class Habits:
 
     async def learn_waiting(self) -> None:
         """Learn from everything that waits now, in slices between which others get their turn."""
+        noted = Counter[str]()
         for feeder in self._feeders:
             for observation in feeder():
-                self.note(observation)
+                # Prevents: whoever asks without end keeping what others do from being seen.
+                noted[observation.user] += 1
+                if noted[observation.user] > _MOST_OF_USER:
+                    self.figures.dropped += 1
+                    continue
+                if len(self._waiting) >= _MOST_WAITING:
+                    self.fold()
+                    await asyncio.sleep(0)
+                # What this node saw was before now, whatever its clock said then.
+                self.note(replace(observation, at=min(observation.at, self._clock.now().timestamp())))
         left = len(self._waiting)
         while left > 0:
             looked_at = self.fold(min(_SLICE, left))

@@ -9,6 +9,7 @@ from typing import Final
 from watchword.trust.observation import NO_TRAITS, NOWHERE, UNKNOWN_AGENT, Act, Observation
 
 _MOST: Final = 50_000
+_MOST_GONE: Final = 10_000
 _DAY_S: Final = 86_400
 
 
@@ -19,6 +20,23 @@ class Figures:
     learned: int = 0
     dropped: int = 0
     unreadable: int = 0
+
+
+class Gone:
+    """Accounts that were deleted and sessions that were disowned, of which acts may still be under way; the newest."""
+
+    def __init__(self) -> None:
+        self._names: OrderedDict[str, None] = OrderedDict()
+
+    def add(self, name: str) -> None:
+        """Hear nothing more of an account or a session."""
+        if name:
+            self._names[name] = None
+        if len(self._names) > _MOST_GONE:
+            self._names.popitem(last=False)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._names
 
 
 class Lessons:

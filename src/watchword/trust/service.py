@@ -110,7 +110,8 @@ class TrustState:
     def failed_attempts(self, user_id: str, now: datetime) -> float:
         """Return the failed sign-ins of an account, each decayed over ten minutes."""
         found = self._failures.get(user_id)
-        return _decayed(found, now.timestamp()) if found else 0.0
+        # Decisions do not follow a clock that goes back, and events do.
+        return _decayed(found, min(now, self._clock.now()).timestamp()) if found else 0.0
 
     def session_sighting(self, session_id: str) -> Sighting | None:
         """Return where a session was last seen acting normally."""
@@ -203,13 +204,20 @@ class TrustState:
         acr = _acr(event)
         is_step_up = event.type == "identity.session.stepped_up"
         outcome = Outcome(event.at, place, network_of(ip), acr, self._timezone_of(user), is_step_up)
-        self._before.note(session, user, self.baseline(user))
-        self._baselines[user] = learn(self.baseline(user), outcome)
+        known = self._at_present(self.baseline(user))
+        self._before.note(session, user, known)
+        self._baselines[user] = learn(known, outcome)
         self._dirty.add(user)
         if session and place.latitude is not None and acr.strength >= Acr.MULTI_FACTOR.strength:
-            known = self._sessions.get(session)
-            if known is None or known.at <= event.at:
+            seen = self._sessions.get(session)
+            # What was seen in the future was seen by a clock that has gone back since.
+            if seen is None or seen.at <= event.at or seen.at > self._clock.now() + _SKEW:
                 self._remember_session(session, Sighting(place, event.at))
+
+    def _at_present(self, known: Baseline) -> Baseline:
+        # Prevents: a place that was verified while the clock ran ahead making every journey impossible until then.
+        last, now = known.last_verified, self._clock.now()
+        return replace(known, last_verified=Sighting(last.place, now)) if last and last.at > now + _SKEW else known
 
     def _failed(self, event: Event) -> None:
         user = _user(event)
@@ -237,7 +245,7 @@ class TrustState:
                     id=event.id,
                     at=event.at.timestamp(),
                     user=user,
-                    act=_ACTS[event.type],
+                    act=_act(event),
                     is_success=event.type != "identity.sign_in.failed",
                     is_verified=_is_verified(event),
                     ip=ip,
@@ -295,6 +303,13 @@ _ACTS = {
     "identity.session.stepped_up": Act.PROMPT,
     "identity.sign_in.failed": Act.SIGN_IN,
 }
+# What is asked for once a password was right; so a wrong one is a refused prompt, and no guess at a password.
+_SECOND_FACTORS = frozenset({"totp", "recovery_code"})
+
+
+def _act(event: Event) -> Act:
+    is_refused = event.type == "identity.sign_in.failed" and event.data.get("factor") in _SECOND_FACTORS
+    return Act.PROMPT if is_refused else _ACTS[event.type]
 
 
 def _is_verified(event: Event) -> bool:

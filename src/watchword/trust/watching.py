@@ -1,7 +1,9 @@
-"""Keep what the detectors remember over a restart: written behind, a batch at a time."""
+"""Show the detectors what happens, ask them by their clock, and keep what they remember over a restart."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from itertools import islice
 from typing import Final
 
@@ -9,8 +11,11 @@ from watchword.kernel import Clock
 from watchword.storage import Database
 from watchword.trust import store
 from watchword.trust.detectors import Detectors, Row
+from watchword.trust.observation import Finding, Observation
 
 _BATCH: Final = 100
+_SKEW_S: Final = 60.0
+_MINUTE_S: Final = 60.0
 _LONGEST_KEY: Final = 400
 # While the database refuses, so much waits; of the rest a restart would not know.
 _MOST_WAITING: Final = 200_000
@@ -30,6 +35,34 @@ class Watching:
         self._unwritten: dict[tuple[str, str], str | None] = {}
         self.detectors = Detectors(clock=lambda: clock.now().timestamp())
         self.unreadable = 0
+
+    def see(self, observation: Observation) -> bool:
+        """Show them an act, of which one that they saw before is nothing new; tells whether it could be read."""
+        # Prevents: one act that cannot be read ending whatever else there is to learn and to watch.
+        try:
+            self.detectors.observe(observation)
+        except Exception:  # noqa: BLE001  # whatever it is, the next act is another one
+            return False
+        return True
+
+    def judge(self, observation: Observation) -> Sequence[Finding]:
+        """Ask what they find in a request before it is answered."""
+        at = self._present(observation.at)
+        # In whole minutes, as decisions are judged.
+        seen = observation if at == observation.at else replace(observation, at=at // _MINUTE_S * _MINUTE_S)
+        return self.detectors.judge(seen)
+
+    def found(self, seen: Observation, now: float) -> Sequence[Finding]:
+        """Ask what stands against whoever asked, in no time."""
+        return self.detectors.findings_for(seen.user, seen.session, seen.network, self._present(now))
+
+    def _present(self, at: float) -> float:
+        """Return a decision's time by the clock that acts are told by; decisions do not follow it when it goes back.
+
+        # Prevents: a node whose clock was put right taking what counts for minutes for long over.
+        """
+        now = self._clock.now().timestamp()
+        return at if at <= now + _SKEW_S else now
 
     async def load(self) -> None:
         """Read back what was remembered."""

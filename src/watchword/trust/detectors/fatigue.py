@@ -6,7 +6,7 @@ from math import exp
 from typing import Any, NamedTuple
 
 from watchword.trust.detectors import stored
-from watchword.trust.detectors.newest import NONE, Newest, not_after, noted
+from watchword.trust.detectors.newest import NONE, Newest, not_after, noted, seen_since
 from watchword.trust.observation import Finding
 
 INDICATOR = "mfa_fatigue"
@@ -66,6 +66,11 @@ def burst(known: Prompts, now: float, *, least: float = _LEFT) -> int:
     if len(ages) < _FEW:
         return 0
     return len(ages) if sum([exp(-age / FADE_S) for age in ages]) >= least else 0
+
+
+def lately(known: Prompts, now: float) -> int:
+    """Count the prompts that were refused within five minutes."""
+    return seen_since(known.refused, now - FADE_S)
 
 
 def until(known: Prompts) -> float:

@@ -153,6 +153,10 @@ class Detectors:
             self._answers.popitem(last=False)
         return found
 
+    def refused_prompts(self, user: str, now: float) -> int:
+        """Count the prompts for a second factor that an account refused within the last five minutes."""
+        return fatigue.lately(self._entrance.prompts.get(user), now)
+
     def note_posture(self, device: str, facts: Mapping[str, bool | None], at: float) -> None:
         """Take a device's report; facts are true for in order, nothing for unknown."""
         if device and 0 < at <= self._clock() + _SKEW_S:

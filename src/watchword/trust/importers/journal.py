@@ -24,6 +24,8 @@ _PROOFS: Final = {
     "identity.sign_in.failed": Act.SIGN_IN,
 }
 _FAILED: Final = "identity.sign_in.failed"
+# As the node itself takes it: what is wrong after the password was right is a refused prompt.
+_SECOND_FACTORS: Final = frozenset({"totp", "recovery_code"})
 
 
 class Journal:
@@ -80,7 +82,7 @@ def _proof(found: dict[str, Any], kind: str, reading: Reading) -> Labelled:
         found,
         reading,
         user=text(found, "data", "user"),
-        act=_PROOFS[kind],
+        act=Act.PROMPT if kind == _FAILED and text(found, "data", "factor") in _SECOND_FACTORS else _PROOFS[kind],
         is_success=kind != _FAILED,
         is_verified=kind != _FAILED and _is_strong(text(found, "data", "acr")),
         device=text(found, "data", "device"),

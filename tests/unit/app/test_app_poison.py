@@ -1,0 +1,50 @@
+"""Whoever floods a node, or wears its people down, from within a session of their own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from behaviour_world import EDGE, PARIS, at_home
+from decision_world import LONDON, DecisionWorld
+from sqlalchemy import text
+
+from watchword.app.acts import Acts
+from watchword.app.behaviour import StepUpOutcomes
+from watchword.kernel import Acr, Answer
+from watchword.trust.learning import Feedback, KeptModels
+
+
+async def test_whoever_asks_for_ever_other_things_leaves_room_for_what_others_ask_for(
+    world: DecisionWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("watchword.app.acts._MOST", 4)
+    monkeypatch.setattr("watchword.app.acts._MOST_OF_USER", 2)
+    acts = Acts(world.trust, world.places)
+    world.point.subscribe(acts.note)
+    flooder, victim = await world.visit(name="mallory"), await world.visit(name="ada")
+    for _ in range(2):
+        for path in ("/", "/press", "/vault", "/admin", "/x"):
+            await world.point.authorize(flooder.request(path, "POST"))
+        await world.point.authorize(victim.request("/vault"))
+        assert [act.user for act in acts.drain()] == [flooder.user.id, flooder.user.id, victim.user.id]
+    assert acts.dropped == 6
+
+
+async def test_a_factor_that_somebody_was_worn_down_to_give_says_nothing_for_the_owner(
+    world: DecisionWorld, feedback: Feedback, tmp_path: Path
+) -> None:
+    def refused_of(user: str) -> int:
+        return world.trust.habits.detectors.refused_prompts(user, world.clock.now().timestamp())
+
+    outcomes = StepUpOutcomes(feedback, KeptModels.of(tmp_path), world.clock, lambda _: Acr.MULTI_FACTOR, refused_of)
+    world.point.subscribe(outcomes.see)
+    visit = await at_home(world)
+    thief = await world.session(visit.user, None, ip=PARIS, mfa_at=None, mfa_network=None, acr=Acr.SINGLE_FACTOR)
+    assert (await world.point.authorize(thief.request(user_agent=EDGE))).answer is Answer.STEP_UP
+    wrong = {"user": visit.user.id, "reason": "wrong", "factor": "totp", "ip": LONDON}
+    await world.trust.observe([world.event("identity.sign_in.failed", visit.user.id, **wrong) for _ in range(3)])
+    await outcomes.observe([world.event("identity.session.stepped_up", thief.session.id)])
+    await outcomes.learn()
+    async with world.database.read() as connection:
+        assert list((await connection.execute(text("SELECT act FROM trust_labels"))).scalars()) == []
