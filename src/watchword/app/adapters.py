@@ -35,7 +35,7 @@ from watchword.kernel import (
 from watchword.keys import KeyRing
 from watchword.policy.telling import Recollection, recollect
 from watchword.storage import Database
-from watchword.trust import ContextSource, Habits, Usual, usual_now
+from watchword.trust import ContextSource, Habits, Usual, country_name, usual_now
 
 _SLOW_READER = 100
 
@@ -302,7 +302,8 @@ class PlacesAdapter:
 
     def describe(self, ip: str) -> str:
         """Name the place of an address."""
-        return self._source.place_of(ip).words
+        place = self._source.place_of(ip)
+        return replace(place, country=country_name(place.country)).words
 
 
 class HabitsAdapter:

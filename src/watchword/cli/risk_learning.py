@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -12,17 +11,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from watchword.cli.shell import EXIT_FOUND_WRONG, Shell, one_line, shell_of
+from watchword.cli.risk_figures import tell_evaluation
+from watchword.cli.risk_files import check_writable, write_private
+from watchword.cli.shell import EXIT_FOUND_WRONG, Shell, shell_of
 from watchword.kernel import ConfigurationError
 
 if TYPE_CHECKING:
     from watchword.trust.labelled import Labelled
-    from watchword.trust.learning import Evaluation, Trained
+    from watchword.trust.learning import Trained
 
 
 # Of each attacker: fewer would make figures of a few accidents, and too few labels.
 _LEAST_INCIDENTS = 24
-_PRIVATE = 0o600
+_LABELS = 50
 
 
 class Kind(StrEnum):
@@ -40,7 +41,10 @@ def train(
     ] = False,
     held_out_days: Annotated[int, typer.Option(min=1, max=90, help="So many days are kept for the trial.")] = 7,
 ) -> None:
-    """Refit the score on feedback; it takes over only if it finds no fewer attacks; code 4 if it would do harm."""
+    """Refit the score on feedback, on trial first.
+
+    The new score takes over only if it finds no fewer attacks; exit code 4 if it would do harm.
+    """
     from datetime import timedelta  # noqa: PLC0415  # quick help
 
     from watchword.trust.learning import KeptModels, Rules, Training  # noqa: PLC0415  # as above
@@ -70,7 +74,7 @@ def rollback(
     ] = None,
     list_: Annotated[bool, typer.Option("--list", help="Show the kept versions and change nothing.")] = False,
 ) -> None:
-    """Put the score that was in force before in force again."""
+    """Put the score of before in force again."""
     from watchword.trust.learning import KeptModels, Training  # noqa: PLC0415  # quick help
 
     shell = shell_of(context)
@@ -97,7 +101,10 @@ def evaluate(  # noqa: PLR0913  # each is an option that somebody may want
     days: Annotated[int, typer.Option(min=2, help="Without a file: days.")] = 60,
     seed: Annotated[int, typer.Option(help="Without a file: of the organisation; and of what is drawn.")] = 1001,
     profile: Annotated[Kind, typer.Option(help="Without a file: people at work, or customers.")] = Kind.WORKFORCE,
-    labels: Annotated[int, typer.Option(min=0, help="Measure a refit on so many labels as well.")] = 50,
+    labels: Annotated[
+        int | None,
+        typer.Option(min=0, help="Measure a refit on so many labels as well; else 50, where there are so many."),
+    ] = None,
     shipped: Annotated[bool, typer.Option("--shipped", help="The shipped score, not the one in force.")] = False,
     compare: Annotated[
         bool, typer.Option("--compare", help="Isolation forest, HBOS and ECOD as well; needs scikit-learn and PyOD.")
@@ -106,7 +113,10 @@ def evaluate(  # noqa: PLR0913  # each is an option that somebody may want
     png: Annotated[Path | None, typer.Option(help="Write the pictures as one PNG file; needs Pillow.")] = None,
     least_auc: Annotated[float, typer.Option(min=0.0, max=1.0, help="Exit with code 4 below this.")] = 0.0,
 ) -> None:
-    """Measure how well the score tells attackers from owners, on traffic of which it is known who made it."""
+    """Measure how well the score tells attackers from owners.
+
+    On traffic of which it is known who made it: a file, or an invented organisation.
+    """
     from watchword.trust.behaviour import Freeman, Model  # noqa: PLC0415  # quick help
     from watchword.trust.learning import (  # noqa: PLC0415  # as above
         KeptModels,
@@ -119,28 +129,43 @@ def evaluate(  # noqa: PLR0913  # each is an option that somebody may want
     from watchword.trust.learning.report import page, require_pillow, sheet  # noqa: PLC0415  # as above
 
     shell = shell_of(context)
+    _check_labels(labels)
+    check_writable(html, png)
     model = Model() if shipped else KeptModels.of(shell.settings().data).current()
     others = generic_detectors(seed=seed) if compare else None
     if png is not None:
         require_pillow()
     traffic = read_observations(file) if file is not None else _invented(users, days, seed, profile)
+    source = file.name if file is not None else f"an invented organisation, {users} people, {days} days, seed {seed}"
     with progress(shell, "acts judged") as tell:
-        plan = Plan(labels=labels, seed=seed)
+        plan = Plan(labels=_LABELS if labels is None else labels, seed=seed, needs_labels=labels is not None)
         found = measured(traffic, model, plan, rivals={"freeman": Freeman()}, generic=others, tell=tell)
     if html is not None:
-        _write(html, page(found).encode())
+        write_private(html, page(found, source=source).encode())
     if png is not None:
-        _write(png, sheet(found))
+        write_private(png, sheet(found))
+    reached = found.own.by_attacker["all"].auc if "all" in found.own.by_attacker else 0.0
     if shell.is_json:
         shell.say("risk evaluation", model=model.label, **figures(found))
     else:
-        _print(shell, found)
+        tell_evaluation(found, source=source, asked_labels=plan.labels)
         for path in (html, png):
             if path is not None:
                 print(f"written to {path}")
-    reached = found.own.by_attacker["all"].auc if "all" in found.own.by_attacker else 0.0
+        if reached < least_auc:
+            print(f"the area under the curve is {reached:.4f}, less than the {least_auc} that was asked for")
     if reached < least_auc or found.unreadable:
         raise typer.Exit(EXIT_FOUND_WRONG)
+
+
+def _check_labels(labels: int | None) -> None:
+    from watchword.trust.learning import Recipe  # noqa: PLC0415  # quick help
+
+    least = Recipe().least_labels
+    if labels is not None and 0 < labels < least:
+        raise ConfigurationError(
+            f"a refit on {labels} labels cannot be measured", hint=f"it needs {least}; `--labels 0` leaves it out"
+        )
 
 
 def _invented(users: int, days: int, seed: int, profile: Kind) -> Iterable[Labelled]:
@@ -156,17 +181,6 @@ def _invented(users: int, days: int, seed: int, profile: Kind) -> Iterable[Label
     return generate(spec, seed=seed)
 
 
-def _write(path: Path, content: bytes) -> None:
-    try:
-        # Prevents: a report that tells of an organisation's weak spots being readable for everybody on the machine.
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, _PRIVATE)
-    except OSError as error:
-        raise ConfigurationError(f"`{path}` cannot be written", hint=str(error.strerror)) from None
-    with os.fdopen(descriptor, "wb") as file:
-        os.fchmod(descriptor, _PRIVATE)
-        file.write(content)
-
-
 @contextmanager
 def progress(shell: Shell, words: str) -> Iterator[Callable[[int], None]]:
     """Show how many there were, to people at a terminal only; how many there will be nobody knows."""
@@ -180,32 +194,6 @@ def progress(shell: Shell, words: str) -> Iterator[Callable[[int], None]]:
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(words, total=None)
         yield lambda count: bar.update(task, completed=count)
-
-
-def _print(shell: Shell, found: Evaluation) -> None:
-    print(one_line(f"{found.acts:,} acts, judged by {found.model.label}"))
-    for measured in (found.own, *((found.with_labels,) if found.with_labels else ()), *found.rivals.values()):
-        print(f"\n{one_line(measured.name)}")
-        rows = [
-            {
-                "attacker": name,
-                "auc": f"{quality.auc:.3f}",
-                "found_at_1%_alarms": f"{quality.tpr_at_1pct_fpr:.0%}",
-                "attacks": quality.attacks,
-                "owners": quality.owners,
-                "by": quality.act.value,
-            }
-            for name, quality in measured.by_attacker.items()
-        ]
-        shell.show(rows, "attacker", "auc", "found_at_1%_alarms", "attacks", "owners", "by")
-        for count, rate in measured.reauthentication.items():
-            print(f"owners asked again in {rate:.1%} of their first {count} log-ins, where 98% of attackers are found")
-        if measured.ece is not None:
-            print(f"probabilities are off by {measured.ece:.3f} on average")
-    if found.left_out:
-        print(f"\nno act of an owner is like those of: {', '.join(map(one_line, found.left_out))}")
-    if found.unreadable:
-        print(f"\n{found.unreadable:,} acts could not be read by the score, which is a fault of it")
 
 
 def _trained(trained: Trained) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from watchword.console import words
 from watchword.console.assets import Assets
 from watchword.kernel import Entropy
 from watchword.policy.telling import conditions_of
-from watchword.trust import attributions
+from watchword.trust import attributions, country_name, factor_words, indicator_words, told_of
 
 _NONCE_BYTES = 18
 _MESSAGES = 256
@@ -91,7 +91,10 @@ class Pages:
             ahead=words.ahead,
             answer_words=words.answer_words,
             microseconds=words.microseconds,
-            indicator_words=words.indicator_words,
+            country_name=country_name,
+            factor_words=factor_words,
+            indicator_words=indicator_words,
+            told_of=told_of,
             sentence=words.sentence,
             percent=words.percent,
             anchor=anchor,

@@ -36,38 +36,6 @@ _SYSTEMS = (
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 _ROUND_UP = 2
 _JUST_NOW_S = 10
-_INDICATORS = {
-    "suspicious_ip": "Suspicious network",
-    "session_hijack": "Session in two places",
-    "off_hours": "Unusual hour",
-    "failed_attempts": "Failed sign-ins",
-    "mfa_verified": "Second factor shown",
-    "mfa_recent": "Second factor is fresh",
-    "os_patched": "System is patched",
-    "disk_encrypted": "Disk is encrypted",
-    "managed_device": "Device is managed",
-    "evidence_unreadable": "Evidence could not be read",
-    "prior": "Before anything was seen",
-    "account": "How often the account is used",
-    "address": "Address and operator",
-    "network": "Network and place",
-    "agent": "Browser and system",
-    "device": "Device",
-    "resource": "What was asked for",
-    "action": "What was done",
-    "traits": "Kind of network",
-    "hour": "Hour of the day",
-    "weekday": "Day of the week",
-    "rhythm": "Rhythm of day and week",
-    "new_asn": "New network operator",
-    "new_act": "New kind of act",
-    "new_version": "New version of the browser",
-    "new_agent": "New details of the browser",
-    "posture": "State of the device",
-    "reputation": "Reputation of the address",
-    "cold_start": "Too little history",
-    "history_away": "History not at hand",
-}
 
 
 def zone(name: str) -> ZoneInfo:
@@ -134,11 +102,6 @@ def answer_words(answer: str) -> str:
 def microseconds(value: int) -> str:
     """Write a span given in microseconds."""
     return f"{value} µs" if value < 1000 else f"{value / 1000:.1f} ms"  # noqa: PLR2004  # a thousand
-
-
-def indicator_words(name: str) -> str:
-    """Turn the name of an indicator into words."""
-    return _INDICATORS.get(name) or sentence(name.replace("_", " ").replace(".", ": "))
 
 
 def percent(share: float) -> str:

@@ -9,6 +9,7 @@ from watchword.trust.agents import agent_of
 from watchword.trust.attribution import Attribution, attributions
 from watchword.trust.baseline import EMPTY_BASELINE, Baseline
 from watchword.trust.context import ContextSource
+from watchword.trust.countries import country_name, is_country
 from watchword.trust.errors import (
     NetworkMalformedError,
     NetworkNotListedError,
@@ -50,6 +51,7 @@ from watchword.trust.settings import (
 from watchword.trust.situation import Known, KnownSignIns, Situation
 from watchword.trust.store import Listing
 from watchword.trust.usual import Usual, usual_for, usual_now, usual_of
+from watchword.trust.wording import factor_words, indicator_words, told_of
 from watchword.trust.worktime import LocalTime, clock_of, utc_offset_s
 
 __all__ = [
@@ -105,10 +107,15 @@ __all__ = [
     "assess",
     "attributions",
     "clock_of",
+    "country_name",
+    "factor_words",
+    "indicator_words",
+    "is_country",
     "level",
     "network_of",
     "profiles",
     "replay",
+    "told_of",
     "trust_level",
     "usual_for",
     "usual_now",

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import stat
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -74,13 +75,50 @@ def test_an_evaluation_says_in_words_and_pictures_what_it_found(cli: CommandLine
     said = cli("risk", "evaluate", str(made), "--labels", "0", "--html", str(html))
     assert said.code == 0, said.err
     assert "naive" in said.out
+    assert "is chance" in said.out  # what the figures mean stands below them
     assert f"written to {html}" in said.out
     assert html.read_text().startswith("<!doctype html>")
     assert stat.S_IMODE(html.stat().st_mode) == 0o600
 
 
-def test_a_score_that_falls_short_is_an_exit_code_for_pipelines(cli: CommandLine, made: Path) -> None:
-    assert cli("risk", "evaluate", str(made), "--labels", "0", "--least-auc", "1.0").code == 4
+def test_a_score_that_falls_short_is_an_exit_code_for_pipelines_and_says_by_what(cli: CommandLine, made: Path) -> None:
+    said = cli("risk", "evaluate", str(made), "--labels", "0", "--least-auc", "1.0")
+    assert said.code == 4
+    assert "less than the 1.0 that was asked for" in said.out
+    assert "made.jsonl" in said.out
+    assert max(map(len, said.out.splitlines())) <= 120
+
+
+def test_traffic_with_few_attacks_is_measured_without_a_refit_unless_one_was_asked_for(
+    cli: CommandLine, tmp_path: Path
+) -> None:
+    made = tmp_path / "few.jsonl"
+    few = replace(_SPEC, users=4, incidents=3)
+    made.write_bytes(b"".join(encode(each) + b"\n" for each in generate(few, seed=3)))
+    said = cli("risk", "evaluate", str(made))
+    assert said.code == 0, said.err
+    assert "too few attacks" in said.out
+    asked = cli("risk", "evaluate", str(made), "--labels", "50")
+    assert asked.code == 1
+    assert "a refit needs 50" in asked.err
+
+
+@pytest.mark.parametrize(
+    ("words", "problem"),
+    [
+        (("--labels", "20"), "`--labels 0` leaves it out"),
+        (("--html", "nowhere/report.html"), "there is no folder `nowhere`"),
+        (("--html", "."), "`.` is a folder"),
+    ],
+)
+def test_what_cannot_end_well_is_told_before_any_work(
+    cli: CommandLine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, words: tuple[str, ...], problem: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("watchword.trust.learning.evaluate", lambda *_args, **_more: pytest.fail("began"))
+    said = cli("risk", "evaluate", *words)
+    assert said.code == 2
+    assert problem in said.err
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,10 @@ from watchword.trust.learning.batch import (
     peer_groups,
     psi,
 )
+from watchword.trust.learning.batch.drift import settled
 from watchword.trust.learning.features import FOUR
+from watchword.trust.learning.replaying import Scored
+from watchword.trust.observation import Act
 
 # Two trees over two features: one splits on the first, the other is a single leaf.
 _FOREST = Forest(
@@ -160,6 +163,22 @@ def test_drift_is_told_for_each_indicator_what_moved_most_first() -> None:
         ("hour", Stability.STABLE),
     ]
     assert found[0].after - found[0].before == pytest.approx(2.0, abs=0.2)
+
+
+def test_small_values_that_crossed_an_edge_are_no_drift_whatever_the_index_says() -> None:
+    past, recent = [{"device": -3.03}] * 400, [{"device": -3.09}] * 400
+    (found,) = drift(past, recent)
+    assert found.psi is not None
+    assert found.psi > 0.25
+    assert found.stability is Stability.STABLE
+    assert found.moved == pytest.approx(0.06)
+    (far,) = drift(past, [{"device": -2.7}] * 400)
+    assert far.stability is Stability.DRIFTED
+
+
+def test_the_log_ins_of_newcomers_are_no_drift() -> None:
+    acts = [Scored("", 0.0, "", Act.SIGN_IN, "", "", number, 0.0, 0.0, {}) for number in (-1, 0, 11, 12, 40)]
+    assert [each.number for each in settled(acts)] == [12, 40]
 
 
 def test_too_little_says_nothing_of_drift() -> None:

@@ -14,7 +14,7 @@ from typing import Any
 from watchword.trust.behaviour import Model
 from watchword.trust.labelled import Labelled
 from watchword.trust.learning import metrics
-from watchword.trust.learning.errors import ObservationsError
+from watchword.trust.learning.errors import ObservationsError, TooFewLabelsError
 from watchword.trust.learning.generic import Detector, past_of
 from watchword.trust.learning.labels import Label, Source
 from watchword.trust.learning.refit import Recipe, margin_of, refit
@@ -39,6 +39,7 @@ class Plan:
         since: acts before this time teach and are not counted, save for `reauthentication`; nothing means that the
             second half of the time in which there are attacks is counted, and labels come from the first.
         labels: so many are drawn before `since`, half of them attacks, and a refit on them is measured as well.
+        needs_labels: whether to fail where there are too few for a refit; else it is left out.
         seed: of that draw.
         asks_from: the probability from which owners are asked for more than a password, and give it; see `Replay`.
     """
@@ -48,6 +49,7 @@ class Plan:
     seed: int = 0
     recipe: Recipe = Recipe()  # noqa: RUF009  # frozen
     asks_from: float | None = None
+    needs_labels: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +171,14 @@ def evaluate(
     )
     past = [each for each in scored if each.at < since]
     evaluation = Evaluation(own, MappingProxyType(compared), counted, model, seen.count, since, past)
-    return _with_labels(evaluation, scored, first, asked) if asked.labels else evaluation
+    if not asked.labels:
+        return evaluation
+    try:
+        return _with_labels(evaluation, scored, first, asked)
+    except TooFewLabelsError:
+        if asked.needs_labels:
+            raise
+        return evaluation
 
 
 def measure(

@@ -11,7 +11,7 @@ from typing import Final
 
 from watchword.trust.behaviour import Model
 from watchword.trust.labelled import Labelled
-from watchword.trust.learning.batch.drift import Drift, drift
+from watchword.trust.learning.batch.drift import Drift, drift, settled
 from watchword.trust.learning.batch.fitting import fit_forest
 from watchword.trust.learning.batch.forest import Forest
 from watchword.trust.learning.batch.peers import PeerGroups, continued, peer_groups
@@ -88,12 +88,13 @@ def night(
     rows = [[each.features[place] for place in _PLACES] for each in scored]
     forest = fit_forest(rows, FOREST_FEATURES, seed=seed)
     isolated = sorted(zip(map(forest.score, rows), scored, strict=True), key=lambda pair: (-pair[0], pair[1].id))
-    half = len(scored) // 2
+    lasting = settled(scored)
+    half = len(lasting) // 2
     return Night(
         forest,
         continued(peer_groups(used, seed=seed), before) if _are_enough(used) else None,
         tuple(_unusual(score, each) for score, each in isolated[:most]),
-        tuple(drift([each.values for each in scored[:half]], [each.values for each in scored[half:]])),
+        tuple(drift([each.values for each in lasting[:half]], [each.values for each in lasting[half:]])),
         len(scored),
     )
 

@@ -1,18 +1,30 @@
-"""Own the report of an evaluation: pictures, and one HTML page that stands alone.
+"""Own the report of an evaluation and of one decision: pictures, and HTML pages that stand alone.
 
-Publishes `page`, `sheet` and the pictures. Refuses scripts, addresses and fonts from elsewhere, and words unescaped.
+Publishes `page`, `decision_page`, `sheet` and the pictures. Refuses scripts, addresses and fonts from elsewhere, and
+words unescaped.
 """
 
-from watchword.trust.learning.report.charts import calibration_picture, contributions_picture, roc_picture
-from watchword.trust.learning.report.page import page
+from watchword.trust.learning.report.bars import (
+    attackers_picture,
+    contributions_picture,
+    decision_picture,
+    drift_picture,
+)
+from watchword.trust.learning.report.charts import calibration_picture, method_name, roc_picture
+from watchword.trust.learning.report.page import decision_page, page
 from watchword.trust.learning.report.png import png, require_pillow, sheet
 from watchword.trust.learning.report.scene import Picture
 from watchword.trust.learning.report.svg import svg
 
 __all__ = [
     "Picture",
+    "attackers_picture",
     "calibration_picture",
     "contributions_picture",
+    "decision_page",
+    "decision_picture",
+    "drift_picture",
+    "method_name",
     "page",
     "png",
     "require_pillow",

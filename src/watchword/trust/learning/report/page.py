@@ -1,75 +1,106 @@
-"""Write an evaluation as one HTML file that needs nothing else: no script, no address, no font from elsewhere."""
+"""Write an evaluation, or one decision, as a page for people."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from html import escape
-from typing import Final
+from typing import Any, Final
 
-from watchword.trust.learning.batch.drift import Drift, drift
+from watchword.trust.learning.batch.drift import Drift, drift, settled
 from watchword.trust.learning.evaluation import EVERYBODY, Evaluation, Measured
-from watchword.trust.learning.report.charts import NAMES, calibration_picture, contributions_picture, roc_picture
-from watchword.trust.learning.report.scene import Picture
-from watchword.trust.learning.report.svg import svg
+from watchword.trust.learning.report.bars import (
+    attackers_picture,
+    contributions_picture,
+    decision_picture,
+    drift_picture,
+)
+from watchword.trust.learning.report.charts import calibration_picture, measured_of, method_name, roc_picture
+from watchword.trust.learning.report.document import document, panel, table
+from watchword.trust.learning.report.frame import HALF, WHOLE
 from watchword.trust.observation import Act
+from watchword.trust.wording import indicator_words
 
 _MOST_DRIFTS: Final = 12
-_STYLE: Final = """
-:root{color-scheme:light dark;--ink:#1c1917;--soft:#78716c;--grid:#e7e5e4;--paper:#fff;--page:#fafaf9;--own:#0f766e;
---labelled:#7c3aed;--other:#a8a29e;--attack:#c2410c;--owner:#0369a1;--good:#15803d;--bad:#b91c1c}
-@media(prefers-color-scheme:dark){:root{--ink:#f5f5f4;--soft:#a8a29e;--grid:#3b3835;--paper:#1f1d1b;--page:#161412;
---own:#2dd4bf;--labelled:#c4b5fd;--other:#78716c;--attack:#fb923c;--owner:#7dd3fc;--good:#4ade80;--bad:#f87171}}
-*{box-sizing:border-box}body{font:15px/1.55 system-ui,sans-serif;color:var(--ink);background:var(--page);margin:0}
-main{max-width:76rem;margin:0 auto;padding:2.5rem 1.5rem 4rem}
-h1{font-size:1.7rem;line-height:1.2;margin:0 0 .35rem;letter-spacing:-.01em}h2{font-size:1.05rem;margin:0 0 .75rem}
-p{margin:.25rem 0;color:var(--soft)}code{font:13px ui-monospace,monospace}
-.cards{display:grid;grid-template-columns:repeat(auto-fit,minmax(10.5rem,1fr));gap:.9rem;margin:1.75rem 0}
-.card,.panel{background:var(--paper);border:1px solid var(--grid);border-radius:.75rem}
-.card{padding:.9rem 1.1rem}.card b{display:block;font-size:1.75rem;line-height:1.25;font-variant-numeric:tabular-nums}
-.card span{color:var(--soft);font-size:.86rem}.card small{color:var(--labelled);font-size:.86rem}
-.pair{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(30rem,100%),1fr));gap:.9rem}
-.panel{padding:1.1rem 1.25rem;margin:0 0 .9rem;overflow-x:auto}.pair .panel{margin:0}.pair{margin-bottom:.9rem}
-svg{display:block;width:100%;height:auto;font-family:system-ui,sans-serif}
-table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}
-th,td{text-align:left;padding:.42rem .7rem .42rem 0;border-bottom:1px solid var(--grid);white-space:nowrap}
-tr:last-child td{border-bottom:0}
-th{white-space:normal;vertical-align:bottom;line-height:1.3;color:var(--soft);font-weight:600;font-size:.86rem}td.n,th.n{text-align:right}
-tr.all td{font-weight:600}.drifted{color:var(--bad)}.moving{color:var(--attack)}.stable{color:var(--good)}
-ul{margin:.25rem 0;padding-left:1.1rem;color:var(--soft)}
-"""
+_TITLE: Final = "How well the score tells attackers from owners"
+_ACTS: Final = {Act.SIGN_IN: "log-ins", Act.PROMPT: "prompts", Act.REQUEST: "requests"}
+_EVERYBODY: Final = "everybody who signs in"
 
 
-def page(evaluation: Evaluation, *, title: str = "How well the score tells attackers from owners") -> str:
-    """Return the whole document; every word of it that comes from traffic or a model is escaped."""
+def page(evaluation: Evaluation, *, title: str = _TITLE, source: str = "") -> str:
+    """Return the whole document; every word of it that comes from traffic or a model is escaped.
+
+    Args:
+        source: which traffic was measured, for whoever finds the page later.
+    """
+    moved = drifts_of(evaluation)
     body = [
         f"<h1>{escape(title)}</h1>",
-        f"<p>{escape(_span(evaluation))}</p>",
+        f'<p class="lead">{_lead(evaluation)}</p>',
+        f"<p>{escape(_span(evaluation, source))}</p>",
         _cards(evaluation),
-        f'<div class="pair">{_panel(roc_picture(evaluation))}{_panel(calibration_picture(evaluation))}</div>',
-        _panel(contributions_picture(evaluation)),
+        f'<div class="pair">{panel(lambda width: roc_picture(evaluation, width=width), HALF)}',
+        f"{panel(lambda width: calibration_picture(evaluation, width=width), HALF)}</div>",
+        panel(lambda width: contributions_picture(evaluation, width=width), WHOLE),
+        panel(lambda width: attackers_picture(evaluation, width=width), WHOLE),
         _attackers(evaluation),
-        _drifts(evaluation),
+        _methods(evaluation),
+        panel(lambda width: drift_picture(moved, width=width), WHOLE) if moved else "",
+        _drifts(moved),
         _notes(evaluation),
     ]
+    return document(title, body)
+
+
+def decision_page(found: Mapping[str, Any]) -> str:
+    """Return one decision's risk as a document; `found` is what `watchword risk explain` says of it."""
+    title = f"Risk {found['risk']} of 100, {found['level']}"
+    facts = [
+        ("reference", found.get("id")),
+        ("when", str(found.get("at") or "")[:19].replace("T", " ") + " UTC" if found.get("at") else ""),
+        ("who", found.get("user")),
+        ("asked for", found.get("asked")),
+        ("from", " ".join(str(part) for part in (found.get("country"), found.get("ip")) if part)),
+        ("answer", str(found.get("answer") or "").replace("_", " ")),
+        *(found.get("versions") or {}).items(),
+    ]
+    told = "".join(f"<dt>{escape(name)}</dt><dd>{escape(str(value))}</dd>" for name, value in facts if value)
+    untold = [indicator_words(each["indicator"]) for each in found["contributions"] if not each["value"]]
+    body = [
+        f"<h1>{escape(title)}</h1>",
+        f'<p class="lead">{escape(_odds(found))}</p>' if found["unit"] == "log-odds" else "",
+        panel(lambda width: decision_picture(found, width=width), WHOLE),
+        f'<section class="panel"><h2>What was asked, and what was read</h2><dl>{told}</dl></section>',
+        f"<p>Could not be told: {escape(', '.join(untold).lower())}.</p>" if untold else "",
+    ]
+    return document(title, body)
+
+
+def _odds(found: Mapping[str, Any]) -> str:
     return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        # Prevents: the words of a model or of traffic becoming a script or a request, should escaping ever fail.
-        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">"
-        '<meta name="referrer" content="no-referrer"><meta name="viewport" content="width=device-width">'
-        f"<title>{escape(title)}</title><style>{_STYLE}</style></head><body><main>{''.join(body)}</main></body></html>\n"
+        f"By what is usual for this account, the probability that somebody else acted is {found['probability']:.2%}. "
+        "Each figure says how many times likelier (\N{MULTIPLICATION SIGN}) or less likely (\N{DIVISION SIGN}) one "
+        "observation makes somebody else; multiplied together they give the odds."
     )
 
 
-def _panel(picture: Picture) -> str:
-    return f'<section class="panel">{svg(picture)}</section>'
+def _lead(evaluation: Evaluation) -> str:
+    """Say in one sentence what a reader wants to know first."""
+    own = evaluation.own.by_attacker.get(EVERYBODY)
+    if own is None:
+        return "No attacker signs in here, so each of them is measured by what they do afterwards."
+    found = round(own.tpr_at_1pct_fpr * own.attacks)
+    return (
+        f"At the price of one alarm for every hundred log-ins of owners, it finds <b>{found:,} of {own.attacks:,}</b> "
+        f"log-ins by attackers."
+    )
 
 
-def _span(evaluation: Evaluation) -> str:
+def _span(evaluation: Evaluation, source: str) -> str:
     last = max((each.at for each in evaluation.scored), default=evaluation.since)
     return (
-        f"{evaluation.acts:,} acts; figures are of {len(evaluation.scored):,} judged from {_day(evaluation.since)} "
-        f"to {_day(last)}, by {evaluation.model.label}"
+        f"{f'Traffic: {source}. ' if source else ''}{evaluation.acts:,} acts; figures are of "
+        f"{len(evaluation.scored):,} judged from {_day(evaluation.since)} to {_day(last)}, by {evaluation.model.label}."
     )
 
 
@@ -79,25 +110,30 @@ def _day(at: float) -> str:
 
 def _cards(evaluation: Evaluation) -> str:
     own, after = evaluation.own, evaluation.with_labels
-    cards = []
+    cards: list[tuple[str, str, str, str]] = []
     if EVERYBODY in own.by_attacker:
-        cards.append(("area under the curve", f"{own.by_attacker[EVERYBODY].auc:.3f}", _after(after, "auc", "{:.3f}")))
-        found = f"{own.by_attacker[EVERYBODY].tpr_at_1pct_fpr:.0%}"
-        cards.append(("found at 1% false alarms", found, _after(after, "tpr_at_1pct_fpr", "{:.0%}")))
+        quality = own.by_attacker[EVERYBODY]
+        words = "how often an attack scores above an owner; 0.5 is chance"
+        cards.append(("area under the curve", f"{quality.auc:.3f}", words, _after(after, "auc", "{:.3f}")))
+        words = "of attacks, where 1 of 100 log-ins of owners raises an alarm"
+        found = _after(after, "tpr_at_1pct_fpr", "{:.0%}")
+        cards.append(("found at 1% alarms", f"{quality.tpr_at_1pct_fpr:.0%}", words, found))
     if own.ece is not None:
         later = f"{after.ece:.3f}" if after is not None and after.ece is not None else ""
-        cards.append(("calibration error", f"{own.ece:.3f}", later))
+        words = "how far a probability is from what came true, on average"
+        cards.append(("calibration error", f"{own.ece:.3f}", words, later))
     for count, rate in own.reauthentication.items():
         later = f"{after.reauthentication[count]:.1%}" if after is not None else ""
-        cards.append((f"asked again in the first {count} log-ins", f"{rate:.1%}", later))
+        words = "of owners' log-ins, where 98% of naive and VPN attackers are found"
+        cards.append((f"asked again, first {count} log-ins", f"{rate:.1%}", words, later))
     labels = len(evaluation.labels)
     return (
         '<div class="cards">'
         + "".join(
-            f'<div class="card"><b>{value}</b><span>{words}</span>'
-            + (f"<br><small>{later} with {labels} labels</small>" if later else "")
+            f'<div class="card"><b>{value}</b><h2>{name}</h2><span>{words}</span>'
+            + (f"<small>{later} with {labels} labels</small>" if later else "")
             + "</div>"
-            for words, value, later in cards
+            for name, value, words, later in cards
         )
         + "</div>"
     )
@@ -110,45 +146,77 @@ def _after(measured: Measured | None, field: str, form: str) -> str:
 
 
 def _attackers(evaluation: Evaluation) -> str:
-    shown = [evaluation.own, *([evaluation.with_labels] if evaluation.with_labels else []), *evaluation.rivals.values()]
-    names = [escape(NAMES.get(each.name, each.name.replace("_", " "))) for each in shown]
-    head = ["attacker", "judged by", "attacks", "found at 1% alarms", *names]
+    shown = [each for each, _ in measured_of(evaluation)]
+    head = [
+        "attacker",
+        "judged by",
+        "attacks",
+        "found at 1% alarms",
+        *(escape(method_name(each.name)) for each in shown),
+    ]
     rows = []
     for name, quality in evaluation.own.by_attacker.items():
         areas = [f"{each.by_attacker[name].auc:.3f}" if name in each.by_attacker else "" for each in shown]
-        words = escape(name.replace("_", " "))
-        rows.append([words, _ACTS[quality.act], f"{quality.attacks:,}", f"{quality.tpr_at_1pct_fpr:.0%}", *areas])
+        words = _EVERYBODY if name == EVERYBODY else escape(name.replace("_", " "))
+        found = f"{quality.tpr_at_1pct_fpr:.0%}"
+        rows.append([words, _ACTS[quality.act], f"{quality.attacks:,}", found, *areas])
     return (
         '<section class="panel"><h2>Area under the curve, by attacker</h2>'
-        + _table(head, rows, numbers=range(2, len(head)), strong=EVERYBODY)
+        "<p>A figure of few attacks is worth little; the column says how many there were.</p>"
+        + table(head, rows, numbers=range(2, len(head)), strong=_EVERYBODY)
         + "</section>"
     )
 
 
-_ACTS: Final = {Act.SIGN_IN: "log-ins", Act.PROMPT: "prompts", Act.REQUEST: "requests"}
+def _methods(evaluation: Evaluation) -> str:
+    """Compare every method over the same log-ins, those that get more than a log holds included."""
+    ours = [evaluation.own, *([evaluation.with_labels] if evaluation.with_labels else [])]
+    shown = [each for each in (*ours, *evaluation.rivals.values()) if EVERYBODY in each.by_attacker]
+    counts = list(evaluation.own.reauthentication)
+    if len(shown) == len(ours):
+        return ""
+    head = ["method", "area under the curve", "found at 1% alarms", *(f"asked again, first {each}" for each in counts)]
+    rows = []
+    for each in shown:
+        quality = each.by_attacker[EVERYBODY]
+        asked = [f"{each.reauthentication[count]:.1%}" if count in each.reauthentication else "" for count in counts]
+        name = escape(method_name(each.name))
+        rows.append([name, f"{quality.auc:.3f}", f"{quality.tpr_at_1pct_fpr:.0%}", *asked])
+    return (
+        '<section class="panel"><h2>Beside other methods, over the same log-ins</h2>'
+        + table(head, rows, numbers=range(1, len(head)), strong=escape(method_name(evaluation.own.name)))
+        + "</section>"
+    )
 
 
-def _drifts(evaluation: Evaluation) -> str:
+def drifts_of(evaluation: Evaluation) -> list[Drift]:
+    """Compare owners' log-ins before what was measured with those in it; newcomers' habits move by themselves."""
     past, recent = (
-        [each.values for each in acts if each.act is Act.SIGN_IN and not each.is_attack]
+        [each.values for each in settled(acts) if each.act is Act.SIGN_IN and not each.is_attack]
         for acts in (evaluation.past, evaluation.scored)
     )
-    found = [each for each in drift(past, recent) if each.psi is not None][:_MOST_DRIFTS]
+    return [each for each in drift(past, recent) if each.psi is not None][:_MOST_DRIFTS]
+
+
+def _drifts(found: Sequence[Drift]) -> str:
     if not found:
         return ""
+    head = ["indicator", "mean before", "mean now", "moved by", "stability index", ""]
     rows = [_drift_row(each) for each in found]
-    head = ["indicator", "mean before", "mean now", "stability index", ""]
     return (
         '<section class="panel"><h2>Drift of indicators, over log-ins of owners</h2>'
-        + _table(head, rows, numbers=range(1, 4))
-        + "</section>"
+        "<details><summary>figures</summary>"
+        "<p>The stability index is below 0.1 where nothing moved and above 0.25 where much did; what moved by less "
+        "than a quarter of log-odds changes no decision, whatever the index says.</p>"
+        + table(head, rows, numbers=range(1, 5))
+        + "</details></section>"
     )
 
 
 def _drift_row(each: Drift) -> list[str]:
     state = f'<span class="{each.stability}">{each.stability}</span>'
-    name = f"<code>{escape(each.indicator)}</code>"
-    return [name, f"{each.before:+.2f}", f"{each.after:+.2f}", f"{each.psi or 0.0:.3f}", state]
+    name = f"{escape(indicator_words(each.indicator))} <code>{escape(each.indicator)}</code>"
+    return [name, f"{each.before:+.2f}", f"{each.after:+.2f}", f"{each.moved:.2f}", f"{each.psi or 0.0:.3f}", state]
 
 
 def _notes(evaluation: Evaluation) -> str:
@@ -159,20 +227,11 @@ def _notes(evaluation: Evaluation) -> str:
     if evaluation.labels:
         notes.append(f"{len(evaluation.labels)} labels, half of them attacks, were drawn from before what is measured.")
     if evaluation.rivals:
-        notes.append("Other methods see the same log-ins; generic detectors get features with each user's history.")
+        notes.append("Other methods see the same log-ins; how generic detectors are fed stands behind their names.")
+    if evaluation.left_out:
+        words = ", ".join(evaluation.left_out).replace("_", " ")
+        notes.append(f"No act of an owner is like those of {words}, so nothing is said of them.")
     if evaluation.unreadable:
         notes.append(f"{evaluation.unreadable:,} acts could not be read by the score: a fault of it.")
     items = "".join(f"<li>{escape(note)}</li>" for note in notes)
     return f'<section class="panel"><h2>How it was measured</h2><ul>{items}</ul></section>'
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: Iterable[int] = (), strong: str = "") -> str:
-    right = set(numbers)
-
-    def cells(tag: str, values: Sequence[str]) -> str:
-        return "".join(
-            f"<{tag}{' class=n' if place in right else ''}>{value}</{tag}>" for place, value in enumerate(values)
-        )
-
-    body = "".join(f"<tr{' class=all' if row[0] == strong else ''}>{cells('td', row)}</tr>" for row in rows)
-    return f"<table><thead><tr>{cells('th', head)}</tr></thead><tbody>{body}</tbody></table>"

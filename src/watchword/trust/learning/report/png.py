@@ -11,19 +11,21 @@ from typing import Any, Final
 
 from watchword.trust.learning.batch.fitting import load
 from watchword.trust.learning.evaluation import Evaluation
-from watchword.trust.learning.report.charts import calibration_picture, contributions_picture, roc_picture
+from watchword.trust.learning.report.bars import attackers_picture, contributions_picture, drift_picture
+from watchword.trust.learning.report.charts import calibration_picture, roc_picture
+from watchword.trust.learning.report.page import drifts_of
 from watchword.trust.learning.report.scene import Anchor, Bar, Dot, Ink, Path, Picture, Text
 
 _INKS: Final[Mapping[Ink, str]] = MappingProxyType(
     {
-        Ink.TEXT: "#1c1917",
-        Ink.SOFT: "#78716c",
-        Ink.GRID: "#e7e5e4",
-        Ink.OWN: "#0f766e",
-        Ink.LABELLED: "#7c3aed",
-        Ink.OTHER: "#a8a29e",
-        Ink.ATTACK: "#c2410c",
-        Ink.OWNER: "#0369a1",
+        Ink.TEXT: "#10211c",
+        Ink.SOFT: "#40544d",
+        Ink.GRID: "#cbd7d2",
+        Ink.OWN: "#08614f",
+        Ink.LABELLED: "#b06f00",
+        Ink.OTHER: "#7b8f87",
+        Ink.ATTACK: "#a3231a",
+        Ink.OWNER: "#2f9d88",
         Ink.PAPER: "#ffffff",
     }
 )
@@ -51,7 +53,9 @@ def sheet(evaluation: Evaluation) -> bytes:
     Raises:
         ExtraMissingError: Pillow is not installed.
     """
-    return png([roc_picture(evaluation), calibration_picture(evaluation), contributions_picture(evaluation)])
+    pictures = [roc_picture(evaluation), calibration_picture(evaluation), contributions_picture(evaluation)]
+    moved = drifts_of(evaluation)
+    return png([*pictures, attackers_picture(evaluation), *([drift_picture(moved)] if moved else [])])
 
 
 def png(pictures: Sequence[Picture]) -> bytes:
