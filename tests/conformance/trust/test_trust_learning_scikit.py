@@ -16,7 +16,7 @@ import pytest
 
 from watchword.trust.behaviour import Model
 from watchword.trust.labelled import decode, encode
-from watchword.trust.learning import Bounds, Case, Example, auc, fit, tpr_at_fpr
+from watchword.trust.learning import Bounds, Case, Example, TooFewLabelsError, auc, fit, tpr_at_fpr
 from watchword.trust.learning.batch import (
     Forest,
     Night,
@@ -157,6 +157,56 @@ def test_people_who_use_the_same_become_peers(sklearn: Any) -> None:
     assert peer_groups(dict(reversed(used.items()))) == groups
 
 
+def test_what_one_person_uses_alone_makes_nobody_a_peer(sklearn: Any) -> None:
+    assert sklearn is not None
+    alone = {f"usr_{number}": {f"own {number} {place}": 1.0 for place in range(50)} for number in range(20)}
+    assert peer_groups(alone) == PeerGroups({}, {}, {})
+
+    shared = {
+        user: used | {"wiki home": 2.0, f"team {place % 2}": 2.0} for place, (user, used) in enumerate(alone.items())
+    }
+    groups = peer_groups(shared)
+    assert set(groups.rarity) == {"wiki home", "team 0", "team 1"}
+    assert len(groups.centres) == 2
+    assert groups.group_of({"team 0": 1.0}) != groups.group_of({"team 1": 1.0})
+
+
+def test_people_who_all_use_the_same_are_one_group(sklearn: Any) -> None:
+    assert sklearn is not None
+    groups = peer_groups({f"usr_{number}": {"wiki home": 3.0, "mail inbox": 1.0} for number in range(15)})
+    assert (list(groups.centres), len(groups.members)) == (["peers-01"], 15)
+
+
+@pytest.mark.parametrize("value", [0.0, 5.0])
+def test_a_forest_over_constant_features_finds_nothing_unusual(sklearn: Any, value: float) -> None:
+    assert sklearn is not None
+    forest = fit_forest([[value, 1.0]] * 150, ("a", "b"))
+    assert forest.finding([value, 1.0]).value == 0.0
+    assert Forest.from_json(forest.to_json()) == forest
+
+
+def test_a_file_of_one_user_makes_a_forest_and_no_peers(sklearn: Any, tmp_path: Path) -> None:
+    assert sklearn is not None
+    pytest.importorskip("polars", reason="counted only in the environment of requirements/bench.txt")
+    one = [
+        {"id": f"act_{day}", "at": 1.7e9 + day * 86_400.0, "user": "usr_ann", "act": "sign_in", "is_verified": True}
+        for day in range(120)
+    ]
+    file = tmp_path / "one.jsonl"
+    file.write_text("".join(json.dumps(line) + "\n" for line in one))
+    found = night(file, Model(), most=3)
+    assert (found.log_ins, found.peers, len(found.unusual)) == (120, None, 3)
+
+
+def test_a_file_without_log_ins_is_refused_by_its_number(sklearn: Any, tmp_path: Path) -> None:
+    assert sklearn is not None
+    pytest.importorskip("polars", reason="counted only in the environment of requirements/bench.txt")
+    file = tmp_path / "empty.jsonl"
+    file.write_text("")
+    with pytest.raises(TooFewLabelsError, match="0 log-ins"):
+        night(file, Model())
+
+
 def test_tables_count_what_people_used(sklearn: Any, tmp_path: Path) -> None:
     assert sklearn is not None
     pytest.importorskip("polars", reason="counted only in the environment of requirements/bench.txt")
@@ -165,6 +215,7 @@ def test_tables_count_what_people_used(sklearn: Any, tmp_path: Path) -> None:
         {"id": "2", "at": 2.0, "user": "usr_ann", "act": "request", "application": "wiki", "resource": "home"},
         {"id": "3", "at": 3.0, "user": "usr_ann", "act": "request", "application": "wiki", "is_success": False},
         {"id": "4", "at": 4.0, "user": "usr_bob", "act": "sign_in"},
+        {"id": "5", "at": 5.0, "user": "", "act": "request", "application": "wiki", "resource": "home"},
     ]
     file = tmp_path / "made.jsonl"
     file.write_text("".join(json.dumps(line) + "\n" for line in lines))

@@ -10,7 +10,8 @@ from array import array
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import isfinite, log
+from itertools import pairwise
+from math import inf, isfinite, log
 from typing import Any, Final
 
 from watchword.trust.observation import Finding
@@ -21,6 +22,9 @@ _LEAF: Final = -1
 _MOST_NODES: Final = 2_000_000
 _MOST_FEATURES: Final = 256
 _MOST_QUANTILES: Final = 1_024
+_MOST_TREES: Final = 10_000
+_DEEPEST: Final = 64  # the library grows them to 8 over its usual sample; twice the depth squares the sample
+_LONGEST_PATH: Final = 1_000.0
 # What fewer than one log-in in twenty looks like counts, and never for more than this: the forest knows of no owner.
 _USUAL: Final = 0.05
 _MOST_EVIDENCE: Final = 3.0
@@ -53,14 +57,31 @@ class Forest:
         size = len(self.feature)
         if not (0 < size <= _MOST_NODES and len(self.threshold) == len(self.child) == size and self.roots):
             raise ValueError("not a forest: its arrays do not fit together")
-        if not 0 < len(self.names) <= _MOST_FEATURES or not self.scale > 0 or len(self.quantiles) > _MOST_QUANTILES:
+        if not 0 < len(self.names) <= _MOST_FEATURES or not 1e-3 < self.scale < inf:  # noqa: PLR2004  # above 0, by far
             raise ValueError("not a forest: it has no features, or no scale")
         if not all(0 <= root < size for root in self.roots) or not all(map(isfinite, self.threshold)):
             raise ValueError("not a forest: a root or a threshold is out of range")
-        # INVARIANT: children come after their parent, so that every walk ends.
+        # Prevents: a score that takes seconds, by the same root a million times.
+        if len(self.roots) > _MOST_TREES:
+            raise ValueError("not a forest: it has too many trees")
+        if not _ascend(self.quantiles):
+            raise ValueError("not a forest: its quantiles do not ascend")
+        self._check_nodes()
+
+    def _check_nodes(self) -> None:
+        """INVARIANT: children come after their parent, so that every walk ends; and soon."""
+        size, depth = len(self.feature), bytearray(len(self.feature))
         for node, feature in enumerate(self.feature):
-            is_leaf = feature == _LEAF
-            if not is_leaf and not (0 <= feature < len(self.names) and node < self.child[node] < size - 1):
+            if feature == _LEAF:
+                # Prevents: a negative path, by which the score would be larger than any number.
+                is_right = 0.0 <= self.threshold[node] <= _LONGEST_PATH
+            else:
+                child = self.child[node]
+                is_right = 0 <= feature < len(self.names) and node < child < size - 1 and depth[node] < _DEEPEST
+                if is_right:
+                    depth[child] = max(depth[child], depth[node] + 1)
+                    depth[child + 1] = max(depth[child + 1], depth[node] + 1)
+            if not is_right:
                 raise ValueError(f"not a forest: node {node} is out of range")
 
     def score(self, row: Sequence[float]) -> float:
@@ -122,13 +143,25 @@ class Forest:
             if found["format"] != FORMAT:
                 raise ValueError("a forest of another release")
             return cls(
-                names=tuple(map(str, found["names"])),
-                roots=tuple(map(int, found["roots"])),
-                feature=tuple(map(int, found["feature"])),
-                threshold=tuple(map(float, found["threshold"])),
-                child=tuple(map(int, found["child"])),
+                names=_listed(found["names"], str),
+                roots=_listed(found["roots"], int),
+                feature=_listed(found["feature"], int),
+                threshold=tuple(map(float, _listed(found["threshold"], int, float))),
+                child=_listed(found["child"], int),
                 scale=float(found["scale"]),
-                quantiles=tuple(map(float, found["quantiles"])),
+                quantiles=tuple(map(float, _listed(found["quantiles"], int, float))),
             )
         except (KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
             raise ValueError("not a stored forest") from error
+
+
+def _ascend(values: Sequence[float]) -> bool:
+    is_short = len(values) <= _MOST_QUANTILES and all(map(isfinite, values))
+    return is_short and all(one <= other for one, other in pairwise(values))
+
+
+def _listed(value: object, *kinds: type) -> tuple[Any, ...]:
+    """Return a list of nothing but such; `True` is no number, and 0.9 is no place in an array."""
+    if not isinstance(value, list) or not all(type(each) in kinds for each in value):
+        raise TypeError
+    return tuple(value)

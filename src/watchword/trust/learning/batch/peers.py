@@ -6,7 +6,7 @@ import itertools
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from math import log, sqrt
+from math import isfinite, log, sqrt
 from typing import Any, Final
 
 from watchword.trust.learning.batch.fitting import load
@@ -23,6 +23,8 @@ _LEAST_LIKENESS: Final = 0.15
 _LEAST_CONTINUED: Final = 0.5
 _KEPT_PER_GROUP: Final = 200
 _MOST_DIGITS: Final = 9
+_MOST_RESOURCES: Final = 20_000
+_MOST_KEPT_GROUPS: Final = 1_000
 _NAME: Final = "peers-{:02}"
 
 Use = Mapping[str, float]
@@ -73,12 +75,13 @@ class PeerGroups:
             found = json.loads(text)
             if found["format"] != FORMAT:
                 raise ValueError("peer groups of another release")
-            return cls(
-                {str(name): float(weight) for name, weight in found["rarity"].items()},
-                {str(n): {str(r): float(w) for r, w in centre.items()} for n, centre in found["centres"].items()},
-                {str(user): str(name) for user, name in found["members"].items()},
-            )
-        except (KeyError, TypeError, AttributeError, RecursionError) as error:
+            centres = {str(name): _weights(centre) for name, centre in found["centres"].items()}
+            # Prevents: a file of a million groups making everybody's sign-in slow.
+            if len(centres) > _MOST_KEPT_GROUPS:
+                raise ValueError("not stored peer groups: there are too many")
+            members = {str(user): str(name) for user, name in found["members"].items()}
+            return cls(_weights(found["rarity"]), centres, members)
+        except (KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
             raise ValueError("not stored peer groups") from error
 
 
@@ -99,9 +102,11 @@ def peer_groups(used: Mapping[str, Use], *, seed: int = 0) -> PeerGroups:
     if len(people) < _LEAST_PEOPLE:
         raise TooFewLabelsError(f"{len(people)} people are too few for peer groups", hint=f"{_LEAST_PEOPLE} are needed")
     rarity = _rarity([used[user] for user in people])
-    rows = [_weighted(used[user], rarity) for user in people]
-    resources = sorted(rarity)
-    labels = _cluster([[row.get(name, 0.0) for name in resources] for row in rows], seed)
+    weighted = {user: row for user in people if (row := _weighted(used[user], rarity))}
+    people, rows = list(weighted), list(weighted.values())
+    if len(people) < _LEAST_PEOPLE:  # the others share nothing with anybody
+        return PeerGroups(rarity, {}, {})
+    labels = _cluster(rows, sorted(rarity), seed)
     centres: dict[str, Use] = {}
     members: dict[str, str] = {}
     for label in sorted(set(labels)):
@@ -150,11 +155,28 @@ def _likeness(one: Use, other: Use) -> float:
     return sum(weight * other.get(resource, 0.0) for resource, weight in one.items())
 
 
-def _cluster(matrix: Sequence[Sequence[float]], seed: int) -> list[int]:
+def _weights(found: Mapping[str, Any]) -> dict[str, float]:
+    weights = {str(name): float(weight) for name, weight in found.items()}
+    # Prevents: likenesses that no comparison orders, by one that is no number.
+    if not all(isfinite(weight) and weight >= 0 for weight in weights.values()):
+        raise ValueError("not stored peer groups: a weight is none")
+    return weights
+
+
+def _matrix(rows: Sequence[Use], resources: Sequence[str]) -> Any:
+    """Return people by resources, sparse: nearly everybody uses nearly nothing of it."""
+    column = {name: place for place, name in enumerate(resources)}
+    places = [(number, column[name], weight) for number, row in enumerate(rows) for name, weight in row.items()]
+    numbers, columns, weights = zip(*places, strict=True)
+    return load("scipy.sparse").csr_matrix((weights, (numbers, columns)), shape=(len(rows), len(resources)))
+
+
+def _cluster(rows: Sequence[Use], resources: Sequence[str], seed: int) -> list[int]:
     cluster, score = load("sklearn.cluster").KMeans, load("sklearn.metrics").silhouette_score
-    compared = min(len(matrix), _MOST_PEOPLE_COMPARED)
-    best: tuple[float, list[int]] = (-1.0, [0] * len(matrix))
-    for count in range(2, min(_MOST_GROUPS, len(matrix) // _LEAST_GROUP) + 1):
+    matrix, compared = _matrix(rows, resources), min(len(rows), _MOST_PEOPLE_COMPARED)
+    different = len({tuple(sorted((name, round(weight, 9)) for name, weight in row.items())) for row in rows})
+    best: tuple[float, list[int]] = (-1.0, [0] * len(rows))
+    for count in range(2, min(_MOST_GROUPS, len(rows) // _LEAST_GROUP, different) + 1):
         labels: Any = cluster(n_clusters=count, n_init=4, random_state=seed).fit_predict(matrix)
         if len(set(labels.tolist())) < 2:  # noqa: PLR2004  # one cluster separates nobody
             continue
@@ -169,7 +191,9 @@ def _rarity(everybody: Sequence[Use]) -> dict[str, float]:
     for used in everybody:
         for resource in used:
             users[resource] = users.get(resource, 0) + 1
-    return {resource: log((1.0 + len(everybody)) / (1.0 + count)) + 1.0 for resource, count in users.items()}
+    # What one person uses alone makes nobody a peer. Prevents: a million names of files filling the memory.
+    shared = sorted((name for name in users if users[name] > 1), key=lambda name: (-users[name], name))
+    return {name: log((1.0 + len(everybody)) / (1.0 + users[name])) + 1.0 for name in shared[:_MOST_RESOURCES]}
 
 
 def _weighted(used: Use, rarity: Mapping[str, float]) -> dict[str, float]:

@@ -26,7 +26,11 @@ def resources_used(path: Path) -> dict[str, dict[str, float]]:
     try:
         table = (
             polars.scan_ndjson(path, schema=wanted)
-            .filter((polars.col("act") == "request") & polars.col("is_success").fill_null(value=True))
+            .filter(
+                (polars.col("act") == "request")
+                & polars.col("is_success").fill_null(value=True)
+                & (polars.col("user") != "")  # somebody who does not exist is no one's peer
+            )
             .with_columns(
                 used=polars.concat_str(
                     [polars.col("application").fill_null(""), polars.col("resource").fill_null("")], separator=" "
