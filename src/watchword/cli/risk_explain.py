@@ -90,7 +90,9 @@ def picture(found: Mapping[str, Any], *, width: int = _PIPED) -> Iterator[str]:
     yield from _what(found)
     is_behaviour = found["unit"] == "log-odds"
     if is_behaviour:
-        yield f"probability of somebody else {_percent(found['probability'])}, log-odds {found['log_odds']:+.3f}"
+        from watchword.trust import share_words  # noqa: PLC0415  # quick help
+
+        yield f"probability of somebody else {share_words(found['probability'])}, log-odds {found['log_odds']:+.3f}"
     yield ""
     yield from _bars(found, is_behaviour=is_behaviour, width=width)
     if is_behaviour:
@@ -109,7 +111,9 @@ def _what(found: Mapping[str, Any]) -> Iterator[str]:
     """Say who asked for what, from where, and what became of it."""
     if not found.get("answer"):
         return
-    where = " ".join(str(part) for part in (found.get("country"), found.get("ip")) if part)
+    from watchword.trust import country_name  # noqa: PLC0415  # quick help
+
+    where = " ".join(str(part) for part in (country_name(found.get("country") or ""), found.get("ip")) if part)
     became = _ANSWERS.get(found["answer"], found["answer"])
     yield f"{found['user'] or 'nobody signed in'} was {became}: {found['asked']}"
     yield f"at {str(found['at'])[:19].replace('T', ' ')} UTC" + (f", from {where}" if where else "")
@@ -191,13 +195,6 @@ def bar(value: float, longest: float, *, half: int = _HALF) -> str:
     size = max(1, round(abs(value) / longest * half)) if longest else 0
     left, right = (size, 0) if value < 0 else (0, size)
     return f"{' ' * (half - left)}{_FULL * left}{_AXIS}{_FULL * right}{' ' * (half - right)}"
-
-
-def _percent(share: float) -> str:
-    least, most = 0.001, 0.999
-    if share < least:
-        return "under 0.1%"
-    return "over 99.9%" if share > most else f"{share:.1%}"
 
 
 def _width() -> int:

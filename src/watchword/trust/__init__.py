@@ -51,7 +51,7 @@ from watchword.trust.settings import (
 from watchword.trust.situation import Known, KnownSignIns, Situation
 from watchword.trust.store import Listing
 from watchword.trust.usual import Usual, usual_for, usual_now, usual_of
-from watchword.trust.wording import factor_words, indicator_words, told_of
+from watchword.trust.wording import factor_words, indicator_words, share_words, told_of
 from watchword.trust.worktime import LocalTime, clock_of, utc_offset_s
 
 __all__ = [
@@ -115,6 +115,7 @@ __all__ = [
     "network_of",
     "profiles",
     "replay",
+    "share_words",
     "told_of",
     "trust_level",
     "usual_for",

@@ -59,6 +59,7 @@ _INDICATORS: Final = {
 _PRIOR: Final = "what holds before anything is seen: takeovers are rare"
 _AS_USUAL, _UNUSUAL = "as usual for this account", "unusual for this account"
 _SMALL, _PLAIN = 10.0, 1e9
+_NEXT_TO_NOTHING: Final = 0.001
 
 
 def indicator_words(name: str) -> str:
@@ -86,3 +87,10 @@ def factor_words(log_odds: float) -> str:
         return f"{sign}a billion"
     digits = len(str(int(factor))) - 2
     return f"{sign}{int(round(factor, -digits)):,}"
+
+
+def share_words(share: float) -> str:
+    """Write a probability; what is all but nothing or all but everything is not rounded to it."""
+    if share < _NEXT_TO_NOTHING:
+        return "under 0.1%"
+    return "over 99.9%" if share > 1.0 - _NEXT_TO_NOTHING else f"{share:.1%}"

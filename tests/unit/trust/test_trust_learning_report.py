@@ -142,7 +142,7 @@ def test_a_decision_on_a_page_is_escaped_and_names_what_could_not_be_told() -> N
     text = decision_page(_DECISION)
     assert "<script>" not in text
     assert "reputation of the address" in text
-    assert "88.00%" in text
+    assert "88.0%" in text
 
 
 def test_points_are_drawn_as_points() -> None:

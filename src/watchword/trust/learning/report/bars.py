@@ -18,6 +18,7 @@ _MOST_INDICATORS: Final = 14
 _LEAST_SHOWN: Final = 0.02
 _LEAST_DRAWN: Final = 0.005
 _NAME_COLUMN: Final = 230.0
+_STORY_COLUMN: Final = 350.0  # a name with a sentence below it
 _CHANCE: Final = 0.5
 _STATES: Final = {Stability.DRIFTED: Ink.ATTACK, Stability.MOVING: Ink.LABELLED}
 
@@ -25,9 +26,9 @@ _STATES: Final = {Stability.DRIFTED: Ink.ATTACK, Stability.MOVING: Ink.LABELLED}
 class _Rows:
     """Names to the left of their rows; above them where there is no room beside."""
 
-    def __init__(self, width: float, *, height: float, right: float = 64.0) -> None:
+    def __init__(self, width: float, *, height: float, right: float = 64.0, names: float = _NAME_COLUMN) -> None:
         self.is_narrow = width < HALF
-        self.left = 4.0 if self.is_narrow else _NAME_COLUMN
+        self.left = 4.0 if self.is_narrow else names
         self.right = width - right
         self.step = height + 18.0 if self.is_narrow else height
         self._below = 16.0 if self.is_narrow else 0.0
@@ -41,6 +42,13 @@ class _Rows:
         if self.is_narrow:
             return Text(0.0, self.at(row) - 4.0, words, Ink.TEXT, 12.5)
         return Text(self.left - 20.0, self.at(row) + middle, words, Ink.TEXT, 12.5, Anchor.END)
+
+    def axis(self, x: float, count: int) -> list[Shape]:
+        """Draw an upright line through so many rows, not through the names above them."""
+        if not self.is_narrow:
+            return [Path(((x, TOP - 8.0), (x, self.foot(count))), Ink.SOFT, 1.0)]
+        height = self.step - 18.0
+        return [Path(((x, self.at(row)), (x, self.at(row) + height - 4.0)), Ink.SOFT, 1.0) for row in range(count)]
 
     def foot(self, count: int) -> float:
         """Return where so many rows end."""
@@ -65,7 +73,7 @@ def contributions_picture(evaluation: Evaluation, *, width: float = WHOLE) -> Pi
     shapes: list[Shape] = heading(
         "What the score goes by", "mean log-odds of a log-in: right speaks for an attacker", width
     )
-    shapes.append(Path(((place_of(0.0), TOP - 8.0), (place_of(0.0), foot)), Ink.SOFT, 1.0))
+    shapes += rows.axis(place_of(0.0), len(names))
     for row, name in enumerate(names):
         shapes.append(rows.name(row, indicator_words(name), middle=14.0))
         shapes += _bar(attacks.get(name, 0.0), rows.at(row), Ink.ATTACK, place_of)
@@ -128,7 +136,7 @@ def drift_picture(found: Sequence[Drift], *, width: float = WHOLE) -> Picture:
     shapes: list[Shape] = heading(
         "What moved", "mean log-odds of owners' log-ins: from the ring, before, to the dot, now", width
     )
-    shapes.append(Path(((place_of(0.0), TOP - 8.0), (place_of(0.0), foot)), Ink.SOFT, 1.0))
+    shapes += rows.axis(place_of(0.0), len(found))
     for row, each in enumerate(found):
         ink = _STATES.get(each.stability, Ink.OWN)
         y = rows.at(row) + 9.0
@@ -142,7 +150,7 @@ def drift_picture(found: Sequence[Drift], *, width: float = WHOLE) -> Picture:
     return Picture("Drift", words, width, foot + 6.0, tuple(shapes))
 
 
-def decision_picture(found: Mapping[str, Any], *, width: float = 900.0) -> Picture:
+def decision_picture(found: Mapping[str, Any], *, width: float = WHOLE) -> Picture:
     """Draw how one risk came together: each bar begins where the one before it ended.
 
     Args:
@@ -154,7 +162,7 @@ def decision_picture(found: Mapping[str, Any], *, width: float = 900.0) -> Pictu
     for each in told:
         ends.append(ends[-1] + each["value"])
     low, high = min(ends), max(*ends, min(ends) + 1.0)
-    rows = _Rows(width, height=38.0)
+    rows = _Rows(width, height=38.0, right=96.0, names=_STORY_COLUMN)
 
     def place_of(value: float) -> float:
         return rows.left + 46.0 + (value - low) / (high - low) * (rows.right - rows.left - 46.0)
@@ -163,12 +171,12 @@ def decision_picture(found: Mapping[str, Any], *, width: float = 900.0) -> Pictu
     title = f"What made the risk {found['risk']} of 100"
     below = "left speaks for the owner, right for somebody else; each bar begins where the last one ended"
     shapes: list[Shape] = heading(title, below if is_behaviour else "points, added up", width)
-    shapes.append(Path(((place_of(0.0), TOP - 8.0), (place_of(0.0), foot)), Ink.SOFT, 1.0))
+    shapes += rows.axis(place_of(0.0), len(told) + 1)
     for row, (each, begin, end) in enumerate(zip(told, ends, ends[1:], strict=False)):
         ink = Ink.ATTACK if each["value"] > 0 else Ink.OWNER
         figure = factor_words(each["value"]) if is_behaviour else f"{each['value']:+d}"
         shapes += _step(
-            rows, row, _words_of(each, width, is_behaviour=is_behaviour), (place_of(begin), place_of(end)), ink, figure
+            rows, row, _words_of(each, is_behaviour=is_behaviour), (place_of(begin), place_of(end)), ink, figure
         )
     total = factor_words(ends[-1]) if is_behaviour else f"{found['risk']}"
     ink = Ink.ATTACK if ends[-1] > 0 else Ink.OWNER
@@ -181,9 +189,9 @@ def _order(each: Mapping[str, Any]) -> tuple[bool, float]:
     return each["indicator"] != "prior", -each["value"]
 
 
-def _words_of(each: Mapping[str, Any], width: float, *, is_behaviour: bool) -> tuple[str, str]:
+def _words_of(each: Mapping[str, Any], *, is_behaviour: bool) -> tuple[str, str]:
     detail = told_of(each["indicator"], each["value"], each["detail"]) if is_behaviour else each["detail"]
-    return indicator_words(each["indicator"]), fitted(detail, width if width < HALF else _NAME_COLUMN - 20.0, 10.5)
+    return indicator_words(each["indicator"]), fitted(detail, _STORY_COLUMN - 20.0, 10.5)
 
 
 def _step(

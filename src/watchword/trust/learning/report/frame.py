@@ -18,7 +18,7 @@ _STEPS: Final = 5
 _LEGEND_ROW: Final = 20.0
 _LEGEND_COLUMN: Final = 240.0
 # What a letter takes of its size, about; for texts that must not run out of their place.
-_LETTER: Final = 0.56
+_LETTER: Final = 0.54
 
 
 @dataclass(frozen=True, slots=True)

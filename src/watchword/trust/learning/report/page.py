@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from html import escape
 from typing import Any, Final
 
+from watchword.trust.countries import country_name
 from watchword.trust.learning.batch.drift import Drift, drift, settled
 from watchword.trust.learning.evaluation import EVERYBODY, Evaluation, Measured
 from watchword.trust.learning.report.bars import (
@@ -19,7 +20,7 @@ from watchword.trust.learning.report.charts import calibration_picture, measured
 from watchword.trust.learning.report.document import document, panel, table
 from watchword.trust.learning.report.frame import HALF, WHOLE
 from watchword.trust.observation import Act
-from watchword.trust.wording import indicator_words
+from watchword.trust.wording import indicator_words, share_words
 
 _MOST_DRIFTS: Final = 12
 _TITLE: Final = "How well the score tells attackers from owners"
@@ -60,7 +61,7 @@ def decision_page(found: Mapping[str, Any]) -> str:
         ("when", str(found.get("at") or "")[:19].replace("T", " ") + " UTC" if found.get("at") else ""),
         ("who", found.get("user")),
         ("asked for", found.get("asked")),
-        ("from", " ".join(str(part) for part in (found.get("country"), found.get("ip")) if part)),
+        ("from", " ".join(str(part) for part in (country_name(found.get("country") or ""), found.get("ip")) if part)),
         ("answer", str(found.get("answer") or "").replace("_", " ")),
         *(found.get("versions") or {}).items(),
     ]
@@ -78,7 +79,8 @@ def decision_page(found: Mapping[str, Any]) -> str:
 
 def _odds(found: Mapping[str, Any]) -> str:
     return (
-        f"By what is usual for this account, the probability that somebody else acted is {found['probability']:.2%}. "
+        "By what is usual for this account, the probability that somebody else acted is "
+        f"{share_words(found['probability'])}. "
         "Each figure says how many times likelier (\N{MULTIPLICATION SIGN}) or less likely (\N{DIVISION SIGN}) one "
         "observation makes somebody else; multiplied together they give the odds."
     )

@@ -35,6 +35,8 @@ _MARGIN: Final = 28.0
 _BESIDE: Final = 20.0
 _DASH, _GAP = 5.0, 4.0
 _LEAST_STEP: Final = 1e-3
+# Signs that the font which comes with Pillow does not hold.
+_WRITTEN: Final = str.maketrans({"\N{MULTIPLICATION SIGN}": "x", "\N{DIVISION SIGN}": "1/"})
 _ANCHORS: Final = {Anchor.START: "ls", Anchor.MIDDLE: "ms", Anchor.END: "rs"}
 
 
@@ -133,7 +135,7 @@ class _Pen:
         ink = _INKS[text.ink]
         self._drawing.text(
             self._at(text.x, text.y),
-            text.words,
+            text.words.translate(_WRITTEN),
             fill=ink,
             font=font,
             anchor=_ANCHORS[text.anchor],
