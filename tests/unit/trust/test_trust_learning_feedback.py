@@ -15,6 +15,7 @@ from watchword.trust import Place
 from watchword.trust.learning import store
 from watchword.trust.learning.errors import FeedbackMalformedError, FeedbackRefusedError, FeedbackUnknownError
 from watchword.trust.learning.feedback import Feedback
+from watchword.trust.learning.guard import Admitted
 from watchword.trust.learning.labels import Judged, Review, Source, Witness
 from watchword.trust.learning.suppressions import SILENCES, Scope, silenced
 from watchword.trust.observation import Act, Finding, Observation
@@ -105,10 +106,13 @@ async def test_an_administrator_gives_no_verdict_on_their_own_account(feedback: 
         await feedback.verdict(act, is_attack=False, actor="usr_ann")
 
 
-async def test_a_newer_verdict_of_the_same_source_replaces_the_older(feedback: Feedback, act: Judged) -> None:
+@pytest.mark.parametrize("other", ["usr_admin", "cli:root"])
+async def test_a_newer_verdict_of_the_same_analyst_or_the_machine_s_owner_replaces_the_older(
+    feedback: Feedback, act: Judged, other: str
+) -> None:
     await feedback.verdict(act, is_attack=False, actor="usr_admin")
-    newer = await feedback.verdict(act, is_attack=True, actor="usr_other")
-    assert (await feedback.admitted()).counted == (newer,)
+    newer = await feedback.verdict(act, is_attack=True, actor=other)
+    assert await feedback.admitted() == Admitted(counted=(newer,), held=())
 
 
 async def test_a_flood_of_answers_from_one_account_ends_after_a_day_has_enough(
@@ -162,7 +166,7 @@ async def test_labels_of_last_year_are_forgotten(feedback: Feedback, act: Judged
 async def test_nobody_releases_their_own_label(feedback: Feedback, plain_database: Database, act: Judged) -> None:
     label = await feedback.verdict(act, is_attack=True, actor="usr_admin")
     for own in ("usr_admin", "usr_ann"):
-        with pytest.raises(FeedbackRefusedError, match="own label"):
+        with pytest.raises(FeedbackRefusedError, match="own"):
             await feedback.review(label.id, is_released=True, actor=own)
     assert (await feedback.review(label.id, is_released=False, actor="usr_admin")).review is Review.REJECTED
     assert (await feedback.review(label.id, is_released=True, actor="usr_other")).review is Review.RELEASED

@@ -112,7 +112,7 @@ class Feedback:
 
         Raises:
             FeedbackUnknownError: there is no such label.
-            FeedbackRefusedError: it is the reviewer's own, or about their account.
+            FeedbackRefusedError: it is the reviewer's own, about their account, or against what they said themselves.
         """
         review = Review.RELEASED if is_released else Review.REJECTED
         async with self._database.work() as work:
@@ -121,9 +121,9 @@ class Feedback:
                 raise FeedbackUnknownError(
                     f"there is no label `{label_id[:_LONGEST_NAME]}`", hint="`watchword risk feedback list` shows them"
                 )
-            # Prevents: whoever poisons the labels releasing them as well.
-            if is_released and actor in {label.given_by, label.user} and not actor.startswith(_OWNER_OF_THE_MACHINE):
-                raise FeedbackRefusedError("nobody releases their own label", hint="ask another administrator")
+            said = await store.labels_of(work.connection, label.act)
+            if why := _may_not_review(label, said, is_released=is_released, actor=actor):
+                raise FeedbackRefusedError(why, hint="ask another administrator")
             await store.set_review(work.connection, label_id, review)
             work.emit(
                 FEEDBACK_REVIEWED.at(
@@ -268,7 +268,14 @@ class Feedback:
         return label
 
     async def _make_room(self, work: UnitOfWork, label: Label, before: Sequence[Label]) -> None:
-        """Let a newer word of the same source stand for the older; refuse floods, and owners who take "not me" back."""
+        """Let a newer word stand for the older one of the same giver; refuse floods, and who takes back what counts."""
+        is_machines_owner = label.given_by.startswith(_OWNER_OF_THE_MACHINE)
+        mine = [each for each in before if each.given_by == label.given_by or is_machines_owner]
+        # Prevents: whoever's label was rejected giving it again, as if nobody had looked at it.
+        if any(each.review is Review.REJECTED for each in mine) and not is_machines_owner:
+            raise FeedbackRefusedError(
+                "what you said of this act was rejected", hint="another administrator can give a verdict"
+            )
         # Prevents: whoever took the account over since taking back what its owner said.
         if label.source is Source.OWNER and not label.is_attack and any(each.is_attack for each in before):
             raise FeedbackRefusedError(
@@ -281,7 +288,29 @@ class Feedback:
         is_flood = of_user >= _MOST_OF_USER_PER_DAY and label.source is not Source.ANALYST
         if is_flood or (of_giver >= _MOST_OF_GIVER_PER_DAY and label.source is not Source.STEP_UP):
             raise FeedbackRefusedError("enough was said today", hint="go on tomorrow, or ask another administrator")
-        await store.drop_labels(work.connection, act=label.act, source=label.source)
+        # Prevents: an analyst making a colleague's verdict vanish; where both stand, neither counts until a review.
+        await store.drop_labels(work.connection, [each.id for each in mine])
+
+
+def _may_not_review(label: Label, said: Sequence[Label], *, is_released: bool, actor: str) -> str:
+    """Say why somebody may not decide about a label; the empty text if they may. Whoever owns the machine may.
+
+    Args:
+        said: everything that was said of the act.
+    """
+    if actor.startswith(_OWNER_OF_THE_MACHINE):
+        return ""
+    # Prevents, in this order: an account in wrong hands making what speaks against it vanish; whoever poisons the
+    # labels releasing them as well; whoever contradicted a colleague settling that alone.
+    refused = (
+        (actor == label.user, "nobody reviews a label of their own account"),
+        (is_released and actor == label.given_by, "nobody releases their own label"),
+        (
+            not is_released and actor != label.given_by and any(each.given_by == actor for each in said),
+            "nobody rejects what contradicts their own verdict",
+        ),
+    )
+    return next((why for is_so, why in refused if is_so), "")
 
 
 def _check(about: Judged, now: datetime) -> None:

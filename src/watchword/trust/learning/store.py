@@ -17,6 +17,7 @@ from sqlalchemy import (
     Table,
     Text,
     delete,
+    exists,
     func,
     insert,
     select,
@@ -134,9 +135,9 @@ async def set_review(connection: AsyncConnection, label_id: str, review: Review)
     await connection.execute(update(labels).where(labels.c.id == label_id).values(review=review.value))
 
 
-async def drop_labels(connection: AsyncConnection, *, act: str, source: Source) -> None:
-    """Remove what a source said of an act before."""
-    await connection.execute(delete(labels).where((labels.c.act == act) & (labels.c.source == source.value)))
+async def drop_labels(connection: AsyncConnection, label_ids: Sequence[str]) -> None:
+    """Remove labels."""
+    await connection.execute(delete(labels).where(labels.c.id.in_(label_ids)))
 
 
 async def drop_of_user(connection: AsyncConnection, user: str) -> None:
@@ -223,8 +224,11 @@ async def drop_doubts_before(connection: AsyncConnection, before: datetime) -> N
 
 
 async def drop_doubts_beyond(connection: AsyncConnection, user: str, most: int) -> None:
-    """Forget the oldest acts in doubt of an account, above a number."""
-    newest = select(doubts.c.act).where(doubts.c.user_id == user).order_by(doubts.c.at.desc(), doubts.c.act.desc())
+    """Forget the oldest acts in doubt of an account, above a number; not those of which its owner said "not me"."""
+    # Prevents: a thief who was thrown out being in doubt again and again, until nothing tells that he was thrown out.
+    said = (labels.c.act == doubts.c.act) & (labels.c.source == Source.OWNER.value) & labels.c.is_attack
+    mine = (doubts.c.user_id == user) & ~exists().where(said)
+    newest = select(doubts.c.act).where(mine).order_by(doubts.c.at.desc(), doubts.c.act.desc())
     beyond = list((await connection.execute(newest.offset(most))).scalars())
     await connection.execute(delete(doubts).where(doubts.c.act.in_(beyond)))
 

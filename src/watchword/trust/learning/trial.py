@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from watchword.trust.behaviour import Model
 from watchword.trust.learning.errors import TooFewLabelsError
-from watchword.trust.learning.labels import Label
+from watchword.trust.learning.labels import Label, Source
 from watchword.trust.learning.refit import Recipe, margin_of, refit
 
 HELD_OUT = timedelta(days=7)
@@ -24,7 +24,7 @@ class Rules:
         threshold: probability from which somebody is asked again; 0.05 is where asking begins to pay for what is
             internal, see docs/explanation/trust-algorithm.md.
         most_more: re-authentications of owners may rise by this much, as a share.
-        least_attacks: held-out attacks without which nothing can be told; `least_owners` as well.
+        least_attacks: held-out attacks, as somebody said, without which nothing can be told; `least_owners` as well.
     """
 
     held_out: timedelta = HELD_OUT
@@ -39,7 +39,7 @@ class Outcome:
     """What one model did with the held-out labels.
 
     Attributes:
-        detection: share of attacks at or above the threshold.
+        detection: share of attacks at or above the threshold, of those that somebody said were attacks.
         reauthentication: share of owners there.
         brier: mean squared error of its probabilities.
     """
@@ -106,8 +106,8 @@ def compare(
     Raises:
         TooFewLabelsError: too few labels to tell.
     """
-    attacks = sum(each.is_attack for each in held_out)
-    owners = len(held_out) - attacks
+    attacks = sum(map(_is_said_attack, held_out))
+    owners = sum(not each.is_attack for each in held_out)
     if attacks < rules.least_attacks or owners < rules.least_owners:
         raise TooFewLabelsError(
             f"the last {rules.held_out.days} days have {attacks} labelled attacks and {owners} labelled owners",
@@ -145,10 +145,16 @@ def _gain(before: Outcome, after: Outcome) -> str:
 def _outcome(held_out: Sequence[Label], model: Model, rules: Rules) -> Outcome:
     said = [(model.calibration.probability(margin_of(each.values, model)), each) for each in held_out]
     return Outcome(
-        _share([(p >= rules.threshold, each.weight) for p, each in said if each.is_attack]),
+        _share([(p >= rules.threshold, each.weight) for p, each in said if _is_said_attack(each)]),
         _share([(p >= rules.threshold, each.weight) for p, each in said if not each.is_attack]),
         sum(each.weight * (p - each.is_attack) ** 2 for p, each in said) / sum(each.weight for _, each in said),
     )
+
+
+def _is_said_attack(label: Label) -> bool:
+    # Prevents: second factors that somebody asked for in their own account, and did not give, making up in a trial for
+    # an attack that would not be found any more.
+    return label.is_attack and label.source is not Source.STEP_UP
 
 
 def _share(alarms: Sequence[tuple[bool, float]]) -> float:
