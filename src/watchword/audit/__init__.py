@@ -18,6 +18,7 @@ from watchword.audit.errors import (
     UnrecordableError,
 )
 from watchword.audit.events import JOURNAL_ARCHIVED
+from watchword.audit.files import notes
 from watchword.audit.following import Follower, Position
 from watchword.audit.model import Record, parse
 from watchword.audit.reading import begins_at, find_decision, first_since, last, read, tail
@@ -48,6 +49,7 @@ __all__ = [
     "find_decision",
     "first_since",
     "last",
+    "notes",
     "parse",
     "read",
     "tail",

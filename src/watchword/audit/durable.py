@@ -113,6 +113,34 @@ class DurableFile:
                 self._check_untouched()
                 self.cut(self.size)
 
+    def replace(self, part: Path, *, since: int) -> None:
+        """Have another file take its place, with what was appended here behind `since` added to it; durably.
+
+        Raises:
+            JournalDamagedError: somebody else changed the file; it stays as it is.
+            OSError: the disk refuses.
+        """
+        with self._resizing:
+            if self._is_closed or self.is_suspect:
+                return
+            self._check_untouched()
+            rest = os.pread(self._descriptor, self.size - since, since)
+            if len(rest) != self.size - since:
+                raise _damaged(self.path, "was cut by somebody else")
+            fresh = os.open(part, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+            try:
+                end = os.fstat(fresh).st_size
+                write_durably(fresh, rest, end)
+                part.replace(self.path)
+            except BaseException:
+                os.close(fresh)
+                raise
+            os.close(self._descriptor)
+            self._descriptor, self._identity, self._name = fresh, _identity(os.fstat(fresh)), _name(fresh)
+            self.size = self._end = self._coming_end = end + len(rest)
+            self._tail = self._read_tail()
+            sync_directory(self.path.parent)
+
     def require_empty(self) -> None:
         """Refuse a file that is there already with something in it.
 

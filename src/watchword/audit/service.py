@@ -159,7 +159,7 @@ class Journal:
 
     def use_signer(self, signer: Signer) -> None:
         """Sign the next checkpoints with another key; call after the journal key was rotated."""
-        self._writer.signer = signer
+        self._writer.use_signer(signer)
 
     async def close(self) -> None:
         """Write what is queued, sign a last checkpoint and let go of the directory."""
@@ -270,6 +270,7 @@ class Journal:
     def _checkpoint(self) -> None:
         self._writer.checkpoint()
         self._hand_back((), 0, None)
+        self._writer.thin_if_due()
 
     def _hand_back(self, group: Sequence[_Entry], first: int, error: JournalUnwritableError | None) -> None:
         with suppress(RuntimeError):  # the loop is gone, and everybody who waited with it

@@ -137,13 +137,15 @@ class _Walk:
         """List the files, open the checkpoints, check the witnessed ones."""
         # INVARIANT: the checkpoints are counted before the lines are read. The writer makes records durable first, so
         # every checkpoint seen here has its records, however much is added meanwhile.
-        self.signed.extend(self._checkpoints() if (self.directory / CHECKPOINTS).exists() else [])
-        places = [*self.archives, self.directory]
+        own, places = self._checkpoints(self.directory), [*self.archives, self.directory]
         for place in self.archives:
             # Prevents: an archive that was emptied, or another directory, taken for one that verifies.
             if not segments(place):
                 words = f"`{place}` holds no segment of a journal"
                 raise _Found(FindingKind.SEGMENT_MISSING, 1, str(place), words)
+        # Those of an archive speak for what was archived; the journal's own may have been thinned since.
+        found = {checkpoint for place in self.archives for checkpoint in self._checkpoints(place)}.union(own)
+        self.signed.extend(sorted(found, key=lambda checkpoint: checkpoint.seq))
         self.files = sorted(
             {segment.first_seq: segment for place in places for segment in segments(place)}.values(),
             key=lambda segment: segment.first_seq,
@@ -151,8 +153,8 @@ class _Walk:
         self.total = sum(segment.path.stat().st_size for segment in self.files)
         for note in witnessed:
             checkpoint = self._verified(note, "a witnessed checkpoint")
-            self.witnessed[checkpoint.seq] = checkpoint
-        if not self.signed:
+            self._require_same(checkpoint, self.witnessed.setdefault(checkpoint.seq, checkpoint))
+        if not own:
             words = "there is no checkpoint, and every journal begins with one"
             raise _Found(FindingKind.CHECKPOINT_MISSING, 1, CHECKPOINTS, words)
         self._begin({place: anchor for place in places if (anchor := self._anchor(place))})
@@ -216,9 +218,10 @@ class _Walk:
         words = f"`{Path(error.filename or self.directory).name}` cannot be read ({error.strerror})"
         return Finding(FindingKind.UNREADABLE, self.chain.seq + 1, str(self.directory), words)
 
-    def _checkpoints(self) -> list[Checkpoint]:
+    def _checkpoints(self, place: Path) -> list[Checkpoint]:
         found: list[Checkpoint] = []
-        for number, (note, is_whole) in enumerate(notes(self.directory / CHECKPOINTS), 1):
+        path = place / CHECKPOINTS
+        for number, (note, is_whole) in enumerate(notes(path) if path.exists() else (), 1):
             if not is_whole:
                 words = f"checkpoint number {number} is cut short; if a crash did that, opening the journal mends it"
                 raise _Found(FindingKind.CHECKPOINT_FORGED, 0, CHECKPOINTS, words)
@@ -246,6 +249,11 @@ class _Walk:
             # An archiving was interrupted. What it left must lead to what the anchor says, so its own word will do.
             self.chain, self.knows_outbox = claimed_before(next(lines(first.path), (0, b""))[1]), False
         self.start = self.covered = self.chain.seq
+        # Prevents: a checkpoint that was kept elsewhere taken for one that agrees, when nothing of it was looked at.
+        if self.witnessed and min(self.witnessed) < self.start:
+            seq = min(self.witnessed)
+            words = f"a witnessed checkpoint speaks of record {seq}, which is archived: verify with the archive"
+            raise _Found(FindingKind.SEGMENT_MISSING, seq, f"checkpoint {seq}", words)
         while self.signed and self.signed[0].seq < self.start:
             self.signed.popleft()
 
@@ -255,21 +263,28 @@ class _Walk:
         except ForgedCheckpointError as error:
             raise _Found(FindingKind.CHECKPOINT_FORGED, self.chain.seq + 1, place, error.message) from error
 
+    @staticmethod
+    def _require_same(one: Checkpoint, other: Checkpoint) -> None:
+        if (one.head, one.outbox) != (other.head, other.outbox):
+            words = f"two witnessed checkpoints say different things of record {one.seq}"
+            raise _Found(FindingKind.ALTERED, one.seq, f"checkpoint {one.seq}", words)
+
     def _compare(self) -> None:
         witness = self.witnessed.get(self.chain.seq)
-        ours = self.signed[0] if self.signed and self.signed[0].seq == self.chain.seq else None
+        ours = []
+        while self.signed and self.signed[0].seq == self.chain.seq:
+            ours.append(self.signed.popleft())
         anchor = self.anchors.get(self.chain.seq)
         if anchor and not self.knows_outbox:
             self.chain.outbox, self.knows_outbox = anchor.outbox, True
-        for checkpoint in (witness, ours, anchor):
+        for checkpoint in (witness, anchor, *ours):
             if checkpoint and (
                 checkpoint.head != self.chain.head or (self.knows_outbox and checkpoint.outbox != self.chain.outbox)
             ):
                 words = f"the records up to {self.chain.seq} are not those that were signed"
                 raise _Found(FindingKind.ALTERED, self.chain.seq, f"checkpoint {self.chain.seq}", words)
         if ours:
-            self.agreed, self.covered = self.agreed + 1, ours.seq
-            self.signed.popleft()
+            self.agreed, self.covered = self.agreed + 1, self.chain.seq
 
     def _behind(self, segment: Segment, end: int, *, is_last: bool) -> None:
         """Judge what stands behind the last whole line of a file."""

@@ -6,21 +6,25 @@ import errno
 import fcntl
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC
 from pathlib import Path
 from typing import Self
 
 from watchword.audit.checkpoint import sign_checkpoint
 from watchword.audit.durable import DurableFile, sync_directory
-from watchword.audit.errors import JournalBusyError, JournalUnwritableError
-from watchword.audit.files import CHECKPOINTS, segment_path
+from watchword.audit.errors import AuditError, JournalBusyError, JournalUnwritableError
+from watchword.audit.files import CHECKPOINTS, segment_path, segments
 from watchword.audit.model import encode
 from watchword.audit.opening import Standing, find_standing
+from watchword.audit.thinning import APART, thin
 from watchword.kernel import Clock
 from watchword.keys import Signer, VerificationKey
 
 _SEGMENT_BYTES = 64 * 1024 * 1024
-_CHECKPOINT_RECORDS = 4096
+_CHECKPOINT_RECORDS = APART
+# Three hours of checkpoints at the most; to thin them takes about 0.1 s of a thread.
+_THIN_BYTES = 256 * 1024
 # How much is written ahead at a time: a group that comes meanwhile waits up to a millisecond, and with more for longer.
 _ROOM_BYTES = 512 * 1024
 # Whoever writes less than this before he closes has nothing written ahead.
@@ -35,14 +39,23 @@ class Writer:
     """Hold the directory of a journal and add to it.
 
     Attributes:
-        signer: who signs the next checkpoint.
         problem: why the last attempt to write failed; none after one that went well.
     """
 
-    def __init__(self, directory: Path, standing: Standing, *, signer: Signer, clock: Clock, lock: int) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        standing: Standing,
+        *,
+        signer: Signer,
+        clock: Clock,
+        lock: int,
+        keys: Mapping[str, VerificationKey],
+    ) -> None:
         self._directory = directory
         self._clock = clock
         self._lock = lock
+        self._keys = dict(keys)
         self._chain = standing.chain
         self._covered = standing.covered or 0
         self._checkpointed_at = clock.monotonic()
@@ -50,8 +63,9 @@ class Writer:
         self._room_after = standing.size + _QUIET_BYTES
         self._room_at = clock.monotonic()
         self._checkpoints = DurableFile(directory / CHECKPOINTS)
+        self._thin_at = _THIN_BYTES
         self._segment = DurableFile(standing.last.path) if standing.last else None
-        self.signer = signer
+        self._signer = signer
         self.problem: JournalUnwritableError | None = None
 
     @classmethod
@@ -67,8 +81,9 @@ class Writer:
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             lock = _lock(directory)
             try:
-                standing = find_standing(directory, {**keys, signer.kid: signer.verification_key})
-                writer = cls(directory, standing, signer=signer, clock=clock, lock=lock)
+                known = {**keys, signer.kid: signer.verification_key}
+                standing = find_standing(directory, known)
+                writer = cls(directory, standing, signer=signer, clock=clock, lock=lock, keys=known)
             except BaseException:
                 os.close(lock)
                 raise
@@ -80,6 +95,11 @@ class Writer:
         except OSError as error:
             raise _unwritable(error) from error
         return writer
+
+    def use_signer(self, signer: Signer) -> None:
+        """Sign the next checkpoints with another key."""
+        self._keys[signer.kid] = signer.verification_key
+        self._signer = signer
 
     @property
     def seq(self) -> int:
@@ -161,6 +181,18 @@ class Writer:
         except Exception as failure:  # noqa: BLE001  # the records are durable without it; it is tried again
             self.problem = failure if isinstance(failure, JournalUnwritableError) else _unwritable(failure)
 
+    def thin_if_due(self) -> None:
+        """Leave away checkpoints that newer ones make needless, once there are many; others may commit meanwhile.
+
+        One that was forged stays, and with something in between that is none all of them do, for verification to find.
+        """
+        if self._checkpoints.size < self._thin_at:
+            return
+        with suppress(OSError, AuditError):  # they are as good as before
+            begins = segments(self._directory)[0].first_seq
+            thin(self._checkpoints, begins=begins, keys=dict(self._keys))
+        self._thin_at = self._checkpoints.size + _THIN_BYTES
+
     def close(self) -> None:
         """Sign what is not covered yet and let go of the directory."""
         self.checkpoint()
@@ -202,7 +234,7 @@ class Writer:
 
     def _sign(self) -> None:
         at = self._clock.now().astimezone(UTC).isoformat(timespec="milliseconds")
-        self._checkpoints.append(sign_checkpoint(self._chain, at, self.signer).encode() + b"\n")
+        self._checkpoints.append(sign_checkpoint(self._chain, at, self._signer).encode() + b"\n")
         self._covered = self._chain.seq
 
     def _let_go(self) -> None:

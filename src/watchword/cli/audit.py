@@ -13,6 +13,7 @@ import typer
 
 from watchword.cli import audit_tail
 from watchword.cli.shell import EXIT_FOUND_WRONG, Shell, shell_of
+from watchword.kernel import ConfigurationError
 
 app = typer.Typer(help="Verify the journal, follow it, and archive what is old.", no_args_is_help=True)
 app.command("tail")(audit_tail.tail)
@@ -25,9 +26,14 @@ def verify(
         list[Path] | None,
         typer.Option("--archive", help="Verify this archive with it, as one; may be given several times."),
     ] = None,
+    witnessed: Annotated[
+        list[Path] | None,
+        typer.Option(help="Checkpoints that were kept elsewhere; the journal must still agree with each."),
+    ] = None,
 ) -> None:
     """Read the whole journal and find any change, gap or reordering; exit code 4 when there is one."""
     shell = shell_of(context)
+    kept = [note for path in witnessed or () for note in _notes(path)]
 
     async def act(services: Any) -> Any:
         from watchword.audit import verify as verify_journal  # noqa: PLC0415  # quick help
@@ -37,6 +43,7 @@ def verify(
                 services.settings.journal_directory,
                 services.keys.all_ever("journal"),
                 archives=archives or (),
+                witnessed=kept,
                 progress=progress,
             )
 
@@ -103,6 +110,19 @@ def archive(
         f" the journal begins with record {moved.through + 1} now",
         **fields,
     )
+
+
+def _notes(path: Path) -> list[str]:
+    from watchword.audit import notes  # noqa: PLC0415  # quick help
+
+    try:
+        found = [note.rstrip("\n") + "\n" for note, _ in notes(path) if note.strip()]
+    except OSError as error:
+        raise ConfigurationError(f"`{path}` cannot be read ({error.strerror})") from error
+    # Prevents: an empty copy taken for one that agrees.
+    if not found:
+        raise ConfigurationError(f"`{path}` holds no checkpoint", hint="copy the end of journal/checkpoints: tail -n 8")
+    return found
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sqlite3
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -69,3 +70,33 @@ def test_an_archive_that_was_changed_is_found_and_a_wrong_place_refused(old: Any
     said = old("audit", "archive", str(old.data / "journal" / "inside"))
     assert said.code == 1
     assert "may not lie within the journal" in said.err
+
+
+def test_a_checkpoint_that_was_kept_elsewhere_is_compared(old: Any, tmp_path: Path) -> None:
+    kept = tmp_path / "kept"
+    notes = (old.data / "journal" / "checkpoints").read_text()
+    kept.write_text("".join(line + "\n" for line in notes.splitlines()[-8:]))
+    assert old("audit", "verify", "--witnessed", str(kept)).code == 0
+    old.journal({"type": "event"})
+    assert old("audit", "verify", "--witnessed", str(kept)).code == 0
+    shutil.rmtree(old.data / "journal")
+    old.journal({"type": "event"})
+    said = old("audit", "verify", "--witnessed", str(kept))
+    assert (said.code, "but 11 were signed" in said.out) == (4, True)
+    assert old("audit", "verify").code == 0
+    kept.write_text("\n")
+    assert old("audit", "verify", "--witnessed", str(kept)).code == 2
+    assert old("audit", "verify", "--witnessed", str(tmp_path / "none")).code == 2
+
+
+def test_what_was_archived_is_said_and_read_where_it_is_named(old: Any, tmp_path: Path) -> None:
+    position, shelf = tmp_path / "position", tmp_path / "shelf"
+    tail = ("-o", "json", "audit", "tail", "--position", str(position))
+    assert len(old(*tail, "--after", "9").out.splitlines()) == 2
+    position.write_text("2\n")
+    assert old("audit", "archive", str(shelf)).code == 0
+    said = old(*tail)
+    assert (said.code, "are not here" in said.err, "--archive" in said.err) == (4, True, True)
+    assert len(old(*tail, "--archive", str(shelf)).out.splitlines()) == 9
+    assert old(*tail).out == ""
+    assert "was archived" in old("audit", "tail").err
