@@ -64,6 +64,7 @@ def as_row(status: FeedStatus) -> dict[str, Any]:
         "counts_until": f"{status.counts_until:%Y-%m-%d %H:%M}" if status.counts_until else None,
         "refused": dict(status.refused),
         "examples": dict(status.examples),
+        "review_digest": review["digest"][:12] if review else None,
         "review": f"{review['entries']} entries, {review['covers']}, {review['reason']}" if review else None,
         "is_well": status.is_well,
         "problem": status.problem,

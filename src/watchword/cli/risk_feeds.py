@@ -16,6 +16,7 @@ review = typer.Typer(help="Decide about what a feed brought and what was kept fo
 app.add_typer(review, name="review")
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The feed, as the configuration names it.")]
+Digest = Annotated[str, typer.Option(help="Only if it is still this that waits, as `show NAME --waiting` says it.")]
 _MOST_SHOWN = 1000
 
 
@@ -66,18 +67,17 @@ def show(
     context: typer.Context,
     name: Name,
     address: Annotated[str, typer.Option(help="Tell what this feed says of an address.")] = "",
-    waiting: Annotated[bool, typer.Option("--waiting", help="Show what waits for review instead.")] = False,
+    waiting: Annotated[
+        bool, typer.Option("--waiting", help="Show what waits for review instead: what is new, what is gone.")
+    ] = False,
     limit: Annotated[int, typer.Option(min=0, max=_MOST_SHOWN, help="How many entries to show.")] = 10,
 ) -> None:
     """Show one feed: how it is, what was refused and why, and some of its entries."""
     shell = shell_of(context)
 
     async def act(feeds: Any, services: Any) -> dict[str, Any]:
-        from watchword.trust.feeds import listed  # noqa: PLC0415  # quick help
-
         found = _row(feeds.status(name))
-        index = feeds.index(name, waiting=waiting)
-        found["listed"] = listed(index, limit) if index is not None else []
+        found |= _changes(feeds, name, limit) if waiting else _entries(feeds, name, limit)
         if address:
             verdict = feeds.reputation.of(address, services.clock.now())
             found["says"] = [_said(hit) for hit in verdict.hits if hit.feed == name]
@@ -89,6 +89,28 @@ def show(
         return
     for line in _portrait(found, address):
         print(one_line(line))
+
+
+def _entries(feeds: Any, name: str, limit: int) -> dict[str, Any]:
+    from watchword.trust.feeds import listed  # noqa: PLC0415  # quick help
+
+    index = feeds.index(name)
+    return {"listed": listed(index.rows(), limit) if index is not None else []}
+
+
+def _changes(feeds: Any, name: str, limit: int) -> dict[str, Any]:
+    """Compare what waits with what is in force."""
+    from watchword.trust.feeds import difference, listed  # noqa: PLC0415  # quick help
+
+    waits = feeds.index(name, waiting=True)
+    if waits is None:
+        return {"listed": [], "new": None, "gone": None}
+    new, gone = difference(feeds.index(name), waits, limit)
+    return {
+        "listed": listed(waits.rows(), limit),
+        "new": {"entries": new.count, "broadest": listed(new.broadest, limit)},
+        "gone": {"entries": gone.count, "broadest": listed(gone.broadest, limit)},
+    }
 
 
 @app.command("ask")
@@ -118,20 +140,20 @@ def ask(
 
 
 @review.command("accept")
-def accept(context: typer.Context, name: Name) -> None:
+def accept(context: typer.Context, name: Name, digest: Digest = "") -> None:
     """Put in force what waits for review."""
-    _decide(shell_of(context), name, "accept", "is in force")
+    _decide(shell_of(context), name, digest, "accept", "is in force")
 
 
 @review.command("reject")
-def reject(context: typer.Context, name: Name) -> None:
+def reject(context: typer.Context, name: Name, digest: Digest = "") -> None:
     """Throw away what waits for review; the same again is not kept again."""
-    _decide(shell_of(context), name, "reject", "was thrown away")
+    _decide(shell_of(context), name, digest, "reject", "was thrown away")
 
 
-def _decide(shell: Shell, name: str, verb: str, words: str) -> None:
+def _decide(shell: Shell, name: str, digest: str, verb: str, words: str) -> None:
     async def act(feeds: Any, services: Any) -> tuple[dict[str, Any], str]:
-        status = await getattr(feeds, verb)(name, actor=shell.actor)
+        status = await getattr(feeds, verb)(name, actor=shell.actor, digest=digest)
         return _row(status), await in_force(services)
 
     row, followed = _with_feeds(shell, act)
@@ -176,7 +198,20 @@ def _said(hit: Any) -> dict[str, Any]:
     }
 
 
+def _entry(entry: dict[str, Any]) -> str:
+    return f"  {entry['kind']:<8} {entry['value']:<44} confidence {entry['confidence']:>3}  until {entry['until']}"
+
+
 def _portrait(found: dict[str, Any], address: str) -> Iterator[str]:
+    yield from _state(found)
+    yield from _contents(found)
+    if address and not found["says"]:
+        yield f"  {address} is not on it, or the feed is stale"
+    for said in found.get("says", ()):
+        yield f"  lists {address} by {said['network']}, confidence {said['confidence']:.0f} of 100 today"
+
+
+def _state(found: dict[str, Any]) -> Iterator[str]:
     yield f"{found['feed']}: {found['format']}, means {found['means']}, {found['state']}"
     if found["refreshed"]:
         yield f"  {found['entries']} entries in {found['bytes']} bytes, refreshed {found['refreshed']} UTC"
@@ -188,14 +223,20 @@ def _portrait(found: dict[str, Any], address: str) -> Iterator[str]:
     if found["hint"]:
         yield f"  {found['hint'].replace('NAME', found['feed'])}"
     if found["review"]:
-        yield f"  waits for review: {found['review']}"
+        yield f"  waits for review: {found['review']}, digest {found['review_digest']}"
     for line in found["refused"]:
-        why = line.rpartition(":")[0]
-        example = found["examples"].get(why)
+        example = found["examples"].get(line.rpartition(":")[0])
         yield f"  refused, {line}" + (f" (such as {example})" if example else "")
-    for entry in found["listed"]:
-        yield f"  {entry['kind']:<8} {entry['value']:<44} confidence {entry['confidence']:>3}  until {entry['until']}"
-    if address and not found["says"]:
-        yield f"  {address} is not on it, or the feed is stale"
-    for said in found.get("says", ()):
-        yield f"  lists {address} by {said['network']}, confidence {said['confidence']:.0f} of 100 today"
+
+
+def _contents(found: dict[str, Any]) -> Iterator[str]:
+    if "new" not in found:
+        yield from map(_entry, found["listed"])
+    elif found["new"] is None:
+        yield "  nothing waits for review"
+    else:
+        for words, changes in (("new", found["new"]), ("gone", found["gone"])):
+            yield f"  {words} in what waits: {changes['entries']} entries" + (
+                ", the broadest of them:" if changes["broadest"] else ""
+            )
+            yield from map(_entry, changes["broadest"])

@@ -6,15 +6,12 @@ from dataclasses import replace
 from datetime import timedelta
 from ipaddress import IPv4Address, ip_address, ip_network
 from pathlib import Path
-from typing import Any
 
 import pytest
 from feed_world import FeedWorld, bundle, intake, networks, stix
 from hypothesis import given
 from hypothesis import strategies as st
 
-from watchword.kernel import FrozenClock
-from watchword.storage import Database
 from watchword.trust.feeds import FeedFormat, FeedSettings, Meaning
 from watchword.trust.feeds.coverage import Coverage, Size, check_coverage, coverage_of, grown, shrunk
 from watchword.trust.feeds.errors import FeedMalformedError, FeedTooLargeError
@@ -26,15 +23,8 @@ SEVEN_EIGHTHS = "".join(f"{first}.0.0.0/8\n" for first in range(64, 71))
 
 
 @pytest.fixture
-async def world(sqlite_database: Database, clock: FrozenClock, entropy: Any, tmp_path: Path) -> FeedWorld:
-    return FeedWorld(sqlite_database, clock, entropy, tmp_path / "feeds")
-
-
-@pytest.fixture
-async def sqlite_database(anyio_backend: str, migrated_sqlite_url: str) -> Any:  # noqa: ARG001  # for anyio
-    found = Database(migrated_sqlite_url)
-    yield found
-    await found.close()
+def world(feed_world: FeedWorld) -> FeedWorld:
+    return feed_world
 
 
 @pytest.fixture

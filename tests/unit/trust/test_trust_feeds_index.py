@@ -74,7 +74,7 @@ def test_what_was_written_is_what_is_read(tmp_path: Path) -> None:
     index = table(rows, tmp_path / "table")
     assert list(index.rows()) == rows
     assert [len(list(index.live(minute))) for minute in (0, 3, 6)] == [3, 2, 2]
-    assert [each["value"] for each in listed(index, 2)] == ["45.1.1.1/32", "2606::1/128"]
+    assert [each["value"] for each in listed(index.rows(), 2)] == ["45.1.1.1/32", "2606::1/128"]
 
 
 def test_a_name_is_found_exactly_and_while_it_holds(tmp_path: Path) -> None:

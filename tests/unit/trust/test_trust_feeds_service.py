@@ -15,9 +15,8 @@ from bundle_server import BundleServer, serving
 from feed_world import FeedWorld, bundle, networks, run_here, stix
 from taxii_server import Taxii
 
-from watchword.kernel import ConfigurationError, Event, EventId, FrozenClock
+from watchword.kernel import ConfigurationError, Event, EventId
 from watchword.settings import load
-from watchword.storage import Database
 from watchword.trust.feeds import (
     FeedAuth,
     FeedFormat,
@@ -33,15 +32,8 @@ PLAIN = FeedFormat.PLAIN
 
 
 @pytest.fixture
-async def world(sqlite_database: Database, clock: FrozenClock, entropy: Any, tmp_path: Path) -> FeedWorld:
-    return FeedWorld(sqlite_database, clock, entropy, tmp_path / "feeds")
-
-
-@pytest.fixture
-async def sqlite_database(anyio_backend: str, migrated_sqlite_url: str) -> Any:  # noqa: ARG001  # for anyio
-    found = Database(migrated_sqlite_url)
-    yield found
-    await found.close()
+def world(feed_world: FeedWorld) -> FeedWorld:
+    return feed_world
 
 
 @pytest.fixture

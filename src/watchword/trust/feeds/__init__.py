@@ -4,6 +4,7 @@ Publishes `Feeds`, `Reputation` and `FeedSettings`. Refuses to believe a feed th
 that lists what no stranger may decide about: private networks and the whole Internet.
 """
 
+from watchword.trust.feeds.difference import difference
 from watchword.trust.feeds.errors import FeedError, FeedKeptError, FeedUnknownError
 from watchword.trust.feeds.events import (
     FEED_REFRESHED,
@@ -43,6 +44,7 @@ __all__ = [
     "Reputation",
     "ReputationVerdict",
     "TraitsDatabase",
+    "difference",
     "listed",
     "open_traits",
     "status_at",

@@ -118,6 +118,12 @@ def accepted(state: State) -> State:
     )
 
 
+def rejected(state: State) -> State:
+    """Throw away what waits for review, and remember what it was."""
+    assert state.review is not None
+    return _well(replace(state, review=None, rejected=state.review.fingerprint))
+
+
 def _version(outcome: Mapping[str, Any], read_by: str, now: int) -> Version:
     """Read what the worker says of the table it wrote; it read a stranger's bytes, so it is not believed either.
 

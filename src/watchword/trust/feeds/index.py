@@ -297,8 +297,8 @@ class Columns:
         )
 
 
-def listed(index: FeedIndex, most: int) -> list[dict[str, Any]]:
-    """Return the first entries of a table for people; of a name only its digest is kept."""
+def listed(rows: Iterable[Indicator], most: int) -> list[dict[str, Any]]:
+    """Return the first of some entries for people; of a name only its digest is kept."""
     return [
         {
             "kind": row.kind.value,
@@ -307,7 +307,7 @@ def listed(index: FeedIndex, most: int) -> list[dict[str, Any]]:
             "first_seen": time_of(row.first_seen),
             "until": time_of(row.until) or "the feed is stale",
         }
-        for row in islice(index.rows(), most)
+        for row in islice(rows, most)
     ]
 
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 from watchword.kernel import Clock, Entropy, Event
 from watchword.kernel.events import Json
 from watchword.storage import Database
-from watchword.trust.feeds.acceptance import Notice, Verdict, accepted, judge
+from watchword.trust.feeds.acceptance import Notice, Verdict, accepted, judge, rejected
 from watchword.trust.feeds.beside import run_beside
 from watchword.trust.feeds.errors import FeedError, FeedKeptError, FeedUnknownError
 from watchword.trust.feeds.events import FEED_REVIEWED, FEED_STALE
@@ -32,6 +32,7 @@ _MOST_DOUBLINGS: Final = 12
 _WATCH_EVERY_S: Final = 30.0
 _BUSY_AGAIN_S: Final = 5.0
 _MOST_UNTOLD: Final = 100
+_BUSY: Final = "another process on this machine looks at it right now"
 
 
 class Feeds:
@@ -73,6 +74,7 @@ class Feeds:
         self._stale_told: set[str] = set()
         self._untold: list[tuple[str, Notice]] = []
         self._turn = asyncio.Semaphore(_AT_ONCE)
+        self._telling = asyncio.Lock()
         self.reputation = Reputation(traits)
 
     # --- what is in force --------------------------------------------------------------------------------------------
@@ -83,16 +85,22 @@ class Feeds:
             await self._load(name)
 
     async def _load(self, name: str) -> None:
-        state = await asyncio.to_thread(self._kept[name].state)
-        if state.source != source_of(self._settings[name]):
-            state = State()  # what came from another address says nothing about this one
-        self._states[name] = state
-        await self._put(name, state)
+        state = await self._stored(name)
+        # A command on this machine may put another table in its place between the two readings.
+        while not await self._put(name, state) and (again := await self._stored(name)) != state:
+            state = again
 
-    async def _put(self, name: str, state: State) -> None:
+    async def _stored(self, name: str) -> State:
+        state = await asyncio.to_thread(self._kept[name].state)
+        # What came from another address says nothing about this one.
+        return state if state.source == source_of(self._settings[name]) else State()
+
+    async def _put(self, name: str, state: State) -> bool:
+        """Put what a state names in force; tells whether its table could be read."""
+        self._states[name] = state
         if state.in_force is None:
             self.reputation.drop(name)
-            return
+            return True
         path = self._kept[name].folder_of(state.in_force) / TABLE
         try:
             known = next((each.index for each in self.reputation.feeds if each.settings.name == name), None)
@@ -101,9 +109,10 @@ class Feeds:
         except FeedKeptError as error:
             self.reputation.drop(name)
             self._states[name] = replace(state, in_force=None, problem=error.message, hint=error.hint or "")
-            return
+            return False
         settings = self._settings[name]
         self.reputation.put(FeedInForce(settings, known, state.confirmed, stale_at(settings, state, self._minute())))
+        return True
 
     # --- looking -----------------------------------------------------------------------------------------------------
 
@@ -140,11 +149,13 @@ class Feeds:
         if not state.asked:
             return 0.0
         if state.failures:
-            again_s = _FIRST_AGAIN_S * 2 ** min(state.failures - 1, _MOST_DOUBLINGS)
-            return self._jittered(min(again_s, period_s), 0.25)
+            return self._again_s(state.failures, period_s)
         since_s = (self._minute() - state.asked) * 60
         # A time ahead of the clock tells nothing; the feed is due.
         return max(0.0, self._jittered(period_s, 0.1) - since_s) if since_s >= 0 else 0.0
+
+    def _again_s(self, failures: int, period_s: float) -> float:
+        return self._jittered(min(_FIRST_AGAIN_S * 2 ** min(failures - 1, _MOST_DOUBLINGS), period_s), 0.25)
 
     def _jittered(self, seconds: float, share: float) -> float:
         drawn = int.from_bytes(self._entropy.token_bytes(2)) / 0xFFFF
@@ -156,19 +167,20 @@ class Feeds:
         Raises:
             FeedUnknownError: no feed has that name.
         """
-        kept = self._known(name)
+        kept, is_busy = self._known(name), False
         try:
             with kept.held() as is_held:
                 if is_held:
                     await self._refresh(name, kept)
                 else:
-                    self._waits[name] = _BUSY_AGAIN_S
+                    self._waits[name], is_busy = _BUSY_AGAIN_S, True
         except FeedError as error:
             self._note_failure(name, error)
         except Exception as error:  # noqa: BLE001  # whatever fails here, the node goes on and says so
             self._note_failure(name, FeedKeptError(f"the feed cannot be looked at ({type(error).__name__})"))
         await self._tell()
-        return self.status(name)
+        status = self.status(name)
+        return replace(status, problem="; ".join(filter(None, (_BUSY, status.problem)))) if is_busy else status
 
     async def _refresh(self, name: str, kept: KeptFeed) -> None:
         await self._load(name)  # a command on this machine may have looked meanwhile
@@ -177,21 +189,28 @@ class Feeds:
         secret = credential_of(settings, self._environment)
         with kept.staged() as staged:
             outcome = await self._run(job_of(settings, state, kept, staged, secret=secret, now=self._minute()))
-            if outcome.get("wait_s"):
-                self._waits[name] = min(float(outcome["wait_s"]), settings.every_min * 60)
             now = self._minute()
             verdict = judge(replace(state, source=source_of(settings)), outcome, read_by=read_by, now=now)
+            if outcome.get("wait_s"):
+                self._be_patient(name, float(outcome["wait_s"]), verdict.state.failures)
             await asyncio.to_thread(self._keep, kept, staged, verdict)
-        self._states[name] = verdict.state
         await self._put(name, verdict.state)
         self._stale_told.discard(name)
         if verdict.notice is not None:
             self._note(name, verdict.notice)
 
+    def _be_patient(self, name: str, wait_s: float, failures: int) -> None:
+        """Leave a server alone as long as it asks, within a period."""
+        period_s = self._settings[name].every_min * 60
+        # Prevents: a server that asks for a second of patience, again and again, keeping a process of ours busy.
+        self._waits[name] = max(min(wait_s, period_s), self._again_s(max(failures, 1), period_s))
+
     def _keep(self, kept: KeptFeed, staged: Path, verdict: Verdict) -> None:
         if verdict.settled is not None:
             # Opened before anything changes, so that a table that cannot be used leaves the former in force.
-            FeedIndex(staged / TABLE, verdict.settled.digest)
+            table = FeedIndex(staged / TABLE, verdict.settled.digest)
+            if len(table) != verdict.settled.entries:
+                raise FeedKeptError("the table of the feed holds another number of entries than was said")
             kept.settle(staged, verdict.settled)
         kept.remember(verdict.state)
 
@@ -205,25 +224,31 @@ class Feeds:
 
     # --- review ------------------------------------------------------------------------------------------------------
 
-    async def accept(self, name: str, *, actor: str) -> FeedStatus:
+    async def accept(self, name: str, *, actor: str, digest: str = "") -> FeedStatus:
         """Put in force what waits for review.
 
-        Raises:
-            FeedUnknownError: no such feed, or nothing waits.
-            FeedKeptError: the disk refused, or the feed is being fetched.
-        """
-        return await self._review(name, actor, is_accepted=True)
+        Args:
+            digest: of what was looked at, or its beginning; empty for whatever waits.
 
-    async def reject(self, name: str, *, actor: str) -> FeedStatus:
+        Raises:
+            FeedUnknownError: no such feed, nothing waits, or something else does.
+            FeedKeptError: the disk refused, what waits is damaged, or the feed is being fetched.
+        """
+        return await self._review(name, actor, digest, is_accepted=True)
+
+    async def reject(self, name: str, *, actor: str, digest: str = "") -> FeedStatus:
         """Throw away what waits for review; the same again is not kept again.
 
+        Args:
+            digest: of what was looked at, or its beginning; empty for whatever waits.
+
         Raises:
-            FeedUnknownError: no such feed, or nothing waits.
+            FeedUnknownError: no such feed, nothing waits, or something else does.
             FeedKeptError: the disk refused, or the feed is being fetched.
         """
-        return await self._review(name, actor, is_accepted=False)
+        return await self._review(name, actor, digest, is_accepted=False)
 
-    async def _review(self, name: str, actor: str, *, is_accepted: bool) -> FeedStatus:
+    async def _review(self, name: str, actor: str, digest: str, *, is_accepted: bool) -> FeedStatus:
         kept = self._known(name)
         with kept.held() as is_held:
             if not is_held:
@@ -233,12 +258,19 @@ class Feeds:
             if state.review is None:
                 raise FeedUnknownError(f"nothing of the feed `{name}` waits for review")
             waiting = state.review
+            # Prevents: what was looked at being replaced by something else before it is accepted.
+            if not waiting.digest.startswith(digest.lower()):
+                raise FeedUnknownError(
+                    f"something else of the feed `{name}` waits for review by now",
+                    hint=f"look again: watchword risk feeds show {name} --waiting",
+                )
             if is_accepted:
+                # Opened before anything changes, so that a damaged table leaves the former in force.
+                await asyncio.to_thread(FeedIndex, kept.folder_of(waiting) / TABLE, waiting.digest)
                 state = accepted(state)
             else:
-                state = replace(state, review=None, problem="", hint="", rejected=waiting.fingerprint)
+                state = rejected(state)
             await asyncio.to_thread(kept.remember, state)
-        self._states[name] = state
         await self._put(name, state)
         data: dict[str, Json] = {
             "verdict": "accepted" if is_accepted else "rejected",
@@ -274,18 +306,19 @@ class Feeds:
             self._untold.append((name, notice))
 
     async def _tell(self) -> None:
-        while self._untold:
-            name, notice = self._untold[0]
-            event = notice.type.at(
-                self._clock.now(), self._entropy, actor=notice.actor, subject=f"feed_{name}", feed=name, **notice.data
-            )
-            try:
-                async with self._database.work() as work:
-                    work.emit(event)
-            except Exception:  # noqa: BLE001  # a database that fails for a while must not end the following
-                return
-            with suppress(IndexError):
-                del self._untold[0]
+        # Prevents: two looks that end at once telling one thing twice and another never.
+        async with self._telling:
+            with suppress(Exception):  # a database that fails for a while must not end the following
+                while self._untold:
+                    await self._emit(*self._untold[0])
+                    del self._untold[0]
+
+    async def _emit(self, name: str, notice: Notice) -> None:
+        event = notice.type.at(
+            self._clock.now(), self._entropy, actor=notice.actor, subject=f"feed_{name}", feed=name, **notice.data
+        )
+        async with self._database.work() as work:
+            work.emit(event)
 
     # --- for people --------------------------------------------------------------------------------------------------
 
@@ -311,7 +344,7 @@ class Feeds:
         """
         kept, state = self._known(name), self._states.get(name, State())
         version = state.review if waiting else state.in_force
-        return FeedIndex(kept.folder_of(version) / TABLE) if version else None
+        return FeedIndex(kept.folder_of(version) / TABLE, version.digest) if version else None
 
     def _known(self, name: str) -> KeptFeed:
         if name not in self._kept:
