@@ -252,14 +252,15 @@ def parse(text: str) -> Baseline:
     """
     try:
         return _parse(json.loads(text))
-    except (KeyError, TypeError, IndexError, AttributeError, OverflowError) as error:
+    except (KeyError, TypeError, IndexError, AttributeError, OverflowError, OSError, RecursionError) as error:
         raise ValueError("not a stored baseline") from error
 
 
 def _parse(stored: Any) -> Baseline:
-    hours = bytes(stored["hours"])
-    if len(hours) != 2 * _DAY:
+    # Prevents: a damaged number being taken for so many bytes.
+    if not isinstance(stored["hours"], list) or len(stored["hours"]) != 2 * _DAY:
         raise ValueError("not a stored baseline")
+    hours = bytes(stored["hours"])
     last = None
     if stored["last_verified"]:
         at, country, asn, city, latitude, longitude, radius, kind = stored["last_verified"]

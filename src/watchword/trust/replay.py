@@ -67,7 +67,7 @@ def replay(record: Mapping[str, Any], context: ContextSource, model_of: Callable
         return _replay(name, record, context, model_of)
     except ReplayError as error:
         return Replayed(name, Outcome.CANNOT, str(error))
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (ArithmeticError, LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
         return Replayed(name, Outcome.CANNOT, f"the record cannot be read ({type(error).__name__})")
 
 

@@ -55,6 +55,6 @@ class SharedNetworks:
         try:
             for network, users in json.loads(text)[-_MOST:]:
                 made._users[str(network)] = tuple(map(int, users))[:FROM_USERS]
-        except (TypeError, AttributeError, KeyError) as error:
+        except (TypeError, AttributeError, KeyError, OverflowError, RecursionError) as error:
             raise ValueError("not stored networks") from error
         return made

@@ -5,14 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from behaviour_world import EDGE, PARIS, at_home
+from behaviour_world import EDGE, PARIS, at_home, records_of
 from decision_world import LONDON, DecisionWorld
 from sqlalchemy import text
 
 from watchword.app.acts import Acts
 from watchword.app.behaviour import StepUpOutcomes
 from watchword.kernel import Acr, Answer
+from watchword.trust import replay
+from watchword.trust.behaviour import Model
 from watchword.trust.learning import Feedback, KeptModels
+from watchword.trust.replay import Outcome
 
 
 async def test_whoever_asks_for_ever_other_things_leaves_room_for_what_others_ask_for(
@@ -29,6 +32,18 @@ async def test_whoever_asks_for_ever_other_things_leaves_room_for_what_others_as
         await world.point.authorize(victim.request("/vault"))
         assert [act.user for act in acts.drain()] == [flooder.user.id, flooder.user.id, victim.user.id]
     assert acts.dropped == 6
+
+
+async def test_a_record_damaged_in_any_place_is_replayed_without_an_error(world: DecisionWorld) -> None:
+    record = (await records_of(world, await at_home(world)))[0]
+    before = replay(record, world.places, lambda _label: Model())
+    assert before.outcome is Outcome.SAME
+    for odd in (float("inf"), None, "x", [], {}, 2**70, -1):
+        for place in ("utc_offset_s", "quiet", "findings", "profile", "population", "read", "traits", "format"):
+            damaged = {**record["personal"], "behaviour": {**record["personal"]["behaviour"], place: odd}}
+            found = replay({**record, "personal": damaged}, world.places, lambda _label: Model())
+            assert isinstance(found.outcome, Outcome)
+        assert replay({**record, "personal": odd}, world.places, lambda _label: Model()).outcome is Outcome.CANNOT
 
 
 async def test_a_factor_that_somebody_was_worn_down_to_give_says_nothing_for_the_owner(

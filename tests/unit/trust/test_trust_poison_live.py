@@ -13,8 +13,9 @@ from habit_acts import act, live
 import watchword.identity  # noqa: F401  # declares the events
 from watchword.kernel import Acr, Event, EventId, FrozenClock, SessionId, UserId, event_types
 from watchword.storage import Database
-from watchword.trust import Act, Agent, ContextSource, Finding, Habits, Observation, TrustState
-from watchword.trust.baseline import speed_kmh
+from watchword.trust import EMPTY_BASELINE, Act, Agent, ContextSource, Finding, Habits, Observation, TrustState, store
+from watchword.trust.baseline import parse, speed_kmh
+from watchword.trust.shared import SharedNetworks
 from watchword.trust.undoing import Snapshots
 
 CONTEXT = ContextSource.open()
@@ -222,6 +223,38 @@ async def test_a_step_up_settles_a_session_that_was_contested_before_the_clock_w
     settled = trust.session_sighting(session)
     assert settled is not None
     assert not settled.is_contested
+
+
+# --- what was stored --------------------------------------------------------------------------------------------------
+
+_DEEP = "[" * 100_000
+
+
+@pytest.mark.parametrize(
+    "stored", [_DEEP, f'{{"hours":{_DEEP}', '{"hours":1000000000000}', "null", "[]", '"x"', "1e999"]
+)
+def test_a_baseline_damaged_in_storage_is_refused_without_a_memory_or_stack_of_its_own(stored: str) -> None:
+    for read in (parse, SharedNetworks.parse):
+        try:
+            assert read(stored) != EMPTY_BASELINE
+        except ValueError:
+            continue
+
+
+async def test_a_baseline_damaged_in_storage_stops_neither_decisions_nor_events(
+    plain_database: Database, trust: TrustState, tell: Teller, clock: FrozenClock
+) -> None:
+    await trust.observe([tell.started(tell.session())])
+    await trust.flush()
+    async with plain_database.work() as work:
+        await store.put_baselines(work.connection, [(tell.user, 1, _DEEP)], clock.now())
+    again = TrustState(plain_database, clock, CONTEXT)
+    await again.load()
+    assert again.baseline(tell.user) is EMPTY_BASELINE
+    assert again.unreadable == 1
+    await again.load()
+    await again.observe([tell.started(tell.session())])
+    assert again.baseline(tell.user).outcomes == 1
 
 
 # --- who is gone ------------------------------------------------------------------------------------------------------
