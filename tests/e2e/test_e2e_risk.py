@@ -88,7 +88,7 @@ def test_a_session_used_from_elsewhere_with_another_browser_is_asked_and_its_con
     ada.enrol(link)
     assert ada.enter(f"{node.notes}/").status == 200
     at_home = newest(node, "allow")
-    assert at_home["behaviour"]["versions"]["profile"] == "statistical/1"
+    assert at_home["behaviour"]["versions"]["profile"] == "statistical/2"
 
     monkeypatch.setattr(client, "_AGENT", EDGE)
     thief = ada.browser.clone(without="device")

@@ -19,7 +19,7 @@ from watchword.trust.settings import STATISTICAL
 from watchword.trust.situation import Known, Situation
 from watchword.trust.tape import FORMAT, Tape, recording, rest_of
 
-_PROFILE: Final = f"{STATISTICAL}/1"
+_PROFILE: Final = f"{STATISTICAL}/2"
 TRAITS: Final = ("is_hosting", "is_vpn", "is_tor", "is_mobile", "is_shared")
 COLD_START, HISTORY_AWAY = "cold_start", "history_away"
 HIGHEST: Final = 100

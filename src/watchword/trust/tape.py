@@ -16,7 +16,7 @@ from zlib import crc32
 from watchword.trust.behaviour import BehaviourProfile, Population
 
 C = TypeVar("C", BehaviourProfile, Population)
-FORMAT: Final = 1
+FORMAT: Final = 2
 _FEW: Final = 8
 
 

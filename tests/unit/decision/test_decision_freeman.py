@@ -199,7 +199,7 @@ async def test_two_profiles_judge_side_by_side_and_each_by_its_own(
     assert versions == {
         ADDITIVE: ("additive/1", False),
         FREEMAN: ("freeman/1", True),
-        STATISTICAL: ("statistical/1", True),
+        STATISTICAL: ("statistical/2", True),
     }
 
 

@@ -147,10 +147,11 @@ def times(
     events = profile.under.get("h", 0) / own_one
     if not events:
         return [("hour", 0.0, "unknown: no verified sign-in to compare with", False)]
-    share = min(1.0, events / ENOUGH_EVENTS)
-    hour = _weak(rhythm.hour_evidence(paths.hour, profile, population, one, own_one), share)
-    weekday = _weak(rhythm.weekday_evidence(paths.weekday, profile, population, one, own_one), share)
-    turn = _weak(rhythm.rhythm_evidence(paths.hour, paths.weekday, profile, own_one), share)
+    share = events / ENOUGH_EVENTS if events < ENOUGH_EVENTS else 1.0
+    least, most = rhythm.LEAST_TIME * share, rhythm.MOST_TIME * share
+    hour = _between(least, rhythm.hour_evidence(paths.hour, profile, population, one, own_one), most)
+    weekday = _between(least, rhythm.weekday_evidence(paths.weekday, profile, population, one, own_one), most)
+    turn = _between(least, rhythm.rhythm_evidence(paths.hour, paths.weekday, profile, own_one), most)
     total = hour + weekday + turn
     # Prevents: somebody at work in the night being asked for a second factor for that alone.
     if total > support:
@@ -160,5 +161,7 @@ def times(
     return [("hour", hour, words, True), ("weekday", weekday, "", True), ("rhythm", turn, "", True)]
 
 
-def _weak(value: float, share: float) -> float:
-    return max(rhythm.LEAST_TIME * share, min(rhythm.MOST_TIME * share, value))
+def _between(least: float, value: float, most: float) -> float:
+    if value < least:
+        return least
+    return value if value <= most else most  # noqa: FURB136  # a call costs as much as the rest, and no number is the most

@@ -183,4 +183,6 @@ def traits_evidence(
 
 def clipped(value: float) -> float:
     """Clip evidence to [-4, +6]; what is no number is the worst there is."""
-    return max(LEAST_EVIDENCE, min(MOST_EVIDENCE, value)) if value == value else MOST_EVIDENCE  # noqa: PLR0124  # NaN
+    if LEAST_EVIDENCE <= value <= MOST_EVIDENCE:
+        return value
+    return LEAST_EVIDENCE if value < LEAST_EVIDENCE else MOST_EVIDENCE

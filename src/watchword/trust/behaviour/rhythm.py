@@ -34,7 +34,8 @@ def weekday_evidence(weekday: int, profile: BehaviourProfile, population: Popula
 
 def _ratio(mine: float, all_mine: int, theirs: float, all_theirs: int, even: float, one: int, own_one: int) -> float:
     usual = (max(0.0, theirs - mine) + one * even) / (max(0, all_theirs - all_mine) + one)
-    expected = (mine + _M * own_one * usual) / (all_mine + _M * own_one)
+    guess = _M * own_one
+    expected = (mine + guess * usual) / (all_mine + guess)
     return log((usual + _SPREAD * (even - usual)) / expected)
 
 
@@ -54,12 +55,14 @@ def rhythm_evidence(hour: int, weekday: int, profile: BehaviourProfile, own_one:
 
 
 def _circle(cosines: int, sines: int, point: tuple[int, int], events: float, one: int) -> float:
-    length = sqrt(cosines * cosines + sines * sines)
+    x, y = float(cosines), float(sines)  # whole numbers of this length are slow
+    length = sqrt(x * x + y * y)
     if not length:
         return 0.0
     mean = length / (UNIT * one) / (events + _DOUBT)
-    concentration = min(_MOST_CONCENTRATION, mean * (2 - mean * mean) / (1 - mean * mean))
-    towards = (cosines * point[0] + sines * point[1]) / (length * UNIT)
+    square = mean * mean
+    concentration = min(_MOST_CONCENTRATION, mean * (2 - square) / (1 - square))
+    towards = (x * point[0] + y * point[1]) / (length * UNIT)
     return log_bessel(concentration) - concentration * towards
 
 

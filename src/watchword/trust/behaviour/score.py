@@ -108,7 +108,7 @@ def _score(
     rows = habits(paths, observation, profile, population, one, own_one)
     if findings:
         rows += _given(findings, rows)
-    support = sum([value for name, value, _, is_known in rows if is_known and value > 0.0 and name != NOT_VOUCHED])
+    support = sum([value for name, value, _, _ in rows if value > 0.0 and name != NOT_VOUCHED])
     rows += times(paths, profile, population, one, own_one, support=support)
     sources = observation.place.sources
     if sources:
@@ -155,11 +155,15 @@ def _combined(
 
 def weighed(rows: Sequence[Row], weights: Mapping[str, float], usual: float) -> list[Term]:
     """Weigh evidence, and round each contribution so that their sum is exact."""
-    terms = []
-    for indicator, value, detail, is_known in rows:
-        weight = weights.get(indicator, usual) if weights else usual
-        terms.append(_new(Term, (indicator, value, round(weight * value * _GRAIN) / _GRAIN, detail, is_known)))
-    return terms
+    if not weights:  # as shipped, and a look-up for each row less
+        return [
+            _new(Term, (name, value, round(usual * value * _GRAIN) / _GRAIN, detail, is_known))
+            for name, value, detail, is_known in rows
+        ]
+    return [
+        _new(Term, (name, value, round(weights.get(name, usual) * value * _GRAIN) / _GRAIN, detail, is_known))
+        for name, value, detail, is_known in rows
+    ]
 
 
 def _unreadable(error: Exception, model: Model) -> Score:

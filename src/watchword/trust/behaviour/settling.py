@@ -21,10 +21,10 @@ def unsettled(paths: Paths, profile: BehaviourProfile, own_one: int) -> int:
         own_one: the weight of one event in this user's counters.
     """
     most, weight_of = A_DAY * own_one, profile.totals.get
-    if profile.under.get("d", 0) < ENOUGH_EVENTS * own_one:
-        return 0
     device, network = paths.device[-1], paths.network
     if device != NO_DEVICE and not is_new(weight_of(device, 0), most):
+        return 0
+    if profile.under.get("d", 0) < ENOUGH_EVENTS * own_one:
         return 0
     if (
         len(network) > _NETWORK_STEP
