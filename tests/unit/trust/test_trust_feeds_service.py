@@ -95,6 +95,16 @@ async def test_a_server_that_says_unchanged_keeps_a_feed_fresh(world: FeedWorld)
     assert status.refreshed_at == world.clock.now()
 
 
+async def test_a_cache_that_says_unchanged_for_ever_is_asked_for_the_whole_once_a_week(world: FeedWorld) -> None:
+    with BundleServer(serving(networks(1, 2).encode())) as server:
+        feeds = await world.feeds(FeedSettings(name="drop", format=PLAIN, url=server.url("/x"), allow_private=True))
+        for _ in range(9):
+            await feeds.refresh("drop")
+            world.clock.advance(timedelta(days=1))
+        shown = [headers.get("If-None-Match") for _, headers in server.asked]
+    assert shown == [None, *['"one"'] * 6, None, '"one"']
+
+
 async def test_first_sight_is_remembered_as_long_as_an_entry_stays(
     world: FeedWorld, drop: FeedSettings, path: Path
 ) -> None:
@@ -447,6 +457,21 @@ async def test_a_collection_is_read_in_part_and_once_a_day_as_a_whole(world: Fee
         assert (await again.refresh("ti")).entries == 4
     assert not again.reputation.of("45.1.0.7", world.clock.now()).hits
     assert again.reputation.of("45.1.9.7", world.clock.now()).hits
+
+
+async def test_a_collection_whose_memory_is_damaged_is_read_as_a_whole(world: FeedWorld) -> None:
+    taxii = Taxii(page=100)
+    taxii.add("2026-11-20T00:00:00Z", stix("[ipv4-addr:value = '45.1.1.7']"))
+    with BundleServer(taxii) as server:
+        settings = FeedSettings(name="ti", format=FeedFormat.TAXII, url=server.url("/taxii2/"), allow_private=True)
+        feeds = await world.feeds(settings)
+        await feeds.refresh("ti")
+        (statements,) = world.root.glob("ti/*/statements")
+        statements.write_text("{")
+        server.asked.clear()
+        status = await feeds.refresh("ti")
+        assert "added_after=" not in server.asked[-1][0]
+    assert (status.entries, status.is_well) == (1, True)
 
 
 @pytest.mark.parametrize("where", ["variable", "file"])

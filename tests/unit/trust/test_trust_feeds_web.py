@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler
@@ -193,6 +194,30 @@ def test_a_list_that_was_cut_on_the_way_is_refused() -> None:
         pytest.raises(FeedUnreachableError, match="middle"),
     ):
         web(server).get(server.url("/list"))
+
+
+def test_a_connection_that_somebody_ends_early_is_not_the_end_of_the_list(tmp_path: Path) -> None:
+    """An answer without a length ends with the connection; TLS says when that is meant, an attacker's FIN does not."""
+    with (
+        BundleServer(replying(), context=authority(tmp_path)) as server,
+        pytest.raises(FeedUnreachableError, match="EOF"),
+    ):
+        web(server, ca_file=str(tmp_path / "ca.pem")).get(server.url("/list"))
+
+
+def test_unchanged_is_no_answer_to_somebody_who_has_nothing() -> None:
+    with BundleServer(replying(status=304, body=b"")) as server:
+        with pytest.raises(FeedUnreachableError, match="304"):
+            web(server).get(server.url("/list"))
+        assert web(server).get(server.url("/list"), tag='"one"').body is None
+
+
+def test_a_server_is_named_as_its_address_names_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with BundleServer(serving(LIST), context=authority(tmp_path)) as server:
+        port = int(server.url().rsplit(":", 1)[1].split("/")[0])
+        monkeypatch.setattr("watchword.trust.feeds.web._dial", lambda *_: socket.create_connection(("127.0.0.1", port)))
+        web(server, ca_file=str(tmp_path / "ca.pem")).get("https://127.0.0.1/list")
+        assert server.asked[0][1]["Host"] == "127.0.0.1"
 
 
 def test_an_answer_that_would_unfold_is_refused() -> None:

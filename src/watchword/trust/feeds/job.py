@@ -16,6 +16,7 @@ from watchword.trust.feeds.settings import FeedAuth, FeedSettings
 
 _LONGEST_CREDENTIAL: Final = 8_192
 # What says where a feed comes from, and how it is read; the rest says when, and what it means.
+_WHOLE_EVERY_MIN: Final = 7 * 1440
 _SOURCE: Final = ("format", "url", "file", "collection")
 _READING: Final = ("columns", "delimiter", "confidence", "expiry_days", "max_entries")
 
@@ -42,14 +43,16 @@ def job_of(
     """
     former = state.in_force
     same = former if former is not None and former.read_by == reading_of(settings) else None
+    # Prevents: a cache on the way that says "unchanged" for ever keeping old entries fresh.
+    shown = same if same is not None and 0 <= now - same.whole_at < _WHOLE_EVERY_MIN else None
     return {
         "feed": asdict(settings),
         "staged": str(staged),
         "former": str(kept.folder_of(former)) if former else None,
         "credential": secret.reveal(),
         "now": now,
-        "tag": same.tag if same else "",
-        "modified": same.modified if same else "",
+        "tag": shown.tag if shown else "",
+        "modified": shown.modified if shown else "",
         "cursor": same.cursor if same else "",
         "whole_at": same.whole_at if same else 0,
     }

@@ -33,6 +33,7 @@ from watchword.trust.feeds.origin import origin_of, port_of, redirected, resolve
 
 _SILENCE_S: Final = 15.0
 _OK, _NOT_MODIFIED = 200, 304
+_CONDITIONS: Final = frozenset({"If-None-Match", "If-Modified-Since"})
 _WAIT_A_WHILE: Final = frozenset({429, 503})
 _REFUSED: Final = frozenset({401, 403})
 _LONGEST_WAIT_S: Final = 86_400
@@ -142,7 +143,8 @@ class Web:
     def _ask(
         self, parts: SplitResult, headers: Mapping[str, str], wanted: tuple[str, ...]
     ) -> tuple[Answer | None, str]:
-        sent = dict(headers)
+        # Our own, because the library would add the port that goes without saying, which some servers do not know.
+        sent = {"Host": parts.netloc, **headers}
         # Prevents: a redirect that carries the credential to another machine.
         if self._credential is not None and origin_of(parts) == self._origin:
             sent[self._credential.header] = self._credential.value.reveal()
@@ -151,7 +153,7 @@ class Web:
             connection = self._connected(parts)
             connection.request("GET", target_of(parts), headers=sent)
             with connection.getresponse() as response:
-                return self._read(response, wanted)
+                return self._read(response, wanted, is_conditional=bool(sent.keys() & _CONDITIONS))
         except FeedError:
             raise
         except (OSError, http.client.HTTPException, ValueError) as error:
@@ -168,7 +170,8 @@ class Web:
         line = _dial(resolve(host, port, allow_private=self._allow_private), port)
         try:
             if parts.scheme == "https":
-                line = self._context().wrap_socket(line, server_hostname=host)
+                # Prevents: somebody on the way ending an answer early that is as long as the connection.
+                line = self._context().wrap_socket(line, server_hostname=host, suppress_ragged_eofs=False)
             connection = http.client.HTTPConnection(host, port, timeout=_SILENCE_S)
             connection.sock = line
         except BaseException:
@@ -182,11 +185,14 @@ class Web:
         except OSError as error:
             raise FeedUnreachableError("`ca_file` cannot be used", hint="it holds certificates in PEM") from error
 
-    def _read(self, response: http.client.HTTPResponse, wanted: tuple[str, ...]) -> tuple[Answer | None, str]:
+    def _read(
+        self, response: http.client.HTTPResponse, wanted: tuple[str, ...], *, is_conditional: bool
+    ) -> tuple[Answer | None, str]:
         status = response.status
         if status in REDIRECTS:
             return None, response.headers.get("Location", "")
-        if status == _NOT_MODIFIED:
+        # Prevents: "what you have is right" from a server that was not told what we have.
+        if status == _NOT_MODIFIED and is_conditional:
             return Answer(None), ""
         _check_status(response)
         modified = response.headers.get("Last-Modified", "")

@@ -137,9 +137,10 @@ def _taxii(settings: FeedSettings, job: Mapping[str, Any], intake: Intake, stage
     now, whole_at = int(job["now"]), int(job["whole_at"])
     known = Harvest()
     if job["cursor"] and job["former"] and 0 <= now - whole_at < _WHOLE_EVERY_MIN:
-        known = Harvest(_statements(Path(job["former"]) / STATEMENTS), job["cursor"])
-    else:
-        whole_at = now
+        # What cannot be read is fetched again.
+        with suppress(OSError, ValueError, TypeError):
+            known = Harvest(_statements(Path(job["former"]) / STATEMENTS), job["cursor"])
+    whole_at = whole_at if known.cursor else now
     found = harvest(_web(settings, job), settings.url, settings.collection, known=known, most=settings.max_entries)
     with (staged / STATEMENTS).open("wb") as file:
         for statement in found.found.values():
@@ -167,20 +168,17 @@ def _line(statement: Statement) -> bytes:
 
 def _statements(path: Path) -> dict[str, Statement]:
     found: dict[str, Statement] = {}
-    try:
-        with path.open("rb") as lines:
-            for line in lines:
-                key, modified, values, vouched, why, shown = orjson.loads(line)
-                found[key or f"#{len(found)}"] = Statement(
-                    key,
-                    modified,
-                    tuple((IndicatorKind(kind), value) for kind, value in values),
-                    Vouched(*vouched),
-                    Refusal(why) if why else None,
-                    shown,
-                )
-    except (OSError, ValueError, TypeError) as error:
-        raise FeedKeptError("what was known of the collection cannot be read") from error
+    with path.open("rb") as lines:
+        for line in lines:
+            key, modified, values, vouched, why, shown = orjson.loads(line)
+            found[key or f"#{len(found)}"] = Statement(
+                key,
+                modified,
+                tuple((IndicatorKind(kind), value) for kind, value in values),
+                Vouched(*vouched),
+                Refusal(why) if why else None,
+                shown,
+            )
     return found
 
 
