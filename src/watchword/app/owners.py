@@ -98,6 +98,7 @@ class DoubtsNoted:
             ip=decision.request.client_ip,
             user_agent=decision.request.user_agent,
             application=decision.application or "",
+            is_known_device=decision.device is not None,
         )
 
 
@@ -132,6 +133,7 @@ class OwnersFeedback:
             Answer.ALLOW,
             session.ip,
             session.user_agent,
+            is_known_device=session.device_id is not None,
         )
         await self._doubts.keep([doubt])
 
@@ -279,7 +281,7 @@ def _shown(doubt: Doubt, witness: Witness) -> FlaggedAct:
         ip=doubt.ip,
         user_agent=doubt.user_agent,
         session=SessionId(judged.session) if judged.session.startswith(f"{SessionId.prefix}_") else None,
-        is_known_device=bool(judged.device),
+        is_known_device=doubt.is_known_device,
         is_owners=doubt.is_owners,
         obstacle=obstacle,
         is_factor_missing=bool(obstacle) and not may_vouch(strongest, doubted),

@@ -28,12 +28,17 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class WeightBar:
-    """One contribution and its bar; the scale runs from 0 to 100 in the same direction for all of them."""
+    """One contribution and its bar; the scale runs from 0 to 100 in the same direction for all of them.
+
+    Attributes:
+        axis: where nothing speaks for anybody.
+    """
 
     weight: Weight
     start: float
     length: float
     kind: str
+    axis: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +70,18 @@ def weight_bars(weights: Sequence[Weight]) -> tuple[WeightBar, ...]:
 
 
 def balance_bars(weights: Sequence[Weight]) -> tuple[WeightBar, ...]:
-    """Draw log-odds from the middle: to the right what speaks for somebody else, to the left for the owner."""
+    """Draw log-odds from an axis: to the right what speaks for somebody else, to the left for the owner.
+
+    Where nothing speaks for the owner the axis is the left edge, and bars take the whole width.
+    """
     longest = max((abs(weight.points) for weight in weights), default=1.0)
+    axis = _MIDDLE if any(weight.points < 0 for weight in weights) else 0.0
     bars = []
     for weight in sorted(weights, key=lambda weight: -weight.points):
-        length = abs(weight.points) / longest * _MIDDLE
-        start = _MIDDLE if weight.points >= 0 else _MIDDLE - length
-        bars.append(WeightBar(weight, round(start, 2), round(length, 2), "up" if weight.points >= 0 else "down"))
+        length = abs(weight.points) / longest * (100.0 - axis)
+        start = axis if weight.points >= 0 else axis - length
+        kind = "up" if weight.points >= 0 else "down"
+        bars.append(WeightBar(weight, round(start, 2), round(length, 2), kind, axis))
     return tuple(bars)
 
 

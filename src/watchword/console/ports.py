@@ -275,6 +275,7 @@ class FlaggedAct:
         answer: what became of it.
         application: its name; empty for a sign-in.
         session: nothing for a sign-in that was refused.
+        is_known_device: whether it showed a device of the account itself; nothing where that was not noted.
         is_owners: what the owner said; nothing until they did.
         obstacle: why it cannot be called the owner's from where they look; empty if it can.
         is_factor_missing: a second factor, shown now, is all that is missing.
@@ -288,7 +289,7 @@ class FlaggedAct:
     ip: str
     user_agent: str
     session: SessionId | None
-    is_known_device: bool
+    is_known_device: bool | None
     is_owners: bool | None
     obstacle: str
     is_factor_missing: bool

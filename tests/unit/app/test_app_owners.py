@@ -110,6 +110,20 @@ async def test_what_risk_asks_about_or_refuses_is_remembered_and_what_it_lets_in
     assert at_sign_in.judged.session == at_sign_in.judged.act == refused.id
 
 
+async def test_a_thief_with_the_session_alone_is_not_taken_for_its_browser(
+    world: DecisionWorld, noted: DoubtsNoted, doubts: Doubts, owners: OwnersFeedback
+) -> None:
+    visit = await at_home(world)
+    stolen = await world.point.authorize(visit.request(user_agent=EDGE, client_ip=PARIS, device_handle=None))
+    assert stolen.answer is not Answer.ALLOW
+    await noted.write()
+    (doubt,) = await doubts.of(visit.user.id)
+    # The device of the session counts where somebody vouches; what the thief showed is what its owner reads.
+    assert doubt.judged.device == visit.session.device_id
+    (shown,) = await owners.flagged(Standing(visit.session, is_fresh=True, is_risky=False))
+    assert shown.is_known_device is False
+
+
 async def test_a_flood_of_refused_requests_pushes_nothing_else_out_and_fills_nothing(
     world: DecisionWorld, noted: DoubtsNoted, doubts: Doubts, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -109,6 +109,18 @@ async def test_an_act_in_doubt_is_shown_in_plain_words_and_a_yes_from_elsewhere_
     assert scene.reference in event["data"]
 
 
+async def test_an_act_in_doubt_stands_before_everything_else_until_it_is_answered(scene: Scene) -> None:
+    shown = await scene.home.visit("/")
+    assert "Something about an act in your account was unusual" in shown.text
+    assert 'href="/account#doubts"' in shown.text
+    shown = await scene.home.visit("/account")
+    assert shown.text.index('id="doubts"') < shown.text.index("How you sign in")
+    await scene.say(scene.home)
+    assert "was unusual" not in (await scene.home.visit("/")).text
+    shown = await scene.home.visit("/account")
+    assert shown.text.index('id="doubts"') > shown.text.index("How you sign in")
+
+
 async def test_a_form_that_is_replayed_counts_once_and_takes_nothing_back(scene: Scene) -> None:
     """Attack: the form of an answer is sent again and again, also after its owner has thought better of it."""
     for _ in range(3):

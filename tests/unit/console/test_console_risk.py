@@ -97,6 +97,9 @@ async def test_a_decision_by_behaviour_shows_what_speaks_for_whom(world: Console
     assert "-4.0" in shown.text
     assert "speaks for somebody else" in shown.text
     assert "Could not be told: what was asked for." in shown.text
+    # For whoever never met a logarithm: how many times likelier, and why where the score left it unsaid.
+    for words in ("×400", "÷55", "As usual for this account", "takeovers are rare"):  # noqa: RUF001  # as it is shown
+        assert words in shown.text
     # What weighs most stands first.
     assert shown.text.index("New country") < shown.text.index("Network and place") < shown.text.index("Hour of the day")
     assert "style=" not in shown.text

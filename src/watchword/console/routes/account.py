@@ -341,6 +341,7 @@ async def _account(
             session_row(facts, person="", places=services.places, current=session, now=visit.now) for facts in recent
         ],
         flagged=flagged,
+        is_asked=any(row.act.is_owners is None for row in flagged),
         learns=any(row.act.can_be_learned for row in flagged),
         is_fresh=is_fresh,
         passkey_options=options,

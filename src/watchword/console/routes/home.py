@@ -15,6 +15,7 @@ from watchword.console.desk import Desk
 from watchword.console.model import DecisionView, decision_view
 from watchword.console.pages import Page
 from watchword.console.ports import Verdict, Weight
+from watchword.console.routes.doubts import flagged_rows
 from watchword.console.routes.endpoint import endpoint, member
 from watchword.console.routes.visit import Visit
 from watchword.console.rows import Card, decision_rows, person_of, ring_of_decision, ring_of_session
@@ -68,6 +69,7 @@ async def show_home(visit: Visit) -> Response:
         cards=cards,
         verdict=verdict,
         ring=ring_of_session(session, verdict, device=device, place=place, now=visit.now),
+        asked=sum(row.act.is_owners is None for row in await flagged_rows(visit)),
         recent=list(decision_rows(own[:_LATEST], visitors=services.visitors, applications=services.applications)),
     )
 

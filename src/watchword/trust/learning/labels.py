@@ -93,6 +93,8 @@ class Doubt:
         ip: from where.
         application: the empty text for a sign-in.
         is_owners: what the owner said; nothing until they did.
+        is_known_device: whether the act itself showed a device of the account; nothing where that was not noted. The
+            device of `judged` may be that of the session, which somebody else may hold.
     """
 
     judged: Judged
@@ -101,6 +103,7 @@ class Doubt:
     user_agent: str
     application: str = ""
     is_owners: bool | None = None
+    is_known_device: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,6 +78,7 @@ doubts = Table(
     Column("user_agent", String(400), nullable=False),
     Column("margin", Float, nullable=False),
     Column("indicator_values", Text, nullable=False),
+    Column("is_known_device", Boolean),
     CheckConstraint("answer IN ('allow', 'step_up', 'approval', 'deny')", name="answer_is_known"),
 )
 
@@ -202,6 +203,7 @@ async def put_doubt(connection: AsyncConnection, doubt: Doubt) -> None:
             user_agent=doubt.user_agent[:400],
             margin=judged.margin,
             indicator_values=json.dumps(dict(judged.values), sort_keys=True),
+            is_known_device=doubt.is_known_device,
         )
     )
 
@@ -276,6 +278,7 @@ def _doubt(row: Row[tuple[object, ...]]) -> Doubt:
         user_agent=row.user_agent,
         application=row.application,
         is_owners=None if row.is_attack is None else not row.is_attack,
+        is_known_device=row.is_known_device,
     )
 
 
