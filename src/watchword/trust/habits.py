@@ -17,7 +17,7 @@ from watchword.storage import Database, StorageError
 from watchword.trust import store
 from watchword.trust.behaviour import Lesson, Model
 from watchword.trust.learning import Suppression
-from watchword.trust.lessons import Figures, Gone, Lessons
+from watchword.trust.lessons import Figures, Gone, Lessons, storable
 from watchword.trust.memory import SHARED_NETWORKS, Memory
 from watchword.trust.observation import Act, Finding, NetworkTraits, Observation
 from watchword.trust.peering import Clusters, Peering, is_cluster, use_of
@@ -194,6 +194,11 @@ class Habits:
         """
         # Prevents: the last acts of an account that was deleted, or of a session that was disowned, teaching anew.
         if not self._learning or observation.user in self._silenced or observation.session in self._silenced:
+            return
+        try:
+            observation = storable(observation)
+        except (TypeError, AttributeError):  # a text that is none
+            self.figures.unreadable += 1
             return
         # Prevents: whoever is faster than a batch being judged by what was there before it.
         if observation.act is not Act.REQUEST:

@@ -6,7 +6,7 @@ from collections import OrderedDict
 from dataclasses import dataclass, replace
 from typing import Final
 
-from watchword.trust.observation import NO_TRAITS, NOWHERE, UNKNOWN_AGENT, Act, Observation
+from watchword.trust.observation import NO_TRAITS, NOWHERE, UNKNOWN_AGENT, Act, Agent, Observation
 
 _MOST: Final = 50_000
 _MOST_GONE: Final = 10_000
@@ -20,6 +20,25 @@ class Figures:
     learned: int = 0
     dropped: int = 0
     unreadable: int = 0
+
+
+_TEXTS: Final = ("id", "user", "ip", "network", "device", "session", "group", "application", "resource", "action")
+
+
+def storable(observation: Observation) -> Observation:
+    """Return an act whose texts every database takes: no NUL, no half of a character."""
+    agent = observation.agent
+    texts = [getattr(observation, name) for name in _TEXTS]
+    together = "".join([*texts, agent.full, agent.browser, agent.system, agent.kind])
+    if together.isascii() and "\0" not in together:
+        return observation
+    # Prevents: one text that cannot be written keeping everything else from being written, too.
+    words = Agent(*[_clean(text) for text in (agent.full, agent.browser, agent.system, agent.kind)])
+    return replace(observation, agent=words, **dict(zip(_TEXTS, map(_clean, texts), strict=True)))
+
+
+def _clean(text: str) -> str:
+    return text.encode("utf-8", "replace").decode().replace("\0", " ")
 
 
 class Gone:

@@ -308,7 +308,7 @@ _SECOND_FACTORS = frozenset({"totp", "recovery_code"})
 
 
 def _act(event: Event) -> Act:
-    is_refused = event.type == "identity.sign_in.failed" and event.data.get("factor") in _SECOND_FACTORS
+    is_refused = event.type == "identity.sign_in.failed" and _text(event, "factor") in _SECOND_FACTORS
     return Act.PROMPT if is_refused else _ACTS[event.type]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -255,6 +256,58 @@ async def test_a_baseline_damaged_in_storage_stops_neither_decisions_nor_events(
     await again.load()
     await again.observe([tell.started(tell.session())])
     assert again.baseline(tell.user).outcomes == 1
+
+
+@pytest.mark.parametrize("odd", ["\ud800", "a\0b", "\udfff" * 99])
+async def test_a_text_that_no_database_takes_keeps_nothing_else_from_being_written(
+    plain_database: Database, clock: FrozenClock, odd: str
+) -> None:
+    habits = Habits(plain_database, clock, learns=["statistical", "freeman"])
+    names = {"group": odd, "resource": odd, "action": odd, "device": odd, "ip": odd, "agent": Agent(odd, odd, odd, odd)}
+    habits.note(act(clock, "usr_odd", **names))
+    habits.note(act(clock, "usr_odd", act=Act.REQUEST, session="ses_odd", id="request", **names))
+    await live(habits, clock)
+    await habits.flush()
+    assert habits.figures.unreadable == 0
+    again = Habits(plain_database, clock, learns=["statistical", "freeman"])
+    await again.load()
+    assert again.figures.unreadable == 0
+    for user in ("usr_ada", "usr_odd"):
+        assert again.known(user).profile == habits.known(user).profile
+        assert again.known_sign_ins(user).own == habits.known_sign_ins(user).own
+
+
+async def test_events_that_say_anything_at_all_stop_no_node(trust: TrustState, tell: Teller) -> None:
+    chance = random.Random(3)  # noqa: S311  # a fixed seed
+    odd: list[Any] = [
+        0,
+        1e308,
+        2**70,
+        None,
+        "x",
+        True,
+        [],
+        {},
+        "ses_x" * 20,
+        "\ud800",
+        "\0",
+        b"x",
+        {"a": []},
+        10**6 * "x",
+    ]
+    kinds = [kind for kind in TrustState._handlers if kind != "identity.user.deleted"]
+    for _ in range(600):
+        names = ("user", "session", "device", "acr", "factor", "ip", "user_agent", "reason")
+        data = {name: chance.choice(odd) for name in names}
+        usual = {"user": tell.user, "ip": LONDON, "acr": Acr.MULTI_FACTOR.value, "session": tell.session()}
+        data |= {name: value for name, value in usual.items() if chance.random() < 0.7}
+        event = tell.event(chance.choice(kinds), chance.choice(["", "x", "\ud800", tell.session()]), **data)
+        await trust.observe([replace(event, at=event.at + timedelta(seconds=chance.choice([0, -1e9, 1e9, -60, 60])))])
+    await trust.habits.learn_waiting()
+    await trust.habits.flush()
+    await trust.flush()
+    assert trust.baseline(tell.user).outcomes > 10
+    assert trust.habits.figures.unreadable == 0
 
 
 # --- who is gone ------------------------------------------------------------------------------------------------------
