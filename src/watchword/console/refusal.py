@@ -22,7 +22,7 @@ _HEADLINES = {
     Answer.APPROVAL: "Somebody must approve this",
     Answer.DENY: "You cannot open this now",
 }
-_STATES = {Answer.STEP_UP: "One more step", Answer.APPROVAL: "Waiting for approval", Answer.DENY: "Refused"}
+_STATES = {Answer.STEP_UP: "One more step", Answer.APPROVAL: "Not approved", Answer.DENY: "Refused"}
 _SIGN_IN = frozenset(
     {
         Reason.SESSION_MISSING,

@@ -111,7 +111,7 @@ class Reason(Enum):
     POLICY_ASKS_APPROVAL = (
         "policy_asks_approval",
         "This needs somebody's approval.",
-        "Ask an administrator to approve it.",
+        "Ask an administrator, who can let you in by a policy or a group.",
     )
     OBLIGATION_UNKNOWN = (
         "obligation_unknown",
