@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from watchword.identity import events, passkeys, passwords, session_store, store, totp
+from watchword.identity import events, passkeys, passwords, registration, session_store, store, totp
 from watchword.identity.desk import means_of
 from watchword.identity.errors import (
     CodeRefusedError,
@@ -17,6 +17,7 @@ from watchword.identity.errors import (
     UnknownSubjectError,
     WrongStepError,
 )
+from watchword.identity.handles import digest_of_text, encode
 from watchword.identity.hashing import PasswordHashing
 from watchword.identity.making import (
     clean_label,
@@ -45,7 +46,6 @@ from watchword.kernel import AuthenticatorId, Clock, Entropy, EventType, Secret,
 from watchword.storage import Database, UnitOfWork
 
 FRESH = timedelta(minutes=15)
-_REGISTRATION_LIFE = timedelta(minutes=10)
 _MOST = {AuthenticatorKind.PASSKEY: 20, AuthenticatorKind.TOTP: 5}
 
 
@@ -74,6 +74,7 @@ class Factors:
         self._settings = settings
         self._hashing = hashing
         self._recovery_key = sealer.derive("identity.recovery")
+        self._registration_key = sealer.derive("identity.registration")
 
     async def authenticators(self, user_id: UserId) -> tuple[AuthenticatorFacts, ...]:
         """Return the authenticators of a user that count, oldest first."""
@@ -188,25 +189,23 @@ class Factors:
             await self._end_weaker(unit, found, session, now)
 
     async def passkey_options(self, session: SessionFacts) -> dict[str, Any]:
-        """Return the argument of `navigator.credentials.create`, good for one answer in ten minutes.
+        """Return the argument of `navigator.credentials.create`, good for one answer in this session in ten minutes.
 
         Raises:
             SessionNotLiveError: the session is over.
             StepUpRequiredError: the session's last authentication is too old.
             TooManyError: enough of them.
         """
-        challenge = self._entropy.token_bytes(32)
-        async with self._database.work() as unit:
-            now = self._clock.now()
-            user, found = await self._fresh(unit.connection, session, now)
-            self._require_room(found, AuthenticatorKind.PASSKEY)
-            await session_store.put_registration(unit.connection, session.id, challenge, now + _REGISTRATION_LIFE)
+        now = self._clock.now()
+        async with self._database.read() as connection:
+            user, found = await self._fresh(connection, session, now)
+        self._require_room(found, AuthenticatorKind.PASSKEY)
         return passkeys.registration_options(
             self._settings,
             user_id=user.id,
             name=user.name,
             display_name=user.display_name,
-            challenge=challenge,
+            challenge=registration.new_challenge(self._registration_key, session.id, now, self._entropy),
             existing=[one.credential_id for one in found if one.credential_id is not None],
         )
 
@@ -221,12 +220,21 @@ class Factors:
             PasskeyRefusedError: it does not verify, is known already, or nothing waits for it.
             TooManyError: enough of them.
         """
+        challenge = passkeys.challenge_of(credential) or b""
         # The challenge is used up even by a wrong answer, so this is committed first.
         async with self._database.work() as unit:
-            await self._fresh(unit.connection, session, self._clock.now())
-            challenge = await session_store.take_registration(unit.connection, session.id, self._clock.now())
-        if challenge is None:
-            raise PasskeyRefusedError("nothing waits for a passkey", hint="start again")
+            now = self._clock.now()
+            await self._fresh(unit.connection, session, now)
+            is_waiting = registration.is_waiting(self._registration_key, challenge, session.id, now)
+            # Prevents: one challenge answered twice, at the same moment too.
+            if not is_waiting or not await session_store.use_once(
+                unit.connection,
+                digest_of_text(encode(challenge)),
+                session.user_id,
+                now=now,
+                until=now + 2 * registration.LIFE,
+            ):
+                raise PasskeyRefusedError("nothing waits for this passkey", hint="start again")
         stored = passkeys.verify_registration(self._settings, credential, challenge=challenge)
         async with self._database.work() as unit:
             now = self._clock.now()

@@ -127,6 +127,16 @@ def user_handle_of(credential: object) -> str | None:
     return (decode(claimed) or b"").decode("utf-8", "replace") or None
 
 
+def challenge_of(credential: object) -> bytes | None:
+    """Read which challenge an answer claims to answer, or nothing. Never raises."""
+    try:
+        return bytes(
+            parse_client_data_json(decode(_bounded(credential)["response"]["clientDataJSON"]) or b"").challenge
+        )
+    except Exception:  # noqa: BLE001  # the parser meets the network: whatever it raises, there is none
+        return None
+
+
 def verify_registration(settings: IdentitySettings, credential: object, *, challenge: bytes) -> StoredPasskey:
     """Check the answer to `registration_options`.
 

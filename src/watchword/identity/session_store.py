@@ -18,7 +18,6 @@ from watchword.identity.tables import (
     handles,
     handoffs,
     recognised,
-    registrations,
     sessions,
     throttles,
 )
@@ -204,6 +203,14 @@ async def put_progress(
     return (await connection.execute(changed)).rowcount == 1
 
 
+async def use_once(
+    connection: AsyncConnection, digest: bytes, user_id: UserId, *, now: datetime, until: datetime
+) -> bool:
+    """Note that something was used which counts once, until it counts no more anyway; false if it was used before."""
+    used = Progress(user_id, frozenset(), is_finished=True)
+    return await put_progress(connection, digest, None, used, now=now, expires_at=until)
+
+
 async def end_ceremonies(connection: AsyncConnection, user_id: UserId) -> None:
     """Let no sign-in go on in which this user has proven something."""
     mine = (ceremonies.c.user_id == user_id) & ceremonies.c.is_finished.is_(False)
@@ -252,25 +259,6 @@ async def take_crossing(connection: AsyncConnection, digest: bytes) -> Crossing 
     if row is None:
         return None
     return Crossing(SessionId(row.session_id), row.host, bytes(row.state_digest), row.return_to, row.expires_at)
-
-
-# --- passkey registration from the account page ----------------------------------------------------------------------
-
-
-async def put_registration(
-    connection: AsyncConnection, session_id: SessionId, challenge: bytes, expires_at: datetime
-) -> None:
-    """Store the challenge of a registration; one a session."""
-    await connection.execute(delete(registrations).where(registrations.c.session_id == session_id))
-    row = {"session_id": session_id, "challenge": challenge, "expires_at": expires_at}
-    await connection.execute(insert(registrations).values(**row))
-
-
-async def take_registration(connection: AsyncConnection, session_id: SessionId, now: datetime) -> bytes | None:
-    """Use up the challenge of a registration."""
-    mine = delete(registrations).where(registrations.c.session_id == session_id).returning(*registrations.c)
-    row = (await connection.execute(mine)).one_or_none()
-    return bytes(row.challenge) if row is not None and row.expires_at > now else None
 
 
 # --- throttles ------------------------------------------------------------------------------------------------------

@@ -162,14 +162,6 @@ invitations = Table(
     Column("expires_at", UtcDateTime, nullable=False),
 )
 
-registrations = Table(
-    "identity_registrations",
-    metadata,
-    Column("session_id", _ID, _session(), primary_key=True),
-    Column("challenge", LargeBinary, nullable=False),
-    Column("expires_at", UtcDateTime, nullable=False),
-)
-
 throttles = Table(
     "identity_throttles",
     metadata,

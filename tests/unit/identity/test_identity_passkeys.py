@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from identity_world import AWAY, HOME, PASSWORD, PORTAL, World
 from software_authenticator import SoftwareAuthenticator, b64, unb64
+from sqlalchemy import select
 
 from watchword.identity import (
     AuthenticatorKind,
@@ -31,6 +32,7 @@ from watchword.identity.passkeys import (
     verify_assertion,
     verify_registration,
 )
+from watchword.identity.tables import ceremonies
 from watchword.kernel import Acr
 
 _CHEATS: dict[str, dict[str, Any]] = {
@@ -236,14 +238,61 @@ async def test_a_registration_challenge_works_once_even_when_the_answer_was_wron
     options = await world.identity.accounts.passkey_options(session)
     authenticator = SoftwareAuthenticator()
     with pytest.raises(PasskeyRefusedError):
-        await world.identity.accounts.register_passkey(session, {}, HOME)
-    with pytest.raises(PasskeyRefusedError):
+        await world.identity.accounts.register_passkey(
+            session, authenticator.create(options, origin="https://evil.example"), HOME
+        )
+    with pytest.raises(PasskeyRefusedError, match="nothing waits"):
         await world.identity.accounts.register_passkey(session, authenticator.create(options), HOME)
     options = await world.identity.accounts.passkey_options(session)
     made = await world.identity.accounts.register_passkey(session, authenticator.create(options), HOME, label=" Key\n")
     assert (made.kind, made.label) == (AuthenticatorKind.PASSKEY, "Key")
-    with pytest.raises(PasskeyRefusedError):
-        await world.identity.accounts.register_passkey(session, authenticator.create(options), HOME)
+    with pytest.raises(PasskeyRefusedError, match="nothing waits"):
+        await world.identity.accounts.register_passkey(session, SoftwareAuthenticator().create(options), HOME)
+    world.step(599)
+    with pytest.raises(PasskeyRefusedError, match="nothing waits"):
+        await world.identity.accounts.register_passkey(session, SoftwareAuthenticator().create(options), HOME)
+
+
+async def test_registrations_in_several_tabs_do_not_void_one_another_however_many_are_opened(world: World) -> None:
+    await world.person()
+    session = (await world.signed_in()).session
+    pages = [await world.identity.accounts.passkey_options(session) for _ in range(3)]
+    for _ in range(200):
+        await world.identity.accounts.passkey_options(session)
+    for options in pages:
+        made = await world.identity.accounts.register_passkey(session, SoftwareAuthenticator().create(options), HOME)
+        assert made.kind is AuthenticatorKind.PASSKEY
+    async with world.database.read() as connection:
+        rows = await connection.execute(select(ceremonies).where(ceremonies.c.proofs == ""))
+        assert len(rows.all()) == 3  # of the pages that nobody finished nothing is kept
+
+
+async def test_one_challenge_answered_twice_at_the_same_moment_registers_one_passkey(world: World) -> None:
+    await world.person()
+    session = (await world.signed_in()).session
+    options = await world.identity.accounts.passkey_options(session)
+    answers = [
+        world.identity.accounts.register_passkey(session, SoftwareAuthenticator().create(options), HOME)
+        for _ in range(4)
+    ]
+    outcomes = await asyncio.gather(*answers, return_exceptions=True)
+    assert sorted(isinstance(outcome, PasskeyRefusedError) for outcome in outcomes) == [False, True, True, True]
+
+
+async def test_a_challenge_of_ones_own_making_registers_nothing(world: World) -> None:
+    await world.person()
+    session = (await world.signed_in()).session
+    options = await world.identity.accounts.passkey_options(session)
+    genuine = unb64(options["challenge"])
+    later = genuine[:16] + (int.from_bytes(genuine[16:24]) + 300).to_bytes(8) + genuine[24:]
+    for challenge in (b"", bytes(32), bytes(56), later, genuine + b"x", genuine[:-1], bytes(16) + b"\xff" * 40):
+        made_up = options | {"challenge": b64(challenge)}
+        with pytest.raises(PasskeyRefusedError, match="nothing waits"):
+            await world.identity.accounts.register_passkey(session, SoftwareAuthenticator().create(made_up), HOME)
+    for credential in ({}, None, {"response": {}}, {"response": {"clientDataJSON": "e30"}}):
+        with pytest.raises(PasskeyRefusedError, match="nothing waits"):
+            await world.identity.accounts.register_passkey(session, credential, HOME)
+    await world.identity.accounts.register_passkey(session, SoftwareAuthenticator().create(options), HOME)
 
 
 async def test_a_registration_challenge_is_good_for_ten_minutes_and_one_session(world: World) -> None:
@@ -252,6 +301,10 @@ async def test_a_registration_challenge_is_good_for_ten_minutes_and_one_session(
     options = await world.identity.accounts.passkey_options(one)
     with pytest.raises(PasskeyRefusedError):
         await world.identity.accounts.register_passkey(other, SoftwareAuthenticator().create(options), HOME)
+    await world.person("eve")
+    eve = (await world.signed_in("eve")).session
+    with pytest.raises(PasskeyRefusedError):
+        await world.identity.accounts.register_passkey(eve, SoftwareAuthenticator().create(options), HOME)
     world.step(600)
     with pytest.raises(PasskeyRefusedError):
         await world.identity.accounts.register_passkey(one, SoftwareAuthenticator().create(options), HOME)
