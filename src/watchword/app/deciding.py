@@ -286,6 +286,7 @@ class Deciding:
                 settings.journal_directory,
                 identity=services.identity,
                 clock=services.clock,
+                unlearn=self._trust.unlearn,
             ),
         )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict, deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -103,7 +103,11 @@ class DoubtsNoted:
 
 
 class OwnersFeedback:
-    """Ask people about acts in doubt, and hand on what they say of acts in their own accounts."""
+    """Ask people about acts in doubt, and hand on what they say of acts in their own accounts.
+
+    Args:
+        unlearn: takes back what a session taught.
+    """
 
     def __init__(
         self,
@@ -115,8 +119,10 @@ class OwnersFeedback:
         *,
         identity: Identity,
         clock: Clock,
+        unlearn: Callable[[str], None] = lambda _session: None,
     ) -> None:
         self._feedback = feedback
+        self._unlearn = unlearn
         self._doubts = doubts
         self._kept = kept
         self._point = point
@@ -172,6 +178,9 @@ class OwnersFeedback:
         return _shown(replace(doubt, is_owners=False), await self._witness(standing, doubts))
 
     async def _deny(self, judged: Judged, by: SessionFacts) -> None:
+        # Prevents: a thief who signed out in time keeping what they taught; of a session that is over nobody tells
+        # that it was disowned.
+        self._unlearn(judged.session)
         witness = Witness(by.user_id, by.id, by.acr, device=by.device_id or "")
         # Where it is refused, enough was said already; the session ends all the same, which is what its owner wants.
         with suppress(FeedbackRefusedError, FeedbackMalformedError):

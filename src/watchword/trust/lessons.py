@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any, Final
 
 from watchword.trust.observation import NO_TRAITS, NOWHERE, UNKNOWN_AGENT, Act, Agent, Observation
 
@@ -33,8 +33,9 @@ def storable(observation: Observation) -> Observation:
     if together.isascii() and "\0" not in together:
         return observation
     # Prevents: one text that cannot be written keeping everything else from being written, too.
+    cleaned: dict[str, Any] = dict(zip(_TEXTS, map(_clean, texts), strict=True))
     words = Agent(*[_clean(text) for text in (agent.full, agent.browser, agent.system, agent.kind)])
-    return replace(observation, agent=words, **dict(zip(_TEXTS, map(_clean, texts), strict=True)))
+    return replace(observation, agent=words, **cleaned)
 
 
 def _clean(text: str) -> str:

@@ -151,6 +151,15 @@ class TrustState:
         """Say what is known of an address's network."""
         return self.habits.traits_of(ip, network_of(ip), now)
 
+    def unlearn(self, session: str) -> None:
+        """Take back what a session taught, live or over, because its owner says that it was not theirs."""
+        self.habits.unlearn(session)
+        found = self._before.take(session)
+        if found is not None:
+            user, before = found
+            self._baselines[user] = replace(before, version=self.baseline(user).version + 1)
+            self._dirty.add(user)
+
     async def flush(self) -> None:
         """Write what was learned since the last time.
 
@@ -265,15 +274,7 @@ class TrustState:
         self.habits.detectors.forget_session(event.subject)
         # Prevents: a thief's place staying usual after the owner said that it was not them.
         if event.data.get("reason") == _DISOWNED:
-            self._unlearn(event.subject)
-
-    def _unlearn(self, session: str) -> None:
-        self.habits.unlearn(session)
-        found = self._before.take(session)
-        if found is not None:
-            user, before = found
-            self._baselines[user] = replace(before, version=self.baseline(user).version + 1)
-            self._dirty.add(user)
+            self.unlearn(event.subject)
 
     def _user_deleted(self, event: Event) -> None:
         self._baselines.pop(event.subject, None)

@@ -7,14 +7,18 @@ from pathlib import Path
 import pytest
 from behaviour_world import EDGE, PARIS, at_home, records_of
 from decision_world import LONDON, DecisionWorld
+from identity_world import CHEAP
 from sqlalchemy import text
 
 from watchword.app.acts import Acts
 from watchword.app.behaviour import StepUpOutcomes
+from watchword.app.owners import OwnersFeedback
+from watchword.identity import Identity, IdentitySettings
 from watchword.kernel import Acr, Answer
+from watchword.keys import MasterKey, Sealer
 from watchword.trust import replay
 from watchword.trust.behaviour import Model
-from watchword.trust.learning import Feedback, KeptModels
+from watchword.trust.learning import Doubts, Feedback, KeptModels
 from watchword.trust.replay import Outcome
 
 
@@ -32,6 +36,37 @@ async def test_whoever_asks_for_ever_other_things_leaves_room_for_what_others_as
         await world.point.authorize(victim.request("/vault"))
         assert [act.user for act in acts.drain()] == [flooder.user.id, flooder.user.id, victim.user.id]
     assert acts.dropped == 6
+
+
+async def test_a_thief_who_signed_out_in_time_does_not_keep_what_the_session_taught(
+    world: DecisionWorld, feedback: Feedback, tmp_path: Path
+) -> None:
+    visit = await at_home(world)
+    thief = await world.session(visit.user, None, ip=PARIS)
+    about = {"user": visit.user.id, "session": thief.session.id, "ip": PARIS, "acr": Acr.MULTI_FACTOR.value}
+    await world.trust.observe([world.event("identity.session.started", thief.session.id, **about)])
+    await world.trust.habits.learn_waiting()
+    await world.trust.observe([world.event("identity.session.ended", thief.session.id, reason="signed_out")])
+    assert "FR" in world.trust.baseline(visit.user.id).countries
+    (tmp_path / "journal").mkdir()
+    kept = KeptModels.of(tmp_path)
+    sealer = Sealer(MasterKey(b"\x11" * 32), world.entropy)
+    settings = IdentitySettings(argon2=CHEAP)
+    identity = Identity.open(world.database, world.clock, world.entropy, sealer=sealer, settings=settings)
+    owners = OwnersFeedback(
+        feedback,
+        Doubts(world.database, world.clock),
+        kept,
+        world.point,
+        tmp_path / "journal",
+        identity=identity,
+        clock=world.clock,
+        unlearn=world.trust.unlearn,
+    )
+    await owners.disown(thief.session, by=visit.session)
+    identity.close()
+    assert "FR" not in world.trust.baseline(visit.user.id).countries
+    assert not [key for key in world.trust.habits.known(visit.user.id).profile.totals if "FR" in key]
 
 
 async def test_a_record_damaged_in_any_place_is_replayed_without_an_error(world: DecisionWorld) -> None:
