@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Annotated, Any
 
@@ -31,8 +33,7 @@ def list_feeds(context: typer.Context) -> None:
     rows = _with_feeds(shell, act)
     columns = ("feed", "means", "state", "entries", "covers", "refreshed", "counts_until", "review", "problem")
     shell.show(rows, *columns, empty="no feed is configured: see [[trust.feeds]]")
-    if not all(row["is_well"] for row in rows):
-        raise typer.Exit(EXIT_FOUND_WRONG)
+    _leave(shell, rows)
 
 
 @app.command("fetch")
@@ -44,12 +45,15 @@ def fetch(
     shell = shell_of(context)
 
     async def act(feeds: Any, services: Any) -> list[dict[str, Any]]:
-        wanted = names or [each.name for each in feeds.statuses()]
-        rows = []
+        wanted = [feeds.status(name).name for name in names or ()] or [each.name for each in feeds.statuses()]
         with _progress(shell, len(wanted)) as advance:
-            for name in wanted:
-                rows.append(_row(await feeds.refresh(name)))
+
+            async def look(name: str) -> dict[str, Any]:
+                row = _row(await feeds.refresh(name))
                 advance(name)
+                return row
+
+            rows = await asyncio.gather(*map(look, dict.fromkeys(wanted)))
         if not shell.is_json and any(row["is_well"] for row in rows):
             print(await in_force(services))
         return rows
@@ -58,8 +62,7 @@ def fetch(
     shell.show(
         rows, "feed", "state", "entries", "covers", "refused", "refreshed", "problem", empty="no feed is configured"
     )
-    if not all(row["is_well"] for row in rows):
-        raise typer.Exit(EXIT_FOUND_WRONG)
+    _leave(shell, rows)
 
 
 @app.command("show")
@@ -124,7 +127,13 @@ def ask(
     shell = shell_of(context)
 
     async def act(feeds: Any, services: Any) -> list[dict[str, Any]]:
+        from watchword.trust.feeds import is_asked_about  # noqa: PLC0415  # quick help
+
         now = services.clock.now()
+        for value in values:
+            if not is_asked_about(value.strip()):
+                words = "is no address, domain, URL or hash of a file; no feed is asked about it"
+                print(one_line(f"watchword: `{value[:80]}` {words}"), file=sys.stderr)
         return [
             {"value": value, "feed": hit.feed} | _said(hit)
             for value in values
@@ -158,6 +167,20 @@ def _decide(shell: Shell, name: str, digest: str, verb: str, words: str) -> None
 
     row, followed = _with_feeds(shell, act)
     shell.say(f"what waited of `{name}` {words}; {row['entries']} entries are in force; {followed}", **row)
+
+
+def _leave(shell: Shell, rows: Sequence[dict[str, Any]]) -> None:
+    """Say what to do about each feed that is not well; exit code 4 where there is one."""
+    ill = [row for row in rows if not row["is_well"]]
+    if not shell.is_json:
+        for row in ill:
+            print(one_line(f"{row['feed']}: {_advice(row)}"))
+    if ill:
+        raise typer.Exit(EXIT_FOUND_WRONG)
+
+
+def _advice(row: dict[str, Any]) -> str:
+    return (row["hint"] or "look at it: watchword risk feeds show NAME").replace("NAME", row["feed"])
 
 
 def _with_feeds(shell: Shell, act: Callable[[Any, Any], Awaitable[Any]]) -> Any:
@@ -206,7 +229,7 @@ def _portrait(found: dict[str, Any], address: str) -> Iterator[str]:
     yield from _state(found)
     yield from _contents(found)
     if address and not found["says"]:
-        yield f"  {address} is not on it, or the feed is stale"
+        yield f"  {address} is not on it, or is no address, or the feed is stale"
     for said in found.get("says", ()):
         yield f"  lists {address} by {said['network']}, confidence {said['confidence']:.0f} of 100 today"
 
@@ -221,7 +244,7 @@ def _state(found: dict[str, Any]) -> Iterator[str]:
     if found["problem"]:
         yield f"  problem: {found['problem']}"
     if found["hint"]:
-        yield f"  {found['hint'].replace('NAME', found['feed'])}"
+        yield f"  {_advice(found)}"
     if found["review"]:
         yield f"  waits for review: {found['review']}, digest {found['review_digest']}"
     for line in found["refused"]:

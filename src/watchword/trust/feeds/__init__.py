@@ -14,6 +14,7 @@ from watchword.trust.feeds.events import (
     FEED_UNREACHABLE,
 )
 from watchword.trust.feeds.index import listed
+from watchword.trust.feeds.intake import is_asked_about
 from watchword.trust.feeds.model import Indicator, IndicatorKind, Meaning
 from watchword.trust.feeds.reputation import MOST_LOG_ODDS, REPUTATION, Hit, Reputation, ReputationVerdict
 from watchword.trust.feeds.service import Feeds
@@ -45,6 +46,7 @@ __all__ = [
     "ReputationVerdict",
     "TraitsDatabase",
     "difference",
+    "is_asked_about",
     "listed",
     "open_traits",
     "status_at",

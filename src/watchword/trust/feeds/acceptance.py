@@ -97,7 +97,7 @@ def _left_out(version: Version) -> str:
         return ""
     why = ", ".join(f"{why}: {count}" for why, count in list(version.refused.items())[:_MOST_REASONS])
     example = next(iter(version.examples.values()), "")
-    words = f"all of its {sum(version.refused.values())} entries were left out ({why})"
+    words = f"all of its entries were left out ({why})"
     return f"{words}, such as `{example}`" if example else words
 
 

@@ -128,4 +128,7 @@ def grown(former: Size, fresh: Size) -> str:
 
 
 def _words(at: int, covered: int) -> str:
-    return f"{covered:,} " + ("addresses of IPv4", "/48s of IPv6")[at]
+    return (
+        f"{covered:,} "
+        + (("address of IPv4", "/48 of IPv6") if covered == 1 else ("addresses of IPv4", "/48s of IPv6"))[at]
+    )

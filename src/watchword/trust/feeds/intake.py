@@ -11,7 +11,7 @@ from ipaddress import ip_network
 from socket import AF_INET, AF_INET6, inet_pton
 from typing import Final
 
-from watchword.trust.addresses import V4_BITS, V6_BITS, AddressKind, kind_within
+from watchword.trust.addresses import V4_BITS, V6_BITS, AddressKind, kind_within, read_address
 from watchword.trust.feeds.errors import FeedMalformedError, FeedTooLargeError
 from watchword.trust.feeds.model import NEVER, Family, Indicator, IndicatorKind, Refusal
 
@@ -105,6 +105,14 @@ def guess_kind(text: str) -> IndicatorKind:
         return IndicatorKind.FILE
     is_address = ":" in text or "/" in text or not _LETTER.search(text)
     return IndicatorKind.ADDRESS if is_address else IndicatorKind.DOMAIN
+
+
+def is_asked_about(text: str) -> bool:
+    """Tell whether a value is one that feeds can be asked about: one address, a domain, a URL or the hash of a file."""
+    kind = guess_kind(text)
+    if kind is IndicatorKind.ADDRESS:
+        return read_address(text).bits > 0
+    return not isinstance(canonical(kind, text), Refusal)
 
 
 def minute_of(value: object) -> int | None:

@@ -31,7 +31,9 @@ def redirected(url: str, location: str) -> str:
     try:
         return redirect_target(url, location)
     except ValueError:
-        raise FeedUnreachableError("the server redirects to an address that is not allowed") from None
+        raise FeedUnreachableError(
+            "the server redirects to an address that is not allowed", hint="set the feed's `url` to where the list is"
+        ) from None
 
 
 def resolve(host: str, port: int, *, allow_private: bool) -> list[str]:

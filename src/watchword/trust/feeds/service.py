@@ -128,8 +128,7 @@ class Feeds:
     async def _follow(self, name: str) -> None:
         while True:
             await asyncio.sleep(self.wait_s(name))
-            async with self._turn:
-                await self.refresh(name)
+            await self.refresh(name)
 
     async def _watch(self) -> None:
         while True:
@@ -162,18 +161,19 @@ class Feeds:
         return seconds * (1 + share * (2 * drawn - 1))
 
     async def refresh(self, name: str) -> FeedStatus:
-        """Look at one feed now; never raises: what went wrong is in the status.
+        """Look at one feed now, at two at once; never raises: what went wrong is in the status.
 
         Raises:
             FeedUnknownError: no feed has that name.
         """
         kept, is_busy = self._known(name), False
         try:
-            with kept.held() as is_held:
-                if is_held:
-                    await self._refresh(name, kept)
-                else:
-                    self._waits[name], is_busy = _BUSY_AGAIN_S, True
+            async with self._turn:
+                with kept.held() as is_held:
+                    if is_held:
+                        await self._refresh(name, kept)
+                    else:
+                        self._waits[name], is_busy = _BUSY_AGAIN_S, True
         except FeedError as error:
             self._note_failure(name, error)
         except Exception as error:  # noqa: BLE001  # whatever fails here, the node goes on and says so

@@ -16,6 +16,7 @@ from watchword.trust.feeds.settings import FeedSettings
 
 _AHEAD_MIN: Final = 5
 _DAY_MIN: Final = 1440
+_FETCH: Final = "fetch it: watchword risk feeds fetch NAME"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,12 @@ def status_of(settings: FeedSettings, state: State, now: int) -> FeedStatus:
     if found is None:
         problem = state.problem or ("nothing was taken yet" if state.asked else "")
         return FeedStatus(
-            settings.name, settings.format, settings.meaning, "never fetched", problem=problem, hint=state.hint
+            settings.name,
+            settings.format,
+            settings.meaning,
+            "never fetched",
+            problem=problem,
+            hint=state.hint if problem else _FETCH,
         )
     is_stale = now >= ends
     return FeedStatus(
