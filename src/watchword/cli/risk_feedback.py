@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import typer
@@ -12,6 +15,15 @@ from watchword.cli.users import find_user
 app = typer.Typer(help="Say of decisions whether it was the owner; the score learns from it.", no_args_is_help=True)
 
 _DAYS = 30.0
+_WIDE = 120
+_HELD = {
+    "disputed": "waits: another source says the contrary",
+    "bulk": "waits: one of many against a sure score",
+    "user_cap": "this account has said enough",
+    "giver_cap": "whoever gave it has said enough that day",
+    "rejected": "rejected",
+    "unreadable": "cannot be learned from",
+}
 
 
 @app.command("give")
@@ -40,7 +52,16 @@ def give(
 
     label = shell.run(act)
     word = "an attacker's" if attack else "its owner's"
-    shell.say(f"noted that it was {word}; `watchword risk train` learns from it", label=label.id, act=label.act)
+    shell.say(
+        f"noted that it was {word}; `watchword risk train` learns from it",
+        label=label.id,
+        act=label.act,
+        user=label.user,
+        session=record.get("session"),
+    )
+    if attack and record.get("session") and not shell.is_json:
+        # A label stops nobody, and whoever gives this one wants somebody stopped.
+        print(f"  that ends nothing by itself: `watchword sessions end {record['session']}`")
 
 
 @app.command("list")
@@ -57,12 +78,14 @@ def list_labels(
     shell = shell_of(context)
 
     async def act(services: Any) -> Any:
-        return await Feedback(services.database, services.clock, services.entropy).admitted()
+        feedback = Feedback(services.database, services.clock, services.entropy)
+        return await feedback.admitted(), await _names(services)
 
-    found = shell.run(act)
-    rows = [] if held else [_row(label, "") for label in found.counted]
-    rows += [_row(each.label, each.why.value) for each in found.held]
-    shell.show(rows, "label", "act", "user", "said", "by", "weight", "held", empty="nobody has said anything")
+    found, names = shell.run(act)
+    rows = [] if held else [_row(label, "", names) for label in found.counted]
+    rows += [_row(each.label, each.why.value, names) for each in found.held]
+    empty = "nothing is held back" if held else "nobody has said anything: `watchword risk feedback give`"
+    shell.show(rows, *_columns("label", "name", "said", "why", wide=("by", "act", "at")), empty=empty)
     if held and found.for_review:
         raise typer.Exit(EXIT_FOUND_WRONG)
 
@@ -91,7 +114,7 @@ def suppress(
     days: Annotated[float, typer.Option(min=0.01, max=90, help="How long.")] = _DAYS,
 ) -> None:
     """Say that one network, device or country is all right for one user, for a while."""
-    from watchword.kernel import ConfigurationError  # noqa: PLC0415  # quick help
+    from watchword.kernel import ConfigurationError, DeviceId  # noqa: PLC0415  # quick help
     from watchword.trust import network_of  # noqa: PLC0415  # as above
     from watchword.trust.learning import Feedback, Scope  # noqa: PLC0415  # as above
 
@@ -100,6 +123,8 @@ def suppress(
     if len(chosen) != 1:
         raise ConfigurationError("a suppression has one scope", hint="name one of --network, --device and --country")
     scope, value = chosen[0]
+    if scope is Scope.DEVICE:
+        value = DeviceId(value)
     if scope is Scope.NETWORK:
         address, is_network, _ = value.partition("/")
         value = network_of(address)
@@ -133,21 +158,24 @@ def suppressions(context: typer.Context) -> None:
     shell = shell_of(context)
 
     async def act(services: Any) -> Any:
-        return await Feedback(services.database, services.clock, services.entropy).suppressions()
+        feedback = Feedback(services.database, services.clock, services.entropy)
+        return await feedback.suppressions(), await _names(services)
 
+    found, names = shell.run(act)
     rows = [
         {
             "id": each.id,
             "user": each.user,
+            "name": names.get(each.user, each.user),
             "scope": each.scope.value,
             "value": each.value,
             "until": f"{each.until:%Y-%m-%d %H:%M}",
             "by": each.given_by,
             "reason": each.reason,
         }
-        for each in shell.run(act)
+        for each in found
     ]
-    shell.show(rows, "id", "user", "scope", "value", "until", "by", "reason", empty="nothing is suppressed")
+    shell.show(rows, *_columns("id", "name", "value", "until", wide=("reason", "by")), empty="nothing is suppressed")
 
 
 @app.command("unsuppress")
@@ -180,15 +208,28 @@ def _review(context: typer.Context, label: str, *, is_released: bool) -> None:
     shell.say(f"`{found.id}` is {found.review.value}", label=found.id, review=found.review.value)
 
 
-def _row(label: Any, held: str) -> dict[str, Any]:
+async def _names(services: Any) -> dict[str, str]:
+    """Return what people are called, by identifier."""
+    return {each.id: each.name for each in await services.identity.reader.users()}
+
+
+def _columns(*names: str, wide: tuple[str, ...]) -> tuple[str, ...]:
+    """Choose columns: identifiers that are cut over lines can be copied by nobody."""
+    is_narrow = sys.stdout.isatty() and shutil.get_terminal_size().columns < _WIDE
+    return names if is_narrow else (*names, *wide)
+
+
+def _row(label: Any, held: str, names: Mapping[str, str]) -> dict[str, Any]:
     return {
         "label": label.id,
         "act": label.act,
         "user": label.user,
+        "name": names.get(label.user, label.user),
         "said": "attack" if label.is_attack else "owner",
         "source": label.source.value,
         "by": label.given_by,
         "at": f"{label.given_at:%Y-%m-%d %H:%M}",
         "weight": round(label.weight, 3),
         "held": held or None,
+        "why": _HELD.get(held, held) or None,
     }

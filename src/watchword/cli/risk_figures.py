@@ -11,13 +11,14 @@ if TYPE_CHECKING:
     from watchword.trust.learning import Evaluation, Measured
 
 _EVERYBODY = "all"
-_BAR = 20
+_BAR = 12
 _FULL, _EMPTY = "\N{FULL BLOCK}", "\N{LIGHT SHADE}"
 _DOING = {"sign_in": "log-ins", "prompt": "prompts", "request": "requests"}
 _MEANING = (
-    "auc      how often an attack scores above an owner; 0.500 is chance, and where a bar begins",
-    "found    attacks found where one in a hundred owners' acts raises an alarm",
-    "asked    owners asked again in their first 12 or 39 log-ins, where 98% of naive and VPN attackers are found",
+    "auc    how often an attack scores above an owner; 0.500 is chance, an empty bar",
+    "found  attacks found where one in a hundred owners' acts raises an alarm",
+    "asked  owners asked again in their first 12 or 39 log-ins, where 98% of naive",
+    "       and VPN attackers are found",
 )
 
 
@@ -47,16 +48,15 @@ def lines(found: Evaluation, *, source: str, asked_labels: int = 0) -> Iterator[
 
 def _attackers(found: Evaluation) -> Iterator[str]:
     after = found.with_labels
-    yield f"{'attacker':<18}{'auc':>6}  {'':<{_BAR}}{'found':>9}{'attacks':>9}  {'judged by':<9}" + (
-        f"  after {len(found.labels)} labels" if after else ""
-    )
+    later = f"  {f'{len(found.labels)} labels':>9}" if after else ""
+    yield f"{'attacker':<18}{'auc':>6}  {'':<{_BAR}}{'found':>7}{'attacks':>9}  {'judged by':<9}{later}"
     names = sorted(found.own.by_attacker, key=lambda name: (name == _EVERYBODY, name))
     for name in names:
         quality = found.own.by_attacker[name]
         words = "all who sign in" if name == _EVERYBODY else name.replace("_", " ")
-        later = f"{after.by_attacker[name].auc:>7.3f}" if after is not None and name in after.by_attacker else ""
+        later = f"{after.by_attacker[name].auc:>11.3f}" if after is not None and name in after.by_attacker else ""
         yield (
-            f"{words:<18}{quality.auc:>6.3f}  {_bar(quality.auc)}{quality.tpr_at_1pct_fpr:>9.0%}"
+            f"{words:<18}{quality.auc:>6.3f}  {_bar(quality.auc)}{quality.tpr_at_1pct_fpr:>7.0%}"
             f"{quality.attacks:>9,}  {_DOING[quality.act.value]:<9}{later}"
         )
 

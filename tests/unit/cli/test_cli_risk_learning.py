@@ -86,7 +86,7 @@ def test_a_score_that_falls_short_is_an_exit_code_for_pipelines_and_says_by_what
     assert said.code == 4
     assert "less than the 1.0 that was asked for" in said.out
     assert "made.jsonl" in said.out
-    assert max(map(len, said.out.splitlines())) <= 120
+    assert max(map(len, said.out.splitlines())) <= 80
 
 
 def test_traffic_with_few_attacks_is_measured_without_a_refit_unless_one_was_asked_for(
@@ -199,8 +199,10 @@ def test_a_label_is_rejected_and_released(cli: CommandLine) -> None:
     assert cli.json("risk", "feedback", "reject", label)["review"] == "rejected"
     (row,) = cli.json("risk", "feedback", "list", "--held")
     assert row["held"] == "rejected"
+    assert "nothing is held" not in cli("risk", "feedback", "list", "--held").out
     cli.json("risk", "feedback", "release", label)
     assert cli.json("risk", "feedback", "list", "--held") == []
+    assert "nothing is held back" in cli("risk", "feedback", "list", "--held").out
     assert cli("risk", "feedback", "release", "lbl_none").code == 3
 
 
@@ -209,7 +211,7 @@ def test_a_network_is_all_right_for_one_user_for_a_while(cli: CommandLine) -> No
     given = cli.json("risk", "feedback", "suppress", "ann", "--network", "203.0.113.7", "--reason", "hotel")
     assert given["value"] == "203.0.113.0/24"
     (row,) = cli.json("risk", "feedback", "suppressions")
-    assert (row["scope"], row["reason"]) == ("network", "hotel")
+    assert (row["scope"], row["reason"], row["name"]) == ("network", "hotel", "ann")
     cli.json("risk", "feedback", "unsuppress", row["id"])
     assert cli.json("risk", "feedback", "suppressions") == []
     assert cli("risk", "feedback", "unsuppress", row["id"]).code == 3
@@ -218,6 +220,23 @@ def test_a_network_is_all_right_for_one_user_for_a_while(cli: CommandLine) -> No
 @pytest.mark.parametrize("scope", [(), ("--network", "x"), ("--network", "203.0.113.7", "--country", "FR")])
 def test_a_suppression_has_one_scope(cli: CommandLine, scope: tuple[str, ...]) -> None:
     assert cli("risk", "feedback", "suppress", "ann", *scope, "--reason", "r").code == 2
+
+
+@pytest.mark.parametrize("scope", [("--country", "NORWAY"), ("--country", "QQ"), ("--device", "foo")])
+def test_what_can_never_come_true_is_not_taken_for_a_suppression(cli: CommandLine, scope: tuple[str, str]) -> None:
+    assert cli("users", "create", "ann").code == 0
+    said = cli("risk", "feedback", "suppress", "ann", *scope, "--reason", "r")
+    assert said.code == 1
+    assert "ISO 3166" in said.err or "copy the whole" in said.err
+    assert cli.json("risk", "feedback", "suppressions") == []
+
+
+def test_a_verdict_of_an_attack_says_that_the_session_lives_on(cli: CommandLine) -> None:
+    record = _decision()
+    cli.journal(record)
+    said = cli("risk", "feedback", "give", record["id"], "--attack")
+    assert "`watchword sessions end ses_1`" in said.out
+    assert "sessions end" not in cli("risk", "feedback", "give", record["id"], "--owner").out
 
 
 @pytest.mark.parametrize("network", ["0.0.0.0/0", "203.0.0.0/16", "203.0.113.7/32", "2600::/20"])

@@ -30,7 +30,7 @@ def judged_of(record: Mapping[str, Any], kept: KeptModels) -> Judged:
     if not isinstance(behaviour, Mapping) or not record.get("user"):
         raise FeedbackMalformedError(
             "this decision was not weighed by behaviour, so nothing can be learned from it",
-            hint="choose the profile `statistical` for the application",
+            hint="that takes the profile `statistical`, and five verified acts of the account before",
         )
     label = str((behaviour.get("versions") or {}).get("model", ""))
     if label == PUBLISHED:

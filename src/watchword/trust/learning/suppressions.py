@@ -9,6 +9,7 @@ from enum import StrEnum
 from types import MappingProxyType
 
 from watchword.kernel import Id
+from watchword.trust.countries import is_country
 from watchword.trust.learning.errors import FeedbackMalformedError
 from watchword.trust.observation import Finding, Observation
 
@@ -55,6 +56,11 @@ def check(suppression: Suppression, now: datetime) -> None:
         raise FeedbackMalformedError(
             "a suppression is for one user and one network, device or country",
             hint="name both; to trust a network for everybody use `watchword networks add allow`",
+        )
+    if suppression.scope is Scope.COUNTRY and not is_country(suppression.value):
+        # Prevents: something that never comes true being taken for done.
+        raise FeedbackMalformedError(
+            f"`{suppression.value}` is no country", hint="write the two letters of ISO 3166, such as FR"
         )
     if not now < suppression.until <= now + LONGEST:
         raise FeedbackMalformedError(
