@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from math import exp
 
-from watchword.kernel import Acr, Clock, Event, UserId, WatchwordError
+from watchword.kernel import Acr, Clock, Event, SessionId, UserId, WatchwordError
 from watchword.storage import Database, StorageError
 from watchword.trust import store
 from watchword.trust.addresses import network_of
@@ -159,6 +160,8 @@ class TrustState:
             user, before = found
             self._baselines[user] = replace(before, version=self.baseline(user).version + 1)
             self._dirty.add(user)
+            with suppress(WatchwordError):
+                self.habits.detectors.unlearn(user, SessionId(session).created_at.timestamp())
 
     async def flush(self) -> None:
         """Write what was learned since the last time.

@@ -338,6 +338,25 @@ async def test_the_last_acts_of_a_disowned_session_teach_nothing(habits: Habits,
     assert not [key for key in habits.known("usr_ada").profile.totals if "vault" in key]
 
 
+async def test_a_disowned_session_makes_its_network_no_home_from_which_prompts_wear_the_owner_down(
+    trust: TrustState, tell: Teller, clock: FrozenClock
+) -> None:
+    await trust.observe([tell.started(tell.session())])
+    clock.advance(timedelta(days=1))
+    thief = tell.session()
+    await trust.observe([tell.started(thief, PARIS)])
+    clock.advance(timedelta(days=1))
+    await trust.observe([tell.event("identity.session.ended", thief, user=tell.user, reason="disowned")])
+    for _ in range(5):
+        await trust.observe([tell.failed(tell.user, factor="totp")])
+    again = tell.session()
+    await trust.observe([tell.started(again, PARIS)])
+    now = clock.now().timestamp()
+    found = trust.habits.detectors.findings_for(tell.user, again, "193.48.1.0/24", now)
+    assert _found(found, "mfa_fatigue") >= 3.0
+    assert trust.habits.detectors._entrance.is_home(tell.user, "81.2.69.0/24", now)
+
+
 # --- taking back ------------------------------------------------------------------------------------------------------
 
 

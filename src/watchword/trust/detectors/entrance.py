@@ -147,6 +147,12 @@ class Entrance:
         self.prompts.clear()
         self._beset.clear()
 
+    def unlearn(self, user: str, since: float) -> None:
+        """Forget where, and with what, an account was at home for the first time since then."""
+        for own in (self.homes, self.own_programs):
+            if user in own:
+                own.put(user, homes.before(own.get(user), since))
+
     def forget_user(self, user: str) -> None:
         """Forget an account."""
         for memory in (self.failures, self.prompts, self.homes, self.own_programs):

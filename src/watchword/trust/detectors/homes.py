@@ -59,6 +59,11 @@ def turned_back(known: Homes, now: float) -> Homes:
     )
 
 
+def before(known: Homes, since: float) -> Homes:
+    """Forget what was proved for the first time since then."""
+    return Homes({name: times for name, times in known.known.items() if times.first < since})
+
+
 def is_home(known: Homes, name: str, now: float) -> bool:
     """Tell whether the account proved itself there half a day ago or earlier, and not only in another life."""
     times = known.known.get(name)

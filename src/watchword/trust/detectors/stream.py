@@ -169,6 +169,13 @@ class Detectors:
         self._conduct.forget_user(user)
         self._marked_users.drop_where(lambda key: key.startswith(_there(user, "")))
 
+    def unlearn(self, user: str, since: float) -> None:
+        """Forget what became an account's own since a session began of which its owner says that it was not theirs.
+
+        # Prevents: whoever was verified once being at home there for whatever comes next, worn-down prompts included.
+        """
+        self._entrance.unlearn(user, since)
+
     def forget_session(self, session: str) -> None:
         """Forget a session that has ended."""
         self._conduct.sessions.drop(session)
