@@ -85,7 +85,9 @@ def test_other_classes_activities_and_outcomes_are_skipped(changes: dict[str, in
 @pytest.mark.parametrize(
     ("event", "reason"),
     [
-        ({**SIGN_IN, "metadata": {}}, "`metadata.uid` is missing"),
+        ({**SIGN_IN, "class_uid": None}, "`class_uid` is missing"),
+        ({**SIGN_IN, "time": 1767601800}, "`time` is not in milliseconds"),
+        ({**SIGN_IN, "time": None}, "`time` is missing"),
         ({**SIGN_IN, "user": {}}, "`user` names nobody"),
         ({**SIGN_IN, "time": -5}, "`time` is out of range"),
         ({**SIGN_IN, "time": 10**18}, "`time` is out of range"),

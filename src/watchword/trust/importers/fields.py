@@ -41,6 +41,12 @@ def text(record: Any, *path: str, longest: int = LONGEST) -> str:
     return found
 
 
+def flag(record: Any, *path: str) -> bool:
+    """Tell whether a field says yes, as JSON does or in words."""
+    value = part(record, *path[:-1]).get(path[-1])
+    return value is True or (isinstance(value, str) and value.lower() in {"true", "yes"})
+
+
 def needed(value: str, name: str) -> str:
     """Return a text that must be there.
 

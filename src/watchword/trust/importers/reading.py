@@ -14,9 +14,10 @@ from watchword.trust.importers.model import Record, Refusal
 
 LONGEST: Final = 1 << 20  # characters of one record; what AWS, Windows and OCSF write is far below
 _CHUNK: Final = 1 << 16
-_SPACE: Final = re.compile(r"[\s,]*")
+# What may stand between two objects; the heading is one that `evtx_dump` writes.
+_SPACE: Final = re.compile(r"(?:[\s,]+|Record \d{1,19}(?=\s))*")
 # Where a service wraps its records: `{"Records": [` of CloudTrail's files, `{"Events": [` of its command.
-_WRAPPED: Final = re.compile(r'\s*(?:\{\s*"(?:Records|Events|value)"\s*:\s*)?\[')
+_WRAPPED: Final = re.compile(r'(?:\{\s*"(?:Records|Events|value)"\s*:\s*)?\[')
 _LONGEST_WRAP: Final = 256
 
 
@@ -77,33 +78,36 @@ def is_text(line: str) -> bool:
 def objects(file: BinaryIO) -> Iterator[Record | Refusal]:
     """Yield JSON objects: one a line, one after the other, in an array, or in CloudTrail's wrapping.
 
-    A mistake within an object ends the reading, for nobody can say where the next one begins; a line of its own that
-    is wrong costs that line only.
+    Files that were strung together are read as such. A mistake within an object ends the reading, for nobody can say
+    where the next one begins; a line of its own that is wrong costs that line only.
     """
     with text_of(file) as source:
         yield from _objects(_Buffer(source))
 
 
 def _objects(buffer: _Buffer) -> Iterator[Record | Refusal]:
-    buffer.fill(_LONGEST_WRAP)
-    wrapped = _WRAPPED.match(buffer.text)
-    if wrapped:
-        buffer.skip(wrapped.end())
-    while True:
-        buffer.skip_space()
-        if buffer.is_empty:
-            if wrapped:
-                yield Refusal(buffer.line, "the file ends before its array does")
-            return
-        if wrapped and buffer.text.startswith("]"):
-            return
-        line = buffer.line
+    may_wrap, is_array = True, False
+    while not buffer.is_over():
+        wrapping = buffer.enter() if may_wrap else ""
+        may_wrap = is_array = bool(wrapping)
         try:
-            yield Record(line, buffer.object())
+            if is_array:
+                yield from _array(buffer, wrapping)
+            else:
+                yield Record(buffer.line, buffer.object())
         except _BrokenError as error:
-            yield Refusal(line, str(error))
-            if wrapped or not buffer.skip_line():
+            yield Refusal(buffer.line, str(error))
+            if is_array or not buffer.skip_line():
                 return
+
+
+def _array(buffer: _Buffer, wrapping: str) -> Iterator[Record]:
+    while not buffer.is_over():
+        if buffer.text.startswith("]"):
+            buffer.leave(wrapping)
+            return
+        yield Record(buffer.line, buffer.object())
+    raise _BrokenError("the file ends before its array does")
 
 
 class _BrokenError(Exception):
@@ -123,10 +127,6 @@ class _Buffer:
         self.text = ""
         self.line = 1
 
-    @property
-    def is_empty(self) -> bool:
-        return not self.text
-
     def fill(self, size: int) -> bool:
         """Read until so much is there; false if the file ended before."""
         pieces, have = [self.text], len(self.text)
@@ -143,14 +143,31 @@ class _Buffer:
         self.line += self.text.count("\n", 0, count)
         self.text = self.text[count:]
 
-    def skip_space(self) -> None:
-        """Pass over white space and commas, which is all that may stand between two objects."""
+    def is_over(self) -> bool:
+        """Pass over what may stand between two objects; tell whether nothing follows."""
         while True:
+            self.fill(_TOKEN)
             found = _SPACE.match(self.text)
             end = found.end() if found else 0
             self.skip(end)
-            if self.text or not self.fill(1):
-                return
+            if not end:
+                return not self.text
+
+    def enter(self) -> str:
+        """Go into the array that begins here, wrapped or not; return how it was opened, or nothing if none begins."""
+        self.fill(_LONGEST_WRAP)
+        found = _WRAPPED.match(self.text)
+        if found is None:
+            return ""
+        self.skip(found.end())
+        return found[0]
+
+    def leave(self, opened: str) -> None:
+        """Go out of an array, and over what its wrapping says after it."""
+        self.skip(1)
+        if opened.startswith("{"):
+            self.text = '{"":0' + self.text
+            self.object()
 
     def skip_line(self) -> bool:
         """Go to the next line, if there is one."""

@@ -16,6 +16,15 @@ _DEEPEST: Final = 16
 _MOST_FIELDS: Final = 128
 _LONGEST_TEXT: Final = 1 << 16
 _DECLARATION: Final = re.compile(r"\s*<\?xml[^>]{0,200}\?>")
+# What a name that somebody typed can hold and XML cannot: controls, and halves of letters.
+_UNSPEAKABLE: Final = re.compile(
+    r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]"
+    r"|&#(?:0*(?:[0-8]|1[124-9]|2\d|3[01])|[xX]0*(?:[0-8bBcCeEfF]|1[0-9a-fA-F]|[dD][89a-fA-F][0-9a-fA-F]{2}|[fF]{3}[eEfF]));"
+)
+_REFERENCE: Final = 12  # a reference that is cut is shorter
+# Bytes that are no UTF-8 stand for themselves here until their event is refused.
+_FOREIGN: Final = {0xDC00 + byte: 0xF700 + byte for byte in range(0x80, 0x100)}
+_IS_FOREIGN: Final = re.compile("[\uf780-\uf7ff]")
 _MARKS: Final = (b"<", b"\xef\xbb\xbf<", b"\xff\xfe<", b"\xfe\xff\x00<")
 
 
@@ -48,10 +57,15 @@ def _pieces(source: TextIOWrapper) -> Iterator[str]:
     # document type, and one is a mistake once the first element, which is ours, has begun.
     """
     yield "<all>"
-    yield _DECLARATION.sub("", source.read(_CHUNK), count=1)
-    while piece := source.read(_CHUNK):
-        yield piece
-    yield "</all>"
+    left, piece = "", _DECLARATION.sub("", source.read(_CHUNK), count=1)
+    while piece:
+        text = left + (piece if piece.isascii() else piece.translate(_FOREIGN))
+        cut = text.rfind("&", -_REFERENCE)
+        cut = len(text) if cut < 0 or ";" in text[cut:] else cut
+        # Prevents: a name with a control in it, which anybody can try to sign in with, hiding all that comes after.
+        yield _UNSPEAKABLE.sub("\ufffd", text[:cut])
+        left, piece = text[cut:], source.read(_CHUNK)
+    yield left + "</all>"
 
 
 class _RefusedError(Exception):
@@ -73,7 +87,8 @@ class _Reader:
         self._pieces: list[str] = []
         self._size = 0
         self._silent = 0
-        self._found: list[Record] = []
+        self._is_foreign = False
+        self._found: list[Record | Refusal] = []
 
     @property
     def line(self) -> int:
@@ -86,7 +101,7 @@ class _Reader:
         if self._silent > LONGEST:
             raise _RefusedError("a tag or a comment is too long")
 
-    def take(self) -> list[Record]:
+    def take(self) -> list[Record | Refusal]:
         found, self._found = self._found, []
         return found
 
@@ -98,6 +113,7 @@ class _Reader:
         name = tag.rpartition(":")[2]
         if name == "Event":
             self._event, self._begun = {"data": {}}, self._parser.CurrentLineNumber
+            self._is_foreign = False
         elif self._event is not None and name == "TimeCreated":
             self._event["time"] = attributes.get("SystemTime", "")
         self._field = attributes.get("Name", "") if name == "Data" else name
@@ -108,6 +124,7 @@ class _Reader:
         self._size += len(piece)
         if self._size > _LONGEST_TEXT:
             raise _RefusedError("a field is too long")
+        self._is_foreign = self._is_foreign or (not piece.isascii() and bool(_IS_FOREIGN.search(piece)))
         self._pieces.append(piece)
 
     def _end(self, tag: str) -> None:
@@ -118,7 +135,8 @@ class _Reader:
         if event is None:
             return
         if name == "Event":
-            self._found.append(Record(self._begun, event))
+            is_foreign = self._is_foreign
+            self._found.append(Refusal(self._begun, "it is not in UTF-8") if is_foreign else Record(self._begun, event))
             self._event = None
         elif name in _SYSTEM:
             event[_SYSTEM[name]] = "".join(self._pieces).strip()
