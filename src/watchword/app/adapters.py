@@ -303,7 +303,7 @@ class PlacesAdapter:
     def describe(self, ip: str) -> str:
         """Name the place of an address."""
         place = self._source.place_of(ip)
-        return replace(place, country=country_name(place.country)).words
+        return replace(place, country=country_name(place.country or "")).words
 
 
 class HabitsAdapter:

@@ -23,6 +23,7 @@ from watchword.app.policy_adapters import AuthzenAdapter, RelationAdapter
 from watchword.app.relating import RelatedNow
 from watchword.app.services import Services, device_key
 from watchword.app.supposing import Supposing
+from watchword.app.verdicts import AnalystsVerdicts
 from watchword.app.witness import NodeWitness
 from watchword.audit import Journal
 from watchword.bus import Bus, Observer
@@ -278,6 +279,7 @@ class Deciding:
                 lambda: self.relations.view(self.policies.current.relations), services.relations, self._facts
             ),
             authzen=AuthzenAdapter(settings, lambda: self._authzen),
+            verdicts=AnalystsVerdicts(self._feedback, self._kept),
             feedback=OwnersFeedback(
                 self._feedback,
                 self._doubts,

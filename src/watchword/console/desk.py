@@ -22,6 +22,7 @@ from watchword.console.ports import (
     PublishedApplication,
     PublishedKeys,
     Risk,
+    Verdicts,
     Visitors,
 )
 from watchword.console.settings import ConsoleSettings
@@ -39,6 +40,7 @@ class Services:
         settled: returns when every observer of this process has seen what was committed before the call, so that the
             next page, and the next request at any door, already know of it.
         feedback: who learns from what people say of their sign-ins; without it a sign-in that was not theirs only ends.
+        verdicts: what administrators say of decisions; without it they cannot.
         habits: what is usual for people; without it no page tells.
         relations: who is related to what; without it there is nobody to ask.
         authzen: the API for enforcement points that are not ours; without it, it is off.
@@ -60,6 +62,7 @@ class Services:
     health: Health
     settled: Callable[[], Awaitable[None]]
     feedback: Feedback | None = None
+    verdicts: Verdicts | None = None
     habits: Habits | None = None
     relations: RelationDesk | None = None
     authzen: AuthzenStatus | None = None

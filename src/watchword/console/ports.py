@@ -325,6 +325,38 @@ class Feedback(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What is known of whose a decision was.
+
+    Attributes:
+        analyst: an administrator said that it was an attack, or that it was not; nothing until one did.
+        owner: what the owner of the account said; nothing until they did.
+        obstacle: why this administrator cannot say it, in a sentence; empty if they can.
+    """
+
+    analyst: bool | None = None
+    owner: bool | None = None
+    obstacle: str = ""
+
+
+class Verdicts(Protocol):
+    """What administrators say of decisions; the score learns from it."""
+
+    async def said(self, record: Mapping[str, Any], by: UserId) -> Said | None:
+        """Return what was said of a decision; nothing where nothing can be learned from it."""
+        ...
+
+    async def give(self, record: Mapping[str, Any], *, is_attack: bool, by: UserId) -> None:
+        """Take a verdict; it stands over what the owner said.
+
+        Raises:
+            FeedbackRefusedError: it is an act of their own account, or enough was said today.
+            FeedbackMalformedError: nothing can be learned from it.
+        """
+        ...
+
+
 class PublishedKeys(Protocol):
     """Public keys that verify the assertion."""
 

@@ -22,6 +22,7 @@ from watchword.console.routes import (
     relating,
     sign_in,
     system,
+    verdicts,
 )
 from watchword.console.routes.gate import Gate
 from watchword.console.routes.visit import Visit
@@ -29,7 +30,7 @@ from watchword.console.routes.visit import Visit
 
 def build(desk: Desk) -> ASGIApp:
     """Make the application that is served on the web socket."""
-    rooms = (sign_in, invitation, home, account, decisions, people, proof, policing, relating, system)
+    rooms = (sign_in, invitation, home, account, decisions, people, proof, policing, relating, system, verdicts)
     portal = _application(desk, [route for room in rooms for route in room.routes(desk)])
     on_hosts = _application(desk, crossing.routes(desk))
     return Gate(desk, portal=portal, crossing=on_hosts)

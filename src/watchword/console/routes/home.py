@@ -17,6 +17,7 @@ from watchword.console.pages import Page
 from watchword.console.ports import Verdict, Weight
 from watchword.console.routes.doubts import flagged_rows
 from watchword.console.routes.endpoint import endpoint, member
+from watchword.console.routes.verdicts import NOTICES
 from watchword.console.routes.visit import Visit
 from watchword.console.rows import Card, decision_rows, person_of, ring_of_decision, ring_of_session
 from watchword.console.words import browser, zone
@@ -101,12 +102,17 @@ async def show_decision(visit: Visit) -> Response:
         # Prevents: somebody who was refused keeping every thread busy by loading the page again and again.
         async with visit.desk.explaining:
             recalled = await asyncio.to_thread(services.policies.recollect, record)
+    said = None
+    if is_detailed and services.verdicts is not None:
+        said = await services.verdicts.said(record, visit.visitor.user.id)
+    notice = NOTICES.get(visit.request.query_params.get("done", ""), "") if is_detailed else ""
     return visit.show(
         "decision.html",
-        Page(section="admin" if is_detailed else "home"),
+        Page(section="admin" if is_detailed else "home", notice=notice),
         **_explained(visit, view, is_detailed=is_detailed),
         recalled=recalled if is_detailed else None,
         remedies=_remedies(view, recalled),
+        said=said,
     )
 
 

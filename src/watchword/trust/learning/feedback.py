@@ -107,6 +107,11 @@ class Feedback:
         async with self._database.read() as connection:
             return admit(await store.all_labels(connection, since=self._clock.now() - REMEMBERED))
 
+    async def said_of(self, act: str) -> Sequence[Label]:
+        """Return what was said of one act, oldest first."""
+        async with self._database.read() as connection:
+            return await store.labels_of(connection, act)
+
     async def review(self, label_id: str, *, is_released: bool, actor: str) -> Label:
         """Decide about a label that was held.
 
