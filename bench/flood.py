@@ -112,7 +112,7 @@ def _attack(path: Path, portal: str, kind: str, is_on: Event, is_over: Event, gu
     line, number = _Line(path), 0
     start = f"Host: {portal.removeprefix('https://')}\r\nOrigin: {portal}\r\nX-Watchword-Client-Ip: "
     page = line.exchange(f"GET /sign-in HTTP/1.1\r\n{start}198.19.1.1\r\n\r\n".encode())
-    cookie = (re.search(rb"__Host-ww-ceremony=[^;]+", page) or [b""])[0].decode()
+    cookie = (re.search(rb"__Host-ww-ceremony-[a-p]=[^;]+", page) or [b""])[0].decode()
     csrf = (re.search(rb'name="csrf" value="([0-9a-f]+)"', page) or [b"", b""])[1].decode()
     while not is_over.is_set():
         if not is_on.wait(0.1):

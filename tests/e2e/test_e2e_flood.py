@@ -40,7 +40,7 @@ class Flooder:
         self._socket.settimeout(60)
         self._socket.connect(str(path))
         page = self._exchange(self._head("GET", "198.19.1.1", b""), b"")
-        self._cookie = (re.search(rb"__Host-ww-ceremony=[^;]+", page) or [b""])[0]
+        self._cookie = (re.search(rb"__Host-ww-ceremony-[a-p]=[^;]+", page) or [b""])[0]
         self._csrf = (re.search(rb'name="csrf" value="([0-9a-f]+)"', page) or [b"", b""])[1].decode()
 
     def guess(self, name: str, ip: str) -> int:

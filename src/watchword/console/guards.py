@@ -109,15 +109,20 @@ def check_same_origin(headers: Mapping[str, Sequence[str]], origin: str) -> None
         raise ForgedRequestError("the request does not say that it comes from here")
 
 
+def is_csrf(key: bytes, bearer: str, token: str) -> bool:
+    """Tell whether a token was made for this visitor."""
+    expected = csrf_token(key, bearer)
+    return len(token) == _TOKEN_LENGTH and hmac.compare_digest(expected.encode(), token.encode("utf-8", "replace"))
+
+
 def check_csrf(key: bytes, bearer: str, token: str) -> None:
     """Refuse a form that was not made for this visitor.
 
     Raises:
         ForgedRequestError: the token is missing or somebody else's.
     """
-    expected = csrf_token(key, bearer)
     # Prevents: cross-site request forgery where both browser headers could be had, and login forgery.
-    if len(token) != _TOKEN_LENGTH or not hmac.compare_digest(expected.encode(), token.encode("utf-8", "replace")):
+    if not is_csrf(key, bearer, token):
         raise ForgedRequestError("the form was not made for this session", hint="load the page again")
 
 
@@ -150,6 +155,12 @@ def cookie(headers: Sequence[str], name: str, *, longest: int) -> str | None:
         if found == name
     ]
     return values[0] if len(values) == 1 and 0 < len(values[0]) <= longest else None
+
+
+def cookie_endings(headers: Sequence[str], beginning: str) -> list[str]:
+    """Return how the names of cookies go on that begin like this, in the order in which they were sent."""
+    names = [pair.strip().partition("=")[0] for header in headers for pair in header.split(";")]
+    return list(dict.fromkeys(name.removeprefix(beginning) for name in names if name.startswith(beginning)))
 
 
 def host_of(authority: str) -> str:

@@ -245,11 +245,8 @@ async def test_cookies_are_bound_to_this_host_this_scheme_and_out_of_reach(world
     await browser.get("/sign-in")
     shown = await browser.post("/sign-in", {"username": "ada", "password": PASSWORD})
     lines = shown.response.headers.get_list("set-cookie")
-    assert {line.partition("=")[0] for line in lines} == {
-        "__Host-ww-session",
-        "__Host-ww-ceremony",
-        "__Host-ww-device",
-    }
+    names = {re.sub(r"ceremony-[a-p]$", "ceremony", line.partition("=")[0]) for line in lines}
+    assert names == {"__Host-ww-session", "__Host-ww-ceremony", "__Host-ww-device"}
     for line in lines:
         assert "; Path=/" in line
         assert "; Secure" in line
@@ -352,14 +349,14 @@ async def test_a_ceremony_that_ran_out_starts_again(world: ConsoleWorld) -> None
     shown = await browser.post("/sign-in", {"username": "ada", "password": PASSWORD})
     assert shown.status == 400
     assert shown.title == "This sign-in cannot go on"
-    assert "__Host-ww-ceremony" not in browser.cookies()
+    assert not any("ceremony" in name for name in browser.cookies())
 
 
 async def test_a_stale_cookie_at_sign_in_does_no_harm(world: ConsoleWorld) -> None:
     await world.person()
     browser = world.browser()
     browser.cookies().update(
-        {"__Host-ww-ceremony": "stale", "__Host-ww-device": "dev_stale.x", "__Host-ww-session": "x" * 4000}
+        {"__Host-ww-ceremony-a": "stale", "__Host-ww-device": "dev_stale.x", "__Host-ww-session": "x" * 4000}
     )
     shown = await browser.sign_in()
     assert (shown.status, shown.title) == (200, "Good afternoon, ada")

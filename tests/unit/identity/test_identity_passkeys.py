@@ -257,7 +257,7 @@ async def test_registrations_in_several_tabs_do_not_void_one_another_however_man
     await world.person()
     session = (await world.signed_in()).session
     pages = [await world.identity.accounts.passkey_options(session) for _ in range(3)]
-    for _ in range(200):
+    for _ in range(50):
         await world.identity.accounts.passkey_options(session)
     for options in pages:
         made = await world.identity.accounts.register_passkey(session, SoftwareAuthenticator().create(options), HOME)

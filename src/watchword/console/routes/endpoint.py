@@ -13,7 +13,8 @@ from starlette.responses import Response
 
 from watchword.console.desk import Desk
 from watchword.console.errors import ForbiddenError, ForgedRequestError, TooManyRequestsError
-from watchword.console.routes.visit import CEREMONY_COOKIE, Visit, drop_cookie, to_sign_in, to_step_up
+from watchword.console.routes import pending
+from watchword.console.routes.visit import Visit, to_sign_in, to_step_up
 from watchword.identity import (
     BusyError,
     CeremonyInvalidError,
@@ -141,7 +142,7 @@ def _explain(visit: Visit, error: WatchwordError) -> Response:
         title, words, status=error.status, hint=hint[:1].upper() + hint[1:], links=links, code=error.code
     )
     if isinstance(error, CeremonyInvalidError):
-        drop_cookie(response, CEREMONY_COOKIE)
+        pending.forget(visit, response, visit.ceremony)
     if isinstance(error, ThrottledError):
         response.headers["retry-after"] = str(error.retry_after_s)
     return response

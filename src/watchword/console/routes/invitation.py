@@ -9,6 +9,7 @@ from watchword.console.desk import Desk
 from watchword.console.guards import csrf_token
 from watchword.console.model import FIRST_FACTOR, NOTHING_ASKED
 from watchword.console.pages import Page
+from watchword.console.routes import pending
 from watchword.console.routes.account import (
     UNLIKE,
     code_again,
@@ -21,17 +22,14 @@ from watchword.console.routes.account import (
 from watchword.console.routes.endpoint import endpoint, member
 from watchword.console.routes.sign_in import admit
 from watchword.console.routes.visit import (
-    CEREMONY_COOKIE,
     DEVICE_COOKIE,
     Visit,
     read_credential,
     see_other,
-    set_ceremony,
 )
 from watchword.identity import (
     AuthenticatorKind,
     Ceremony,
-    CeremonyInvalidError,
     PasskeyRefusedError,
     PasswordRefusedError,
     Purpose,
@@ -66,20 +64,20 @@ async def open_link(visit: Visit) -> Response:
         device_id=services.devices.verify(shown, visit.host) if shown else None,
     )
     response = see_other("/invite")
-    set_ceremony(response, handle)
+    response.headers["location"] = f"/invite?at={pending.keep(visit, response, handle)}"
     return response
 
 
 async def show_invitation(visit: Visit) -> Response:
     """Show the two ways to enrol."""
-    handle, ceremony = await _ceremony(visit)
-    return await _page(visit, handle, ceremony)
+    handle = pending.at_hand(visit)
+    return await _page(visit, handle, await _ceremony(visit, handle))
 
 
 async def take_password(visit: Visit) -> Response:
     """Take the first password."""
-    handle, ceremony = await _ceremony(visit)
-    form = await visit.form(bearer=handle)
+    handle, form = await pending.posted(visit)
+    ceremony = await _ceremony(visit, handle)
     name, password = form.text("display_name").strip(), form.text("new_password")
     problems = _name_problems(name)
     if password != form.text("new_password_again"):
@@ -96,8 +94,8 @@ async def take_password(visit: Visit) -> Response:
 
 async def take_passkey(visit: Visit) -> Response:
     """Take the first passkey."""
-    handle, ceremony = await _ceremony(visit)
-    form = await visit.form(bearer=handle)
+    handle, form = await pending.posted(visit)
+    ceremony = await _ceremony(visit, handle)
     name = form.text("display_name").strip()
     problems = _name_problems(name)
     if not problems:
@@ -155,14 +153,11 @@ async def show_codes(visit: Visit) -> Response:
     return await recovery_codes_page(visit, next_url="/")
 
 
-async def _ceremony(visit: Visit) -> tuple[str, Ceremony]:
-    handle = visit.cookie(CEREMONY_COOKIE)
-    if handle is None:
-        raise CeremonyInvalidError("this invitation is not open in this browser", hint="open the link again")
+async def _ceremony(visit: Visit, handle: str) -> Ceremony:
     ceremony = await visit.desk.services.identity.sign_in.current(handle)
     if ceremony.purpose is not Purpose.INVITATION:
         raise WrongStepError("no invitation is open in this browser", hint="open the link again")
-    return handle, ceremony
+    return ceremony
 
 
 async def _admitted(visit: Visit, handle: str, ceremony: Ceremony, name: str) -> Response:

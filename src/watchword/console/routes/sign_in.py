@@ -14,16 +14,15 @@ from watchword.console.guards import csrf_token
 from watchword.console.model import FIRST_FACTOR, NOTHING_ASKED
 from watchword.console.pages import Page
 from watchword.console.ports import Verdict
+from watchword.console.routes import pending
 from watchword.console.routes.endpoint import endpoint
 from watchword.console.routes.visit import (
-    CEREMONY_COOKIE,
     DEVICE_COOKIE,
     SESSION_COOKIE,
     Visit,
     drop_cookie,
     read_credential,
     see_other,
-    set_ceremony,
     set_device,
     set_session,
 )
@@ -76,7 +75,7 @@ async def show_sign_in(visit: Visit) -> Response:
         visit.client, return_to=_remembered(target, _state(visit)), device_id=device_id
     )
     response = await _ceremony_page(visit, ceremony, handle.reveal())
-    set_ceremony(response, handle)
+    pending.keep(visit, response, handle)
     return response
 
 
@@ -92,21 +91,20 @@ async def show_step_up(visit: Visit) -> Response:
         step_up=visit.visitor.session.id,
     )
     response = await _ceremony_page(visit, ceremony, handle.reveal())
-    set_ceremony(response, handle)
+    pending.keep(visit, response, handle)
     return response
 
 
 async def show_next(visit: Visit) -> Response:
     """Show the next step of the ceremony at hand."""
-    handle = _handle(visit)
+    handle = pending.at_hand(visit)
     ceremony = await visit.desk.services.identity.sign_in.current(handle)
     return await _ceremony_page(visit, ceremony, handle)
 
 
 async def take_password(visit: Visit) -> Response:
     """Take user name and password."""
-    handle = _handle(visit)
-    form = await visit.form(bearer=handle)
+    handle, form = await pending.posted(visit)
     username, password = form.text("username"), form.text("password")
     if not (username.strip() and password):
         problems: dict[str, str] = {}
@@ -123,39 +121,38 @@ async def take_password(visit: Visit) -> Response:
 
 async def take_code(visit: Visit) -> Response:
     """Take a time-based code."""
-    handle = _handle(visit)
-    code = (await visit.form(bearer=handle)).text("code")
+    handle, form = await pending.posted(visit)
+    code = form.text("code")
     take = visit.desk.services.identity.sign_in.totp
     return await _taken(visit, handle, "code", lambda: take(handle, code, visit.client))
 
 
 async def take_recovery_code(visit: Visit) -> Response:
     """Take a recovery code."""
-    handle = _handle(visit)
-    code = (await visit.form(bearer=handle)).text("recovery_code")
+    handle, form = await pending.posted(visit)
+    code = form.text("recovery_code")
     take = visit.desk.services.identity.sign_in.recovery_code
     return await _taken(visit, handle, "recovery_code", lambda: take(handle, code, visit.client))
 
 
 async def take_passkey(visit: Visit) -> Response:
     """Take the answer of a passkey."""
-    handle = _handle(visit)
-    credential = read_credential((await visit.form(bearer=handle)).text("credential"))
+    handle, form = await pending.posted(visit)
+    credential = read_credential(form.text("credential"))
     take = visit.desk.services.identity.sign_in.passkey
     return await _taken(visit, handle, "", lambda: take(handle, credential, visit.client))
 
 
 async def restart(visit: Visit) -> Response:
     """Forget the ceremony at hand and begin another one to the same place."""
-    handle = _handle(visit)
-    await visit.form(bearer=handle)
+    handle, _ = await pending.posted(visit)
     try:
         ceremony = await visit.desk.services.identity.sign_in.current(handle)
         target = "/" if ceremony.purpose is Purpose.STEP_UP else ceremony.return_to or "/sign-in"
     except CeremonyInvalidError:
         target = "/sign-in"
     response = see_other(target)
-    drop_cookie(response, CEREMONY_COOKIE)
+    pending.forget(visit, response, handle)
     return response
 
 
@@ -228,29 +225,31 @@ async def _taken(
     try:
         ceremony = await take()
     except ThrottledError as error:
-        return _wait(visit, error)
+        return _wait(visit, error, handle)
     except SignInFailedError as error:
         current = await visit.desk.services.identity.sign_in.current(handle)
         problems = {field: _FAILURES.get(field, _PASSKEY_FAILED)}
         return await _ceremony_page(visit, current, handle, problems=problems, username=username, status=error.status)
     if not ceremony.is_complete:
-        return see_other("/sign-in/next")
+        return see_other(pending.address(visit, "/sign-in/next", handle))
     return await admit(visit, handle, ceremony)
 
 
-def _wait(visit: Visit, error: ThrottledError) -> Response:
+def _wait(visit: Visit, error: ThrottledError, handle: str) -> Response:
     """Say how long to wait, and read nothing for it.
 
     # Prevents: a flood of guesses, none of which is looked at, costing the database and the page more than it costs
     # whoever sends them.
     """
     wait = error.retry_after_s
+    # One that has no other needs no name, so that the page of a flood is the same one each time.
+    onward = pending.address(visit, "/sign-in/next", handle) if len(pending.begun(visit)) > 1 else "/sign-in/next"
     response = visit.message(
         "Too many attempts",
         f"Wait {wait} second{'s' if wait != 1 else ''}, then try again.",
         status=error.status,
         hint="Nothing was looked at, so what you typed may have been right.",
-        links=(("/sign-in/next", "Try again"),),
+        links=((onward, "Try again"),),
         code=error.code,
     )
     response.headers["retry-after"] = str(wait)
@@ -276,7 +275,7 @@ async def admit(visit: Visit, handle: str, ceremony: Ceremony, *, onward: str | 
         # A second factor that the user has was asked for already; one that they do not have cannot help.
         is_refused = verdict.answer in {Answer.DENY, Answer.APPROVAL}
         if is_refused or (verdict.answer is Answer.STEP_UP and not ceremony.has_second_factor):
-            return _refused(visit, device_handle, verdict)
+            return _refused(visit, device_handle, verdict, handle)
     signed_in = await services.identity.sign_in.complete(
         handle,
         visit.client,
@@ -288,13 +287,13 @@ async def admit(visit: Visit, handle: str, ceremony: Ceremony, *, onward: str | 
     await services.settled()
     response = see_other(onward or signed_in.return_to or "/")
     set_session(response, signed_in.handle)
-    drop_cookie(response, CEREMONY_COOKIE)
+    pending.forget(visit, response, handle)
     if device_handle is not None:
         set_device(response, device_handle)
     return response
 
 
-def _refused(visit: Visit, device_handle: Secret[str] | None, verdict: Verdict) -> Response:
+def _refused(visit: Visit, device_handle: Secret[str] | None, verdict: Verdict, handle: str) -> Response:
     asking = (
         "ask an administrator, who can look up the reference below" if verdict.reference else "ask an administrator"
     )
@@ -306,7 +305,7 @@ def _refused(visit: Visit, device_handle: Secret[str] | None, verdict: Verdict) 
         links=(("/sign-in", "Start again"),),
         code=verdict.reference or "risk_high",
     )
-    drop_cookie(response, CEREMONY_COOKIE)
+    pending.forget(visit, response, handle)
     if device_handle is not None:
         set_device(response, device_handle)
     return response
@@ -351,13 +350,6 @@ async def _ceremony_page(
         ring=FIRST_FACTOR,
         **common,
     )
-
-
-def _handle(visit: Visit) -> str:
-    handle = visit.cookie(CEREMONY_COOKIE)
-    if handle is None:
-        raise CeremonyInvalidError("this sign-in cannot go on", hint="start again")
-    return handle
 
 
 def _device(visit: Visit) -> Any:

@@ -25,21 +25,24 @@ from watchword.kernel import Answer, Secret
 
 SESSION_COOKIE: Final = "__Host-ww-session"
 DEVICE_COOKIE: Final = "__Host-ww-device"
-CEREMONY_COOKIE: Final = "__Host-ww-ceremony"
 STATE_COOKIE: Final = "__Host-ww-state"
 _DEVICE_LIFE_S = 400 * 86400
-_CEREMONY_LIFE_S = 600
 _BODY_WITHIN_S = 10
 _LONGEST_HANDLE = 4096
 HTMX: Final = ("htmx/htmx.min.js", "htmx/hx-csp.min.js", "htmx/hx-sse.min.js")
 
 
 class Visit:
-    """A request with everything that handlers ask of it."""
+    """A request with everything that handlers ask of it.
+
+    Attributes:
+        ceremony: the handle of the sign-in that it belongs to, once that is known.
+    """
 
     def __init__(self, desk: Desk, request: Request) -> None:
         self.desk = desk
         self.request = request
+        self.ceremony: str | None = None
         self.now: datetime = desk.services.clock.now()
 
     @cached_property
@@ -57,6 +60,10 @@ class Visit:
         """Return a cookie, or nothing if it is missing, doubled or longer than any of ours."""
         return guards.cookie(self.request.headers.getlist("cookie"), name, longest=_LONGEST_HANDLE)
 
+    def cookie_endings(self, beginning: str) -> list[str]:
+        """Return how the names of cookies go on that begin like this."""
+        return guards.cookie_endings(self.request.headers.getlist("cookie"), beginning)
+
     @cached_property
     def visitor(self) -> Visitor | None:
         """Who holds the session of this host, or nobody."""
@@ -70,7 +77,7 @@ class Visit:
 
     def csrf(self) -> str:
         """Return the token for this visitor's forms: of the session, or of the ceremony before there is one."""
-        bearer = self.cookie(SESSION_COOKIE) if self.visitor else self.cookie(CEREMONY_COOKIE)
+        bearer = self.cookie(SESSION_COOKIE) if self.visitor else self.ceremony
         return guards.csrf_token(self.desk.services.csrf_key, bearer) if bearer else ""
 
     async def form(self, *, bearer: str) -> guards.Form:
@@ -83,12 +90,21 @@ class Visit:
             ForgedRequestError: it was not sent by a page of ours in this session.
             MalformedRequestError, TooLargeError: it cannot be read.
         """
+        form = await self.unverified_form()
+        guards.check_csrf(self.desk.services.csrf_key, bearer, form.text("csrf"))
+        return form
+
+    async def unverified_form(self) -> guards.Form:
+        """Read the form that was posted, once its origin, size and spelling are found right; not yet its token.
+
+        Raises:
+            ForgedRequestError: it was not sent by a page of ours.
+            MalformedRequestError, TooLargeError: it cannot be read.
+        """
         headers = self.request.headers
         sent = {name: headers.getlist(name) for name in ("origin", "sec-fetch-site")}
         guards.check_same_origin(sent, self.origin)
-        form = guards.parse_form(await self._body(), headers.getlist("content-type"))
-        guards.check_csrf(self.desk.services.csrf_key, bearer, form.text("csrf"))
-        return form
+        return guards.parse_form(await self._body(), headers.getlist("content-type"))
 
     @property
     def origin(self) -> str:
@@ -232,11 +248,6 @@ def set_session(response: Response, handle: Secret[str]) -> None:
 def set_device(response: Response, handle: Secret[str]) -> None:
     """Give the browser its device key, for as long as browsers keep one."""
     set_cookie(response, DEVICE_COOKIE, handle, life_s=_DEVICE_LIFE_S)
-
-
-def set_ceremony(response: Response, handle: Secret[str]) -> None:
-    """Give the browser the sign-in that it began."""
-    set_cookie(response, CEREMONY_COOKIE, handle, life_s=_CEREMONY_LIFE_S)
 
 
 def drop_cookie(response: Response, name: str) -> None:
