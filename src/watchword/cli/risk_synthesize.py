@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from enum import StrEnum
+from io import BufferedReader
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, cast
 
@@ -20,6 +21,9 @@ from watchword.kernel import ConfigurationError, NotFoundError
 if TYPE_CHECKING:
     from watchword.trust.importers import Tally
     from watchword.trust.synthesis import Labelled
+
+
+_PACKED = b"\x1f\x8b"  # how a file that gzip packed begins, whatever it is called
 
 
 class Kind(StrEnum):
@@ -133,8 +137,8 @@ def _everything(
 
 
 @contextmanager
-def _unpacked(file: Path, packed: BinaryIO) -> Iterator[BinaryIO]:
-    if file.suffix != ".gz":
+def _unpacked(file: Path, packed: BufferedReader) -> Iterator[BinaryIO]:
+    if file.suffix != ".gz" and not packed.peek(len(_PACKED)).startswith(_PACKED):
         yield packed
         return
     with gzip.GzipFile(fileobj=packed, mode="rb") as plain:

@@ -150,6 +150,15 @@ def test_another_systems_addresses_get_the_places_this_node_knows(cli: CommandLi
     assert decode(file.read_bytes().rstrip()).observation.place.country == "US"
 
 
+def test_a_packed_file_is_unpacked_whatever_it_is_called(cli: CommandLine, tmp_path: Path) -> None:
+    source, file = tmp_path / "rba", tmp_path / "in.jsonl"
+    source.write_bytes(gzip.compress((HEADING + EARLIER + LATER).encode()))
+
+    figures = cli.json("risk", "import", str(source), "--format", "rba", "--out", str(file))
+
+    assert figures["observations"] == 2
+
+
 @pytest.mark.parametrize("content", [b"\x1f\x8b\x08", b"no gzip", gzip.compress(HEADING.encode() * 99)[:-9]])
 def test_a_damaged_packed_file_is_refused_and_nothing_is_written(
     cli: CommandLine, tmp_path: Path, content: bytes
