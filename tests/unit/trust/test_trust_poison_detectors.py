@@ -106,13 +106,37 @@ def test_what_is_asked_for_in_many_kinds_now_and_then_is_no_bulk_read() -> None:
         assert _found(found, "bulk_read") == 0.0
 
 
+def test_a_copy_of_everything_in_small_pieces_is_found_by_its_volume() -> None:
+    """Each answer adds less than a fiftieth to the hour, and is nothing by itself."""
+    detectors = Detectors()
+    for hour in range(60):
+        detectors.observe(act(START + hour * HOUR, is_verified=True, size_bytes=100 << 20))
+    worst = 0.0
+    for n in range(3000):
+        found = detectors.observe(act(START + 70 * HOUR + n, resource=f"/{n}", size_bytes=4 << 20))
+        worst = max(worst, _found(found, "volume"))
+    assert worst >= 1.5
+
+
+def test_the_owner_s_own_session_is_not_held_for_what_another_one_copies() -> None:
+    detectors = Detectors()
+    for hour in range(60):
+        detectors.observe(act(START + hour * HOUR, is_verified=True, size_bytes=100 << 20))
+    start = START + 70 * HOUR
+    detectors.observe(act(start, session="owner", size_bytes=10 << 20))
+    for n in range(300):
+        detectors.observe(act(start + n, session="thief", size_bytes=100 << 20))
+    assert _found(detectors.judge(act(start + 400, session="thief")), "volume") >= 2.0
+    assert _found(detectors.observe(act(start + 400, session="owner", size_bytes=10 << 20)), "volume") == 0.0
+
+
 # --- clocks -----------------------------------------------------------------------------------------------------------
 
 
-def _harvest(detectors: Detectors, start: float) -> dict[str, float]:
+def _harvest(detectors: Detectors, start: float, *, size_bytes: int, pieces: int = 400) -> dict[str, float]:
     worst: dict[str, float] = {}
-    for n in range(400):
-        for finding in detectors.observe(act(start + n, is_verified=True, size_bytes=50 << 20)):
+    for n in range(pieces):
+        for finding in detectors.observe(act(start + n, is_verified=True, size_bytes=size_bytes)):
             worst[finding.indicator] = max(worst.get(finding.indicator, 0.0), finding.value)
     return worst
 
@@ -133,9 +157,8 @@ def test_a_clock_that_was_a_year_ahead_hides_no_harvest_until_then(*, is_restart
         assert detectors.restore(rows) == 0
     detectors.observe(act(START, is_verified=True))
     now[0] = START + 2 * HOUR
-    worst = _harvest(detectors, START + HOUR)
-    assert worst["volume"] >= 2.0
-    assert worst["bulk_read"] > 0.9
+    assert _harvest(detectors, START + HOUR, size_bytes=0)["bulk_read"] > 0.9
+    assert _harvest(detectors, START + HOUR, size_bytes=50 << 20)["volume"] >= 2.0
     detectors.note_posture("laptop", {"edr_running": False}, now[0])
     assert _found(detectors.judge(act(now[0], device="laptop")), "posture_change") > 1.0
 

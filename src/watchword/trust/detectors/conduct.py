@@ -91,10 +91,15 @@ class Conduct:
         size, rates = self.volumes.get(seen.user), self.rates.get(seen.user)
         if seen.is_success and seen.user:
             size = volume.fold(
-                size, seen.size_bytes, seen.at, utc_offset_s=seen.utc_offset_s, is_verified=seen.is_verified
+                size,
+                seen.size_bytes,
+                seen.at,
+                session=seen.session,
+                utc_offset_s=seen.utc_offset_s,
+                is_verified=seen.is_verified,
             )
             rates = bulk.fold(rates, kind, seen.at, is_verified=seen.is_verified)
-            found.append(_stronger(volume.find(size, seen.size_bytes, seen.at), bulk.find(rates, kind, seen.at)))
+            found.append(_stronger(volume.find(size, seen.session, seen.at), bulk.find(rates, kind, seen.at)))
             rare = self._rare(seen, doing)
             if rare is not None:
                 # What somebody began to do lately does not become their own by doing it again.

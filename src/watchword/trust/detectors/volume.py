@@ -6,7 +6,9 @@ Source: Page, Biometrika 1954, for CUSUM; Roberts, Technometrics 1959, for the m
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from math import log1p, sqrt
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from watchword.trust.detectors import stored
@@ -30,6 +32,8 @@ _LEAST_STEP = -0.35
 MOST = 4.0
 _SHOWN = 0.3
 _LEAST_PART = 0.02
+# More sessions than one account has at a time.
+_MOST_SESSIONS = 60
 _ENOUGH_BYTES = 1 << 20
 
 
@@ -53,43 +57,67 @@ class Series(NamedTuple):
     over: float = 0.0
 
 
+_NOTHING: Mapping[str, float] = MappingProxyType({})
+
+
 class Volume(NamedTuple):
-    """Hours and days of one account."""
+    """Hours and days of one account.
+
+    Attributes:
+        parts: bytes of the hour that is going on, by session.
+    """
 
     hours: Series = Series()
     days: Series = Series()
+    parts: Mapping[str, float] = _NOTHING
 
     @classmethod
     def parse(cls, given: Any) -> Volume:
         """Read what was stored."""
-        hours, days = given
-        return cls(_series(hours), _series(days))
+        hours, days, *rest = given
+        parts = stored.newest(rest[0], most=_MOST_SESSIONS) if rest else _NOTHING
+        return cls(_series(hours), _series(days), parts)
 
 
-def fold(known: Volume, size: float, at: float, *, utc_offset_s: int, is_verified: bool) -> Volume:
+def fold(known: Volume, size: float, at: float, *, session: str, utc_offset_s: int, is_verified: bool) -> Volume:
     """Count the bytes of an answer; only what a second factor vouches for becomes usual."""
     taught = size if is_verified else 0.0
+    hour = int(at // HOUR_S)
     return Volume(
-        _fold(known.hours, int(at // HOUR_S), size, taught),
+        _fold(known.hours, hour, size, taught),
         _fold(known.days, int((at + utc_offset_s) // DAY_S), size, taught),
+        _with_part(known, hour, session, size),
     )
+
+
+def _with_part(known: Volume, hour: int, session: str, size: float) -> Mapping[str, float]:
+    before = known.parts if hour <= known.hours.number else _NOTHING
+    if hour < known.hours.number or not size:
+        return before
+    parts = {**before, session: before.get(session, 0.0) + size}
+    if len(parts) > _MOST_SESSIONS:
+        del parts[min(parts, key=lambda name: (parts[name], name))]
+    return parts
 
 
 def turned_back(known: Volume, now: float) -> Volume:
     """Let periods that went on in the future go on now; what is usual stays."""
     # The day in which the farthest zone still is, so that no day is taken for over that has yet to come.
     hour, day = int(now // HOUR_S), int(now // DAY_S) - 1
-    hours, days = known
+    hours, days, parts = known
     return Volume(
         hours._replace(number=min(hours.number, hour)),
         days._replace(number=day) if days.number > day + 2 else days,
+        parts,
     )
 
 
-def find(known: Volume, size: float, at: float) -> Finding | None:
+def find(known: Volume, session: str, at: float) -> Finding | None:
     """Judge the hour and the day that go on, with the act itself in them; the stronger speaks."""
-    # What adds next to nothing is not held against anybody: the owner works on while a thief copies.
-    if known.hours.number != int(at // HOUR_S) or size < _LEAST_PART * known.hours.total:
+    # A session that adds next to nothing is not held against anybody: the owner works on while a thief copies. By the
+    # session and not by the answer. Prevents: who copies in small pieces adding next to nothing each time.
+    part = known.parts.get(session, 0.0)
+    if known.hours.number != int(at // HOUR_S) or not part or part < _LEAST_PART * known.hours.total:
         return None
     high = _EACH * (_excess(known.hours, _KNOWN_HOURS) - _HIGH)
     today = _step(known.days, _excess(known.days, _KNOWN_DAYS))
