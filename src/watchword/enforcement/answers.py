@@ -138,6 +138,7 @@ class Answers:
         location = f"{self._portal}/{page}?return_to={quote(_way_back(asker.url), safe='')}&state={hash_state(state)}"
         if page == "step-up":
             location += f"&reference={decision.id}"
+        location += _anew(decision)
         cookie = f"{STATE_COOKIE}={state}; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=600"
         return HttpAnswer(302, ((b"location", location.encode()), (b"set-cookie", cookie.encode()), _NO_STORE))
 
@@ -149,7 +150,7 @@ class Answers:
         if needs_identity or decision.answer is Answer.STEP_UP:
             page = "sign-in" if needs_identity else "step-up"
             back = _way_back(asker.url) if asker.can_return else _origin(asker.url)
-            way_out = f"{self._portal}/{page}?return_to={quote(back, safe='')}"
+            way_out = f"{self._portal}/{page}?return_to={quote(back, safe='')}{_anew(decision)}"
         body, page_headers = self._page(
             Refusal(
                 application=decision.application or "",
@@ -194,6 +195,14 @@ class Answers:
         if reason in _OUR_FAULT:
             return self._unavailable
         return _STATUS.get(reason, 403)
+
+
+def _anew(decision: Decision) -> str:
+    """Ask the portal for a sign-in of its own, although the session may be live there.
+
+    # Prevents: a session that is too old for its risk being sent from door to portal and back without end.
+    """
+    return "&anew=1" if decision.reasons[0] is Reason.SESSION_EXPIRED else ""
 
 
 def challenge(decision: Decision) -> str:

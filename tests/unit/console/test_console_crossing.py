@@ -55,6 +55,22 @@ async def test_who_is_signed_in_already_crosses_without_a_question(world: Consol
     assert shown.location.startswith(f"{world.notes}/.watchword/callback?code=")
 
 
+async def test_who_is_sent_by_a_door_to_sign_in_anew_is_asked_although_the_session_lives(world: ConsoleWorld) -> None:
+    """Or a session that is too old for the risk it is seen with would go from door to portal and back without end."""
+    user = await world.person()
+    browser = world.browser()
+    await browser.sign_in()
+    (before,) = await world.identity.sessions.list_for(user.id)
+    shown = await browser.visit(sign_in_address(world) + "&anew=1")
+    assert (shown.status, 'name="password"' in shown.text) == (200, True)
+    shown = await browser.post("/sign-in", {"username": "ada", "password": PASSWORD})
+    assert shown.status == 303
+    shown = await browser.get(shown.location)
+    assert shown.location.startswith(f"{world.notes}/.watchword/callback?code=")
+    (after,) = await world.identity.sessions.list_for(user.id)
+    assert after.id != before.id
+
+
 async def test_without_a_state_the_application_is_asked_first(world: ConsoleWorld) -> None:
     await world.person()
     browser = world.browser()

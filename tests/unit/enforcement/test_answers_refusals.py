@@ -105,6 +105,20 @@ async def test_a_medium_risk_sends_a_browser_to_step_up(doors: DoorWorld) -> Non
     assert query["reference"] == doors.world.point.recent[-1].id
 
 
+async def test_a_session_that_is_too_old_for_its_risk_is_not_sent_in_circles(doors: DoorWorld) -> None:
+    visit = await doors.world.visit()
+    await visit.change(authenticated_at=doors.world.clock.now() - timedelta(minutes=50))
+    visit.device_handle = None  # 30 points: such a session lives for half an hour
+    answer = await doors.ask(visit, "/x", **NAVIGATES)
+    page, query = sent_to(answer)
+    assert doors.world.point.recent[-1].reasons == (Reason.SESSION_EXPIRED,)
+    # The portal knows the session as live, and would send it back at once.
+    assert (page, query["anew"]) == (f"{PORTAL}/sign-in", "1")
+    await doors.ask(visit, "/x", method="POST", **NAVIGATES)
+    assert doors.refusals[-1].way_out.endswith("&anew=1")
+    assert "anew" not in sent_to(await doors.ask(None, **NAVIGATES))[1]
+
+
 async def test_a_form_is_not_repeated_by_a_redirect(doors: DoorWorld) -> None:
     answer = await doors.ask(None, "/delete?id=1", method="POST", **NAVIGATES)
     assert (answer.status, answer.body) == (401, b"<page>")

@@ -66,9 +66,12 @@ def routes(desk: Desk) -> list[Route]:
 
 
 async def show_sign_in(visit: Visit) -> Response:
-    """Open a ceremony, or go on at once when there is a session already."""
+    """Open a ceremony, or go on at once when there is a session already.
+
+    A door says `anew` of a session that is live, but too old for the risk it is seen with.
+    """
     target = _target(visit)
-    if visit.visitor is not None:
+    if visit.visitor is not None and visit.request.query_params.get("anew") != "1":
         return await go_on(visit, target, state=_state(visit))
     device_id = _device(visit)
     ceremony, handle = await visit.desk.services.identity.sign_in.start(
