@@ -45,7 +45,7 @@ class ContextSource:
         given = settings or TrustSettings()
         paths = [path for path in (given.city_file, given.asn_file) if path]
         return cls(
-            PlaceTable(Path(given.place_file) if given.place_file else DATA / "places.bin"),
+            PlaceTable(Path(given.place_file)) if given.place_file else PlaceTable(DATA / "places.bin", is_ours=True),
             read_centres(DATA / "countries.csv"),
             tuple(OperatorDatabase(Path(path)) for path in paths),
         )

@@ -11,6 +11,7 @@ import maxminddb
 
 from watchword.trust.addresses import V4_BITS
 from watchword.trust.errors import PlaceDataError
+from watchword.trust.ownfile import own_copy
 
 # Databases without an accuracy radius (DB-IP's) are city-level at best.
 _DEFAULT_RADIUS_KM = 100.0
@@ -29,7 +30,7 @@ class OperatorDatabase:
     Read by the library's Python code: its C code aborts the process on some damaged files. A look-up of a new address
     takes up to 90 us; the caller remembers it. A look-up never raises: what a damaged file cannot answer is unknown,
     and `problem` says so from then on.
-    The file is mapped: replace it by renaming a new one over it, not by writing into it.
+    A copy of the file is mapped, which lives as long as this does; what becomes of the file counts at the next start.
 
     Args:
         read: takes what is wanted out of a record; by default a place, by the names of `Place`'s fields.
@@ -46,11 +47,14 @@ class OperatorDatabase:
         self.problem: str | None = None
         self._read = read or _read
         try:
-            self._reader = maxminddb.open_database(str(path), maxminddb.MODE_MMAP)
+            with own_copy(path) as copy:
+                self._reader = maxminddb.open_database(str(copy), maxminddb.MODE_MMAP)
             meta = self._reader.metadata()
             self.source = f"{meta.database_type} {meta.build_epoch}"[:_LONGEST_NAME]
             self._is_v6 = meta.ip_version == 6  # noqa: PLR2004  # the IP version
             self._probe()
+        except PlaceDataError:
+            raise
         except OSError as error:
             raise PlaceDataError(f"the database `{path}` cannot be read", hint=str(error.strerror or error)) from error
         except Exception as error:
@@ -130,5 +134,5 @@ def _dig(record: Any, *path: str) -> Any:
 def _damaged(path: Path) -> PlaceDataError:
     return PlaceDataError(
         f"`{path}` is no MaxMind-form database, or is damaged",
-        hint="download it again, and replace it by renaming the new file over the old one",
+        hint="download it again",
     )

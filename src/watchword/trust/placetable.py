@@ -4,7 +4,7 @@ Magic, length of the header, a JSON header, then columns in little-endian order:
 and one byte of country number each, for IPv6 the upper 64 bits of the starts and one byte each, and after each pair
 the ASNs (32 bits) where the header says so. A range ends where the next one starts; number 0 means unknown.
 
-The file is mapped, not read: only the pages that look-ups touch stay in memory. So it must be replaced by renaming.
+The file is mapped, not read: only the pages that look-ups touch stay in memory. Of an operator's own file a copy is.
 """
 
 from __future__ import annotations
@@ -17,11 +17,13 @@ import sys
 from array import array
 from bisect import bisect_right
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Literal, NoReturn
 
 from watchword.trust.addresses import V4_BITS
 from watchword.trust.errors import PlaceDataError
+from watchword.trust.ownfile import own_copy
 
 MAGIC = b"WWPLACE1"
 _START = len(MAGIC) + 4
@@ -32,6 +34,9 @@ _WIDTHS: dict[_Kind, int] = {"B": 1, "I": 4, "Q": 8}
 class PlaceTable:
     """The table, mapped into memory.
 
+    Args:
+        is_ours: nobody writes into it, for it belongs to the program.
+
     Attributes:
         source: the data it was made from, with its version.
 
@@ -39,17 +44,19 @@ class PlaceTable:
         PlaceDataError: the file is missing, damaged or of another form.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, is_ours: bool = False) -> None:
         try:
-            with path.open("rb") as file:
+            with nullcontext(path) if is_ours else own_copy(path) as copy, copy.open("rb") as file:
                 content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        except PlaceDataError:
+            raise
         except OSError as error:
             raise PlaceDataError(f"the place table `{path.name}` cannot be read", hint=str(error.strerror)) from error
         except ValueError as error:  # an empty file cannot be mapped
             _refuse(path, error)
         try:
             self._parse(content)
-        except (ValueError, KeyError, TypeError, struct.error) as error:
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError, struct.error) as error:
             _refuse(path, error)
         if content[: len(MAGIC)] != MAGIC:
             _refuse(path, None)
@@ -70,6 +77,10 @@ class PlaceTable:
         self._v6 = _Columns(body[self._v4.size :], "Q", int(header["v6"]), has_asn=bool(header["has_asn"]))
         if self._v4.size + self._v6.size != len(body):
             raise ValueError("the columns do not fill the file")
+        # Prevents: a look-up that fails, by a number no country has.
+        named = bytes(range(min(256, len(self._countries))))
+        if bytes(self._v4.countries).translate(None, named) or bytes(self._v6.countries).translate(None, named):
+            raise ValueError("a country has no name")
 
     def find(self, bits: int, number: int) -> tuple[str | None, int | None]:
         """Return country and ASN of an address; `bits` is 32 or 128."""

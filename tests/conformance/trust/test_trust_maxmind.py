@@ -117,6 +117,44 @@ def test_a_damaged_database_is_refused_or_answers_but_never_raises_at_a_look_up(
     assert 0 < refused < 40
 
 
+@pytest.mark.parametrize("later", [b"", ASN.read_bytes() if ASN.exists() else b"", b"\0" * 20_000])
+def test_a_database_that_somebody_writes_into_answers_as_before(later: bytes, tmp_path: Path) -> None:
+    """`cp` and `curl -o` do: reading a mapped file that was cut would end the process."""
+    path = tmp_path / "written.mmdb"
+    path.write_bytes(CITY.read_bytes())
+    database = OperatorDatabase(path)
+    path.write_bytes(later)
+    for octet in range(256):
+        database.find(32, int(ipaddress.ip_address(f"{octet}.2.69.142")))
+    assert database.find(32, int(ipaddress.ip_address("81.2.69.142")))["city"] == "London"
+    assert database.problem is None
+
+
+def test_a_database_that_points_at_itself_or_unfolds_is_refused_or_unknown_in_bounded_time(tmp_path: Path) -> None:
+    whole = CITY.read_bytes()
+    with maxminddb.open_database(str(CITY)) as reader:
+        data = reader.metadata().node_count * reader.metadata().record_size // 4 + 16
+    meta = whole.rindex(b"\xab\xcd\xefMaxMind.com")
+    # Each of 60 arrays holds two pointers to the one before: 2 ** 60 values, were they all made.
+    unfolding = b"".join(b"\x02\x04" + 2 * bytes([0x30, 0, 0, 0]) for _ in range(60))
+    for hostile in (b"\x20\x00" * 400, unfolding, b"\xff" * 400, b"\x5f\xff\xff\xff" * 100):
+        path = tmp_path / "hostile.mmdb"
+        path.write_bytes(whole[:data] + hostile.ljust(meta - data, b"\x20")[: meta - data] + whole[meta:])
+        try:
+            database = OperatorDatabase(path)
+        except PlaceDataError:
+            continue
+        assert database.find(32, int(ipaddress.ip_address("81.2.69.142"))) == {}
+
+
+@pytest.mark.parametrize("entry", [b"\xff\xff\xff\xff", b"\x20\x00", b"\x5f\xff\xff\xff" * 50])
+def test_a_database_with_metadata_beyond_measure_is_refused(entry: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "meta.mmdb"
+    path.write_bytes(CITY.read_bytes() + b"\xab\xcd\xefMaxMind.com" + entry)
+    with pytest.raises(PlaceDataError, match="damaged"):
+        OperatorDatabase(path)
+
+
 def test_hostile_values_in_a_database_are_not_believed() -> None:
     from watchword.trust.mmdb import _read  # noqa: PLC0415  # the parser alone
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import ipaddress
+import json
+import os
 import random
+import struct
 import subprocess
 import sys
 import time
@@ -318,6 +321,45 @@ def test_a_table_with_one_altered_byte_is_refused_or_is_the_same(small_table: by
         with pytest.raises(PlaceDataError):
             PlaceTable(path)
     assert answer == ("US", None)
+
+
+@pytest.mark.parametrize("later", [b"", b"\0" * 10, b"x" * 4096])
+def test_a_table_that_somebody_writes_into_answers_as_before(later: bytes, small_table: bytes, tmp_path: Path) -> None:
+    """Reading a mapped file that was cut would end the process."""
+    path = tmp_path / "written.bin"
+    path.write_bytes(small_table)
+    table = PlaceTable(path)
+    path.write_bytes(later)
+    assert table.find(32, 0x08080808) == ("US", None)
+    assert table.find(128, 1 << 100) == ("DE", None)
+
+
+def test_a_table_with_a_country_that_has_no_name_is_refused(small_table: bytes, tmp_path: Path) -> None:
+    start = struct.unpack_from("<I", small_table, 8)[0] + 12
+    header = json.loads(small_table[12:start])
+    body = bytearray(small_table[start:])
+    body[4 * header["v4"]] = 200  # the first country of the first column
+    header["sha256"] = hashlib.sha256(body).hexdigest()
+    written = json.dumps(header).encode()
+    path = tmp_path / "nameless.bin"
+    path.write_bytes(small_table[:8] + struct.pack("<I", len(written)) + written + body)
+    with pytest.raises(PlaceDataError, match="damaged"):
+        PlaceTable(path)
+
+
+@pytest.mark.parametrize("header", ["[" * 100_000, '{"v4": 1e999}', '{"v4": -1}', "[]", "7"])
+def test_a_table_whose_header_is_monstrous_is_refused(header: str, tmp_path: Path) -> None:
+    written = header.replace("{", f'{{"sha256": "{hashlib.sha256(b"").hexdigest()}", "source": "x", "countries": "", ')
+    path = tmp_path / "header.bin"
+    path.write_bytes(b"WWPLACE1" + struct.pack("<I", len(written)) + written.encode())
+    with pytest.raises(PlaceDataError, match="damaged"):
+        PlaceTable(path)
+
+
+def test_a_pipe_in_place_of_a_table_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(PlaceDataError, match="no file"):
+        PlaceTable(tmp_path / "pipe")
 
 
 def test_a_missing_table_is_refused_in_words(tmp_path: Path) -> None:
