@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from watchword.app.rounds import again_and_again
-from watchword.audit import last
+from watchword.audit import Record, last
 from watchword.console import FlaggedAct, Standing
 from watchword.decision import Decision, DecisionPoint
 from watchword.identity import AuthenticatorKind, Identity, SessionFacts
@@ -33,7 +33,8 @@ from watchword.trust.learning import (
     may_vouch,
 )
 
-_SEARCHED: Final = 1
+# A second or two of reading.
+_MOST_LOOKED_AT: Final = 50_000
 _SHOWN: Final = 10
 _MONTH: Final = timedelta(days=30)
 _MOST_SESSIONS: Final = 500
@@ -129,6 +130,8 @@ class OwnersFeedback:
         self._journal = journal
         self._identity = identity
         self._tries = _Tries(clock)
+        self._searches = _Tries(clock)
+        self._searching = asyncio.Lock()
 
     async def disown(self, session: SessionFacts, *, by: SessionFacts) -> None:
         """Take note that a sign-in was not by the owner of the account: an act of that session becomes an attack."""
@@ -228,13 +231,12 @@ class OwnersFeedback:
                 record = decision.record()
                 if "behaviour" in record:
                     return _judged(record, self._kept, nothing)
-        found = await asyncio.to_thread(
-            last,
-            self._journal,
-            _SEARCHED,
-            where=lambda record: record.fields.get("session") == session.id and "behaviour" in record.fields,
-        )
-        return _judged(dict(found[0].fields), self._kept, nothing) if found else nothing
+        # Prevents: whoever disowns session after session having the journal read each time, and at the same time.
+        if self._searching.locked() or not self._searches.may(session.user_id):
+            return nothing
+        async with self._searching:
+            found = await asyncio.to_thread(_newest_of, self._journal, session.id)
+        return _judged(dict(found.fields), self._kept, nothing) if found is not None else nothing
 
 
 class _Tries:
@@ -257,6 +259,29 @@ class _Tries:
             return False
         tries.append(now)
         return True
+
+
+class _OverError(Exception):
+    """There is nothing to be found any more."""
+
+
+def _newest_of(journal: Path, session: SessionId) -> Record | None:
+    """Return the newest record of a session that behaviour was judged by; nothing before it began, or far down."""
+    looked_at = 0
+
+    def is_it(record: Record) -> bool:
+        nonlocal looked_at
+        looked_at += 1
+        # Prevents: a session that did nothing having the whole journal read.
+        if looked_at > _MOST_LOOKED_AT or record.at < session.created_at - _CEREMONY:
+            raise _OverError
+        return record.fields.get("session") == session and "behaviour" in record.fields
+
+    try:
+        found = last(journal, 1, where=is_it)
+    except _OverError:
+        return None
+    return found[0] if found else None
 
 
 def _is_disowned(doubt: Doubt, device: str) -> bool:

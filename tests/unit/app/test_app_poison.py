@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -12,9 +14,10 @@ from sqlalchemy import text
 
 from watchword.app.acts import Acts
 from watchword.app.behaviour import StepUpOutcomes
-from watchword.app.owners import OwnersFeedback
+from watchword.app.owners import OwnersFeedback, _newest_of
+from watchword.audit import Record
 from watchword.identity import Identity, IdentitySettings
-from watchword.kernel import Acr, Answer
+from watchword.kernel import Acr, Answer, SessionId
 from watchword.keys import MasterKey, Sealer
 from watchword.trust import replay
 from watchword.trust.behaviour import Model
@@ -67,6 +70,28 @@ async def test_a_thief_who_signed_out_in_time_does_not_keep_what_the_session_tau
     identity.close()
     assert "FR" not in world.trust.baseline(visit.user.id).countries
     assert not [key for key in world.trust.habits.known(visit.user.id).profile.totals if "FR" in key]
+
+
+@pytest.mark.parametrize(("step_s", "most"), [(1.0, 5_000), (0.0, 50_000)])
+def test_a_session_that_did_nothing_has_no_whole_journal_read_when_it_is_disowned(
+    world: DecisionWorld, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step_s: float, most: int
+) -> None:
+    """Attack: an account signs in, does nothing, and disowns that again and again in a node of many gigabytes."""
+    began = world.clock.now()
+    session = SessionId.new(began, world.entropy)
+    looked_at = 0
+
+    def endless(_journal: Path, _count: int, *, where: Callable[[Record], bool]) -> list[Record]:
+        nonlocal looked_at
+        for number in range(1_000_000):
+            at = began + timedelta(hours=1) - timedelta(seconds=number * step_s)
+            looked_at = number
+            assert not where(Record(number, at, "decision", {"session": "another", "behaviour": {}}))
+        return []
+
+    monkeypatch.setattr("watchword.app.owners.last", endless)
+    assert _newest_of(tmp_path, session) is None
+    assert looked_at <= most
 
 
 async def test_a_record_damaged_in_any_place_is_replayed_without_an_error(world: DecisionWorld) -> None:
