@@ -133,6 +133,34 @@ def test_a_door_that_asks_for_a_fresh_factor_gets_one_by_passkey(node: DemoNode,
     assert before.isdisjoint(after)
 
 
+def test_a_second_tab_takes_neither_the_passkey_nor_the_sign_in_from_the_first(node: DemoNode, someone: Person) -> None:
+    page, other = someone.page, someone.context.new_page()
+    page.goto(invite(node, "tabby", "members"))
+    page.get_by_text("Use a password and an authenticator app").click()
+    page.locator("#new_password").fill(PASSWORD)
+    page.locator("#new_password_again").fill(PASSWORD)
+    page.get_by_role("button", name="Go on").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Now the second factor")
+    for tab in (page, other):
+        tab.goto(f"{node.portal}/account")
+    page.bring_to_front()
+    page.get_by_role("button", name="Register a passkey").click()
+    expect(page.locator(".notice")).to_have_text("The passkey is registered.")
+
+    sign_out(page, node)
+    page.goto(f"{node.notes}/")
+    for _ in range(2):
+        other.goto(f"{node.portal}/sign-in")
+    page.bring_to_front()
+    use_passkey(page)
+    expect(page).to_have_url(f"{node.notes}/")
+    # The other tab is still good, with the password, and asks for the passkey as its next step.
+    other.locator("#username").fill("tabby")
+    other.locator("#password").fill(PASSWORD)
+    other.get_by_role("button", name="Continue").click()
+    expect(other.get_by_role("heading", level=1)).to_have_text("Confirm that it is you")
+
+
 def test_who_may_not_is_told_why_on_a_page_of_its_own(node: DemoNode, someone: Person) -> None:
     page = someone.page
     register_passkey(someone, invite(node, "guest"), "Guest")
