@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from detector_acts import CURL, DAY, FIREFOX, HOUR, MINUTE, START, act, prompt, sign_in
 
-from watchword.trust.detectors import INFLICTED, Detectors, Row
+from watchword.trust.detectors import INFLICTED, Detectors, Limits, Row
 from watchword.trust.observation import Agent, Finding
 
 EVIL = "203.0.113.0/24"
@@ -58,6 +58,35 @@ def test_a_stuffer_who_signs_in_to_his_own_account_in_between_is_found() -> None
         for n in range(30)
     ]
     assert max(found) >= 2.0
+
+
+FEW = Limits(users=500, sessions=60, networks=200, programs=100, devices=10, groups=5, marked=50, acts=100, answers=30)
+
+
+def test_a_sprayer_who_floods_the_memory_with_networks_and_programs_is_found_all_the_same() -> None:
+    """Attack: between the spray and the sign-in a thousand failures, each from another /48 and with another program."""
+    detectors = Detectors(limits=FEW)
+    for n in range(30):
+        detectors.observe(sign_in(START + n, user=f"u{n}", network=EVIL, agent=CURL, is_success=False))
+        detectors.observe(sign_in(START + n, user="", network=EVIL, agent=CURL, is_success=False))
+    for n in range(1000):
+        user = "" if n % 2 else f"v{n}"
+        flood = {"user": user, "network": f"2001:db8:{n:x}::/48", "agent": Agent(f"x/{n}"), "is_success": False}
+        detectors.observe(sign_in(START + 100 + n, **flood))
+    assert len(detectors._entrance.networks) == 200
+    found = detectors.judge(sign_in(START + 2000, user="victim", network=EVIL, agent=CURL))
+    assert _found(found, "password_spray") >= 4.0
+    assert _found(found, "credential_stuffing") >= 4.0
+
+
+def test_what_was_tried_long_ago_makes_room_for_what_is_tried_now() -> None:
+    detectors = Detectors(limits=FEW)
+    for old in range(200):
+        for n in range(30):
+            detectors.observe(sign_in(START + n, user=f"u{n}", network=f"old-{old}", agent=CURL, is_success=False))
+    for n in range(400):
+        detectors.observe(sign_in(START + 30 * DAY + n, user="x", network=f"new-{n}", agent=CURL, is_success=False))
+    assert not [name for name in detectors._entrance.networks.keys() if name.startswith("old")]  # noqa: SIM118  # no dictionary
 
 
 def test_a_deleted_account_leaves_no_name_among_those_who_signed_in() -> None:

@@ -21,10 +21,10 @@ class Entrance:
         self.homes = Memory(homes.Homes(), homes.Homes.parse, homes.turned_back, most=limits.users)
         self.own_programs = Memory(homes.Homes(), homes.Homes.parse, homes.turned_back, most=limits.users)
         self.prompts = Memory(fatigue.Prompts(), fatigue.Prompts.parse, fatigue.turned_back, most=limits.users)
-        self.networks = Memory(spray.Source(), spray.Source.parse, spray.turned_back, most=limits.networks)
-        self.programs = Memory(spray.Source(), spray.Source.parse, spray.turned_back, most=limits.programs)
-        self.network_names = Memory(stuffing.Names(), stuffing.Names.parse, stuffing.turned_back, most=limits.networks)
-        self.program_names = Memory(stuffing.Names(), stuffing.Names.parse, stuffing.turned_back, most=limits.programs)
+        self.networks = _sources(limits.networks)
+        self.programs = _sources(limits.programs)
+        self.network_names = _names(limits.networks)
+        self.program_names = _names(limits.programs)
         # Until when something stands against an account, or everybody in a network: what nearly every request asks.
         self._beset: OrderedDict[str, float] = OrderedDict()
         self._sprayed: OrderedDict[str, float] = OrderedDict()
@@ -231,3 +231,13 @@ def _family_of(seen: Observation) -> str:
     """Name a program without its versions, which change by themselves."""
     browser, system = family(seen.agent.browser), family(seen.agent.system)
     return f"{browser} {system} {seen.agent.kind}" if browser and system else program_of(seen.agent.full)
+
+
+def _sources(most: int) -> Memory[spray.Source]:
+    empty = spray.Source()
+    return Memory(empty, spray.Source.parse, spray.turned_back, most=most, worth=spray.worth_keeping)
+
+
+def _names(most: int) -> Memory[stuffing.Names]:
+    empty = stuffing.Names()
+    return Memory(empty, stuffing.Names.parse, stuffing.turned_back, most=most, worth=stuffing.worth_keeping)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
-from typing import Any, Generic, TypeVar
+from itertools import islice
+from typing import Any, Final, Generic, TypeVar
 
 State = TypeVar("State")
+_LOOKED_AT: Final = 16
 
 
 class Memory(Generic[State]):
@@ -17,9 +19,10 @@ class Memory(Generic[State]):
         parse: reads one state from decoded JSON; raises `ValueError` for anything else.
         turned_back: returns a state without anything in it that is later than a time.
         most: keys; the least recently used goes beyond that.
+        worth: how much a state says; of the few least recently used the one that says least goes. Without it the first.
     """
 
-    __slots__ = ("_changed", "_forgotten", "_known", "_most", "_parse", "_stored", "_turned_back", "empty")
+    __slots__ = ("_changed", "_forgotten", "_known", "_most", "_parse", "_stored", "_turned_back", "_worth", "empty")
 
     def __init__(
         self,
@@ -28,11 +31,13 @@ class Memory(Generic[State]):
         turned_back: Callable[[State, float], State] = lambda state, _now: state,
         *,
         most: int,
+        worth: Callable[[State], float] | None = None,
     ) -> None:
         self.empty = empty
         self._parse = parse
         self._turned_back = turned_back
         self._most = most
+        self._worth = worth
         self._known: OrderedDict[str, State] = OrderedDict()
         self._changed: set[str] = set()
         # INVARIANT: what is forgotten was stored, so that neither set outgrows the memory when nobody asks for changes.
@@ -52,7 +57,14 @@ class Memory(Generic[State]):
         known.move_to_end(key)
         # Prevents: ten million made-up accounts, networks or programs filling the memory.
         if len(known) > self._most:
-            self.drop(next(iter(known)))
+            self.drop(self._least())
+
+    def _least(self) -> str:
+        worth = self._worth
+        if worth is None:
+            return next(iter(self._known))
+        # Prevents: twenty thousand attempts from as many networks pushing out the one that the attack came from.
+        return min(islice(self._known, _LOOKED_AT), key=lambda key: worth(self._known[key]))
 
     def drop(self, key: str) -> None:
         """Forget a key."""

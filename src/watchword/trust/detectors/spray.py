@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import log1p
 from typing import Any, NamedTuple
 
 from watchword.trust.detectors import fading, newest, stored
@@ -75,6 +76,12 @@ def fold_success(known: Source, account: str, at: float, *, is_counted: bool = T
 def turned_back(known: Source, now: float) -> Source:
     """Let attempts in the future have been made now."""
     return Source(newest.not_after(known.failed, now), fading.not_after(known.succeeded, now))
+
+
+def worth_keeping(known: Source) -> float:
+    """Say how much a source tells, one that is newer by the window as much as one with three times the accounts."""
+    failed, (succeeded, at) = known
+    return log1p(len(failed) + succeeded) + max(at, *failed.values(), 0.0) / WINDOW_S
 
 
 def accounts(known: Source, now: float) -> int:

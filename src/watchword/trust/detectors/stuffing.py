@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import log1p
 from typing import Any, NamedTuple
 
 from watchword.trust.detectors import fading, newest, spray, stored
@@ -49,6 +50,12 @@ def fold(known: Names, network: str, at: float, *, is_known_account: bool) -> Na
 def turned_back(known: Names, now: float) -> Names:
     """Let attempts in the future have been made now."""
     return Names(fading.not_after(known.unknown, now), newest.not_after(known.networks, now))
+
+
+def worth_keeping(known: Names) -> float:
+    """Say how much these names tell; as for a spray."""
+    (unknown, at), networks = known
+    return log1p(unknown + len(networks)) + max(at, *networks.values(), 0.0) / spray.WINDOW_S
 
 
 def weigh_network(known: Names, source: spray.Source, now: float) -> tuple[int, float]:
