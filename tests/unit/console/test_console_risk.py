@@ -106,6 +106,16 @@ async def test_a_decision_by_behaviour_shows_what_speaks_for_whom(world: Console
     assert lint(shown.text) == []
 
 
+async def test_decisions_are_found_by_how_risky_they_were(world: ConsoleWorld) -> None:
+    browser, root = await world.administrator()
+    record = behaviour_record(world, root.id) | {"path": "/odd"}
+    world.decisions.push(record)
+    assert "/odd" in (await browser.visit("/admin/decisions?risk=medium")).text
+    shown = await browser.visit("/admin/decisions?risk=high")
+    assert "/odd" not in shown.text
+    assert lint(shown.text) == []
+
+
 async def test_a_decision_by_points_is_shown_as_before(world: ConsoleWorld) -> None:
     browser, root = await world.administrator()
     record = behaviour_record(world, root.id) | {"contributions": [["new_device", 30]], "risk": 30}

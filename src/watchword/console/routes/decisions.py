@@ -18,7 +18,7 @@ from watchword.console.pages import NOTHING_POLICY, Page
 from watchword.console.routes.endpoint import administrator, endpoint
 from watchword.console.routes.visit import HTMX, Visit, see_other
 from watchword.console.rows import DecisionRow, decision_rows
-from watchword.kernel import Answer, DecisionId
+from watchword.kernel import Answer, DecisionId, RiskLevel
 from watchword.kernel.ids import MalformedIdError
 
 _LATEST: Final = 12
@@ -27,6 +27,7 @@ _SHOWN: Final = 100
 _HEARTBEAT_S: Final = 15.0
 _STREAMS: Final = 32
 _LONGEST_FILTER: Final = 120
+_LEVELS: Final = {"medium": RiskLevel.MEDIUM, "high": RiskLevel.HIGH}
 _FRAGMENT_HEADERS: Final = {"cache-control": "no-store", "content-security-policy": NOTHING_POLICY}
 
 
@@ -78,16 +79,19 @@ class _Filters:
     answer: str = ""
     application: str = ""
     q: str = ""
+    risk: str = ""
 
     @property
     def is_empty(self) -> bool:
-        return not (self.answer or self.application or self.q)
+        return not (self.answer or self.application or self.q or self.risk)
 
     def fits(self, row: DecisionRow) -> bool:
         view = row.view
         if self.answer and view.answer.value != self.answer:
             return False
         if self.application and view.application != self.application:
+            return False
+        if self.risk in _LEVELS and (view.level is None or view.level < _LEVELS[self.risk]):
             return False
         wanted = self.q.casefold()
         seen = (row.person, row.title, view.ip, view.id, view.path, view.user_id or "")
@@ -97,7 +101,9 @@ class _Filters:
 async def show_decisions(visit: Visit) -> Response:
     """List decisions by filter; a whole reference opens the decision at once, however old."""
     query = visit.request.query_params
-    filters = _Filters(*(query.get(name, "").strip()[:_LONGEST_FILTER] for name in ("answer", "application", "q")))
+    filters = _Filters(
+        *(query.get(name, "").strip()[:_LONGEST_FILTER] for name in ("answer", "application", "q", "risk"))
+    )
     try:
         return see_other(f"/decisions/{DecisionId(filters.q.lower())}")
     except MalformedIdError:
