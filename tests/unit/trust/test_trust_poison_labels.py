@@ -15,7 +15,7 @@ from watchword.trust.behaviour import Model, Platt
 from watchword.trust.learning import Doubts
 from watchword.trust.learning.errors import FeedbackRefusedError, TooFewLabelsError
 from watchword.trust.learning.feedback import Feedback
-from watchword.trust.learning.guard import Hold
+from watchword.trust.learning.guard import Hold, admit
 from watchword.trust.learning.labels import Doubt, Judged, Label, Review, Source, Witness
 from watchword.trust.learning.trial import compare
 
@@ -69,6 +69,22 @@ async def test_an_administrator_s_account_in_wrong_hands_rejects_nothing_that_wa
         await feedback.review(verdict.id, is_released=False, actor="usr_ann")
     assert (await feedback.admitted()).counted == (verdict,)
     assert (await feedback.review(verdict.id, is_released=False, actor="cli:root")).review is Review.REJECTED
+
+
+# --- crowding out -----------------------------------------------------------------------------------------------------
+
+
+def test_an_account_that_is_asked_without_end_leaves_room_for_what_others_were_asked() -> None:
+    said = [_label(n, {"network": 1.0}, is_attack=n % 2 == 0) for n in range(40)]
+    weak = {"source": Source.STEP_UP, "given_by": "system", "weight": 0.1, "is_attack": False}
+    others = [_label(100 + n, {"network": 1.0}, **weak) for n in range(30)]
+    flood = [
+        _label(200 + n, {"network": 1.0}, given_at=_NOW + timedelta(minutes=n), **(weak | {"user": "usr_mallory"}))
+        for n in range(200)
+    ]
+    counted = admit([*said, *others, *flood]).counted
+    assert {each.id for each in others} <= {each.id for each in counted}
+    assert sum(each.user == "usr_mallory" for each in counted) <= 50
 
 
 # --- the trial --------------------------------------------------------------------------------------------------------

@@ -126,7 +126,7 @@ def _bulk(labels: Sequence[Label], caps: Caps) -> set[str]:
     groups: dict[tuple[str, ...], list[Label]] = defaultdict(list)
     for each in labels:
         day = each.given_at.date().isoformat()
-        groups["giver", each.given_by].append(each)
+        groups["giver", _voice(each)].append(each)
         groups["day", day, each.source].append(each)
     found: set[str] = set()
     for members in groups.values():
@@ -134,6 +134,14 @@ def _bulk(labels: Sequence[Label], caps: Caps) -> set[str]:
         if len(against) >= max(caps.bulk, caps.bulk_share * len(members)):
             found.update(against)
     return found
+
+
+def _voice(label: Label) -> str:
+    """Name who says it; of a second factor whoever was asked for it.
+
+    # Prevents: one account that is asked without end leaving no room for what others were asked.
+    """
+    return label.user if label.source is Source.STEP_UP else label.given_by
 
 
 def _contradicts(label: Label, caps: Caps) -> bool:
@@ -153,7 +161,7 @@ def _capped(labels: Sequence[Label], held: list[Held], caps: Caps) -> list[Label
     by_giver: Counter[tuple[str, str]] = Counter()
     left = []
     for each in labels:
-        user, giver = (each.user, each.is_attack), (each.given_by, each.given_at.date().isoformat())
+        user, giver = (each.user, each.is_attack), (_voice(each), each.given_at.date().isoformat())
         if by_giver[giver] >= caps.giver_per_day:
             held.append(Held(each, Hold.GIVER_CAP))
         elif by_user[user] + each.weight > caps.user:
