@@ -12,6 +12,8 @@ V4_BITS = 32
 V6_BITS = 128
 _V4_MASK = 0xFFFFFFFF
 _MAPPED = 0xFFFF
+_NAT64 = 0x0064_FF9B << 64  # the upper 96 bits of its well-known prefix
+_BEHIND_NAT64 = 120
 
 
 class AddressKind(StrEnum):
@@ -38,7 +40,8 @@ class Address:
         bits: 32 or 128; 0 when malformed.
         number: the address as an integer; an IPv4-mapped IPv6 address counts as the IPv4 address itself.
         embedded: the IPv4 address inside 6to4, Teredo or NAT64, where a packet really comes from.
-        network: the /24 or /48, the finest level that is ever remembered; empty when malformed.
+        network: the /24 or /48, the finest level that is ever remembered; of an IPv4 address behind NAT64 the /120 that
+            its /24 is there. Empty when malformed.
     """
 
     kind: AddressKind
@@ -147,7 +150,9 @@ def _read(text: str) -> Address:
     if number >> V4_BITS == _MAPPED:
         return _read_v4(number & _V4_MASK)
     kind = _v6_kind(number)
-    network = f"{IPv6Address(number >> 80 << 80)}/48"
+    # Prevents: everybody in one network where NAT64 stands in front, for 64:ff9b::/96 holds the whole IPv4 internet.
+    size = _BEHIND_NAT64 if number >> V4_BITS == _NAT64 else 48
+    network = f"{IPv6Address(number >> V6_BITS - size << V6_BITS - size)}/{size}"
     return Address(kind, V6_BITS, number, _embedded(kind, number), network)
 
 

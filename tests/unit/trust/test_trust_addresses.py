@@ -70,6 +70,14 @@ def test_addresses_too_long_to_be_one_do_not_push_real_ones_out_of_the_cache() -
     assert _read.cache_info().currsize == before
 
 
+def test_neighbours_behind_nat64_are_as_far_apart_as_without_it() -> None:
+    """Else everybody would come from one network where an edge translates for servers that speak IPv6 only."""
+    networks = [network_of(f"64:ff9b::{each}") for each in ("8.8.8.8", "8.8.8.9", "8.8.9.8", "203.0.113.9")]
+    assert networks[0] == networks[1] == "64:ff9b::808:800/120"
+    assert len(set(networks)) == 3
+    assert network_of("2a00:1450::8.8.8.8") == "2a00:1450::/48"
+
+
 @given(st.text(max_size=60))
 def test_no_text_makes_reading_an_address_fail(text: str) -> None:
     read_address(text)
@@ -89,8 +97,14 @@ def test_the_kind_public_agrees_with_the_standard_library_where_the_two_mean_the
 def test_the_network_is_the_24_or_the_48(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> None:
     mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
     plain = mapped or address
-    expected = ipaddress.ip_network((plain, 24 if plain.version == 4 else 48), strict=False)
+    is_translated = plain in ipaddress.ip_network("64:ff9b::/96")
+    expected = ipaddress.ip_network((plain, 24 if plain.version == 4 else 120 if is_translated else 48), strict=False)
     assert network_of(str(address)) == str(expected)
+
+
+def test_identity_and_trust_call_a_network_behind_nat64_by_the_same_name() -> None:
+    for text in ("64:ff9b::808:808", "64:ff9b:0:0:0:1:808:808", "64:ff9b:1::808:808"):
+        assert network_of(text) == identity.network_of(text)
 
 
 @given(st.ip_addresses())

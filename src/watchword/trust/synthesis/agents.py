@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from math import floor
 
 from watchword.trust.agents import agent_of
 from watchword.trust.observation import Agent
@@ -46,11 +47,11 @@ class Machine:
         """Return what it says of itself at a time."""
         updated = at - self.lag_s
         if self.browser == "Firefox":
-            version = 121 + int((updated - _FIREFOX_121) / _FIREFOX_EVERY_S)
+            version = 121 + floor((updated - _FIREFOX_121) / _FIREFOX_EVERY_S)
         elif self.browser == "Safari":
             version = _apple(updated - self.age_s)
         else:
-            version = 120 + int((updated - _CHROME_120) / _CHROME_EVERY_S)
+            version = 120 + floor((updated - _CHROME_120) / _CHROME_EVERY_S)
         return _agent(self.browser, version, self.system, self._release(updated - self.age_s))
 
     def _release(self, updated: float) -> int:

@@ -10,7 +10,7 @@ from watchword.trust.errors import TrustError
 DAY_S = 86_400
 YEAR_DAYS = 365
 MONDAY = 1_767_571_200.0  # 2026-01-05T00:00:00Z
-_STARTS = 1_420_070_400.0, 4_102_444_800.0  # 2015 to 2100: browsers had other names before
+_STARTS = 1_640_995_200.0, 4_102_444_800.0  # 2022 to 2100: browsers came out at another pace before
 _MOST_USERS = 100_000  # each takes about 17 KB of memory
 _MOST_DAYS = 3_660
 _MOST_INCIDENTS = 100_000
