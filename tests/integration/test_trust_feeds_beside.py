@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import sys
 import threading
@@ -114,6 +115,19 @@ async def test_a_feed_that_never_ends_is_ended_and_leaves_no_process(tmp_path: P
     found = await run_beside(job(tmp_path, file=str(tmp_path / "endless")), whole_s=0.2)
     assert (found["status"], found["message"]) == ("failed", "the feed took longer than 0 s")
     assert children() == set()
+
+
+async def test_a_node_that_is_killed_takes_the_process_along(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "endless")
+    settings = job(tmp_path, file=str(tmp_path / "endless")) | {"whole_s": 300, "most_memory": 2 << 30}
+    worker = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-I", "-m", "watchword.trust.feeds.worker"), stdin=asyncio.subprocess.PIPE
+    )
+    assert worker.stdin is not None
+    worker.stdin.write(json.dumps(settings).encode() + b"\n")
+    await worker.stdin.drain()
+    worker.stdin.close()
+    assert await asyncio.wait_for(worker.wait(), 20) == 1
 
 
 async def test_a_node_that_stops_takes_the_process_along(tmp_path: Path) -> None:

@@ -24,7 +24,8 @@ async def run_beside(
 ) -> dict[str, Any]:
     """Let a process of its own do a job and return its outcome; a failure is an outcome too.
 
-    The credential travels on standard input: arguments and environments are seen by others.
+    The credential travels on standard input: arguments and environments are seen by others. That stays open, so that
+    the process sees it end, and ends, whatever becomes of us.
 
     Args:
         whole_s: seconds for everything; the process is ended then, as it is when the caller is cancelled.
@@ -65,9 +66,8 @@ async def _asked(process: asyncio.subprocess.Process, job: bytes) -> bytes:
     assert process.stdin is not None
     assert process.stdout is not None
     with suppress(BrokenPipeError, ConnectionResetError):
-        process.stdin.write(job)
+        process.stdin.write(job + b"\n")
         await process.stdin.drain()
-        process.stdin.close()
     said = b""
     while piece := await process.stdout.read(_LONGEST_OUTCOME):
         said += piece

@@ -13,6 +13,7 @@ import os
 import resource
 import signal
 import sys
+import threading
 import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -250,16 +251,26 @@ def _failed(error: FeedError) -> dict[str, Any]:
     return {"status": "failed", "code": error.code, "message": error.message, "hint": error.hint or ""}
 
 
+def _end_with_the_node() -> None:
+    """Wait until standard input ends, as it does when whoever started us is killed.
+
+    # Prevents: a process that goes on, with a credential and an open line, for a node that is no more.
+    """
+    os.read(sys.stdin.fileno(), 1)
+    os._exit(1)
+
+
 def main() -> None:
     """Read the job, do it within bounds, print the outcome."""
-    job = json.load(sys.stdin.buffer)
+    job = json.loads(sys.stdin.buffer.readline())
+    threading.Thread(target=_end_with_the_node, daemon=True).start()
     bounds = (
         (resource.RLIMIT_CORE, 0),
         # Prevents: a document that unfolds into more than the machine has.
         (resource.RLIMIT_AS, int(job["most_memory"])),
         # Prevents: a table that fills the disk.
         (resource.RLIMIT_FSIZE, _MOST_FILE),
-        # Prevents: a run that outlives the node which would have ended it.
+        # Prevents: a document that takes for ever to read.
         (resource.RLIMIT_CPU, int(job["whole_s"]) + 1),
     )
     for kind, most in bounds:
