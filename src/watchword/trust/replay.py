@@ -11,11 +11,13 @@ from typing import Any
 from watchword.trust.addresses import network_of
 from watchword.trust.agents import agent_of
 from watchword.trust.behaviour import (
-    BehaviourProfile,
+    Excerpt,
+    ExcerptError,
     Model,
-    Population,
     Reading,
     Score,
+    paths_of,
+    restored,
     score,
     score_reading,
     sigmoid,
@@ -26,8 +28,7 @@ from watchword.trust.observation import Act, Finding, NetworkTraits, Observation
 from watchword.trust.published import FORMAT as PUBLISHED_FORMAT
 from watchword.trust.published import LOG_PRIOR, PROFILE, checksum
 from watchword.trust.settings import FREEMAN
-from watchword.trust.statistical import TRAITS, hushed
-from watchword.trust.tape import FORMAT, ReplayError, Tape, playing
+from watchword.trust.statistical import FORMAT, TRAITS, hushed
 
 
 class Outcome(StrEnum):
@@ -65,8 +66,6 @@ def replay(record: Mapping[str, Any], context: ContextSource, model_of: Callable
     name = str(record.get("id"))
     try:
         return _replay(name, record, context, model_of)
-    except ReplayError as error:
-        return Replayed(name, Outcome.CANNOT, str(error))
     except (ArithmeticError, LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
         return Replayed(name, Outcome.CANNOT, f"the record cannot be read ({type(error).__name__})")
 
@@ -82,17 +81,16 @@ def _replay(
     model = model_of(told["versions"]["model"])
     if model is None:
         return Replayed(name, Outcome.CANNOT, f"the weights `{told['versions']['model']}` are not kept")
-    tape = Tape(list(inputs["read"]), [])
-    profile = playing(BehaviourProfile, inputs["profile"], tape)
-    population = playing(Population, inputs["population"], tape)
     findings = _findings(inputs)
     observation = _observation(record, inputs, context)
-    found = score(observation, profile, population, model, findings, now=observation.at)
-    found = hushed(found, inputs["quiet"], model.calibration.probability) if inputs["quiet"] else found
-    # Whatever goes wrong while scoring is the worst score there is; here it means that the tape does not fit.
-    if any(term.indicator == "unreadable" for term in found.contributions) or tape.values:
+    paths = paths_of(observation)
+    try:
+        profile, population = restored(paths, Excerpt(inputs["read"], inputs["by"], inputs["rest"]))
+    except ExcerptError:
         return Replayed(name, Outcome.CANNOT, _elsewhere(told, context), told["log_odds"])
-    if _bits(record, told) == _bits_of(found) and tape.checksum == inputs["by"]:
+    found = score(observation, profile, population, model, findings, now=observation.at, paths=paths)
+    found = hushed(found, inputs["quiet"], model.calibration.probability) if inputs["quiet"] else found
+    if _bits(record, told) == _bits_of(found):
         return Replayed(name, Outcome.SAME, "", told["log_odds"], found.log_odds)
     return Replayed(name, Outcome.DIFFERENT, _elsewhere(told, context), told["log_odds"], found.log_odds)
 

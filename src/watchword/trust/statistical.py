@@ -10,15 +10,16 @@ from dataclasses import replace
 from typing import Any, Final
 
 from watchword.kernel import RiskLevel, Sensitivity
-from watchword.trust.behaviour import Score, score, thresholds_by_sensitivity
+from watchword.trust.behaviour import Paths, Score, excerpt, paths_of, score, thresholds_by_sensitivity
 from watchword.trust.detectors import INFLICTED
 from watchword.trust.indicators import suspicious_ip
 from watchword.trust.model import Assessment, Contribution, Evidence, Thresholds, Weighed, level
 from watchword.trust.observation import Finding
 from watchword.trust.settings import STATISTICAL
 from watchword.trust.situation import Known, Situation
-from watchword.trust.tape import FORMAT, Tape, recording, rest_of
 
+# The number of this way to record what was read; another one is not read by this code.
+FORMAT: Final = 2
 _PROFILE: Final = f"{STATISTICAL}/2"
 TRAITS: Final = ("is_hosting", "is_vpn", "is_tor", "is_mobile", "is_shared")
 COLD_START, HISTORY_AWAY = "cold_start", "history_away"
@@ -57,23 +58,25 @@ def with_behaviour(added: Assessment, evidence: Evidence, situation: Situation) 
     assert isinstance(known, Known)
     if known.is_away:
         return cautious(added, situation, AWAY, _PROFILE)
-    tape = Tape([], [])
     causes = causes_of(evidence, situation)
     findings = (*causes, *situation.given)
+    seen = situation.observation
+    paths = paths_of(seen)
     found = score(
-        situation.observation,
-        recording(known.profile, tape),
-        recording(known.population, tape),
+        seen,
+        known.profile,
+        known.population,
         known.model,
         findings,
-        now=situation.observation.at,
+        now=seen.at,
         versions=situation.versions,
+        paths=paths,
     )
     if situation.quiet:
         found = hushed(found, situation.quiet, known.model.calibration.probability)
     if found.is_cold:
         return cautious(added, situation, COLD, _PROFILE)
-    return in_place_of_points(added, found, causes, _PROFILE, _inputs(situation, known, findings, tape))
+    return in_place_of_points(added, found, causes, _PROFILE, _inputs(situation, findings, paths, known))
 
 
 def in_place_of_points(
@@ -167,14 +170,14 @@ def _listed(evidence: Evidence, reputation: Finding | None) -> Iterator[Finding]
         yield Finding("suspicious_ip", _LISTED, listed.detail)
 
 
-def _inputs(situation: Situation, known: Known, findings: Sequence[Finding], tape: Tape) -> Mapping[str, Any]:
+def _inputs(situation: Situation, findings: Sequence[Finding], paths: Paths, known: Known) -> Mapping[str, Any]:
     seen = situation.observation
+    taken = excerpt(paths, seen.user, known.profile, known.population)
     return {
-        "format": FORMAT if tape.is_whole else 0,
-        "read": tape.values,
-        "by": tape.checksum,
-        "profile": rest_of(known.profile),
-        "population": rest_of(known.population),
+        "format": FORMAT,
+        "read": taken.read,
+        "by": taken.by,
+        "rest": taken.rest,
         "findings": [[each.indicator, each.value, each.is_known] for each in findings],
         "utc_offset_s": seen.utc_offset_s,
         "traits": [name for name in TRAITS if getattr(seen.traits, name)],

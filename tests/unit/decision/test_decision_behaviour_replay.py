@@ -49,7 +49,7 @@ async def test_what_was_learned_since_does_not_matter(world: DecisionWorld) -> N
 async def test_the_record_of_what_was_read_names_no_place_no_network_and_no_browser(world: DecisionWorld) -> None:
     for record in await records(world):
         inputs = dict(record["personal"]["behaviour"])
-        inputs["profile"] = {**inputs["profile"], "last_place": None}  # where the account was last is said there
+        inputs["rest"] = {**inputs["rest"], "last_place": None}  # where the account was last is said there
         told = json.dumps(inputs)
         for name in ("Firefox", "Windows", "81.2.69", "GB", "notes"):
             assert name not in told
@@ -74,6 +74,35 @@ async def test_a_record_that_was_changed_does_not_come_out_the_same(world: Decis
     else:
         record["resource"] = "elsewhere"
     assert again(record).outcome is not Outcome.SAME
+
+
+@pytest.mark.parametrize(
+    ("part", "value"),
+    [
+        ("read", []),
+        ("read", None),
+        ("read", "1" * 150),
+        ("rest", {}),
+        ("rest", None),
+        ("rest", {"newest": "x", "learned": 1, "last_place": None, "circles": [], "everybody": 1, "users": 1}),
+        ("rest", {"newest": 1, "learned": 1, "last_place": {"at": 1}, "circles": [1] * 4, "everybody": 1, "users": 1}),
+        ("rest", {"newest": 1, "learned": 1, "last_place": [], "circles": None, "everybody": 1, "users": 1}),
+    ],
+)
+async def test_numbers_that_are_no_such_numbers_are_said_to_be_none(
+    world: DecisionWorld, part: str, value: object
+) -> None:
+    record = (await records(world))[4]
+    record["personal"]["behaviour"][part] = value
+    assert again(record).outcome is Outcome.CANNOT
+
+
+@pytest.mark.parametrize(("at", "number"), [(-1, 10**9), (-2, -1), (0, 0.5), (0, True), (3, None)])
+async def test_a_number_that_was_never_counted_is_refused(world: DecisionWorld, at: int, number: object) -> None:
+    """Attack: a record made up to fill the memory of whoever replays it, or to be read as something else."""
+    record = (await records(world))[4]
+    record["personal"]["behaviour"]["read"][at] = number
+    assert again(record).outcome is Outcome.CANNOT
 
 
 async def test_weights_that_are_not_kept_are_named(world: DecisionWorld) -> None:
@@ -102,8 +131,8 @@ async def test_other_data_of_places_are_named_as_the_cause(world: DecisionWorld)
         {"at": 7},
         {"contributions": None},
         {"personal": {"behaviour": {"format": 99}}},
-        {"personal": {"behaviour": {"format": 1, "read": [], "profile": {"x": 1}, "population": {}, "findings": []}}},
-        {"personal": {"behaviour": {"format": 1, "read": {}, "profile": [], "population": 3, "findings": None}}},
+        {"personal": {"behaviour": {"format": 2, "read": [], "rest": {"x": 1}, "findings": []}}},
+        {"personal": {"behaviour": {"format": 2, "read": {}, "rest": 3, "findings": None}}},
     ],
 )
 async def test_a_damaged_record_is_said_to_be_one_and_raises_nothing(

@@ -7,9 +7,10 @@ indicators (it grows). Refuses to learn from anything but verified outcomes, to 
 fail on what a client sent.
 """
 
-from watchword.trust.behaviour.chains import SEPARATOR
+from watchword.trust.behaviour.chains import SEPARATOR, Paths, paths_of
 from watchword.trust.behaviour.codec import dump, dump_population, parse, parse_population, population_parts
 from watchword.trust.behaviour.costs import SHIPPED_COSTS, Costs, thresholds_by_sensitivity, thresholds_from
+from watchword.trust.behaviour.excerpt import Excerpt, ExcerptError, excerpt, restored
 from watchword.trust.behaviour.freeman import PUBLISHED, Freeman, Reading, read, score_reading
 from watchword.trust.behaviour.freeman_codec import dump_sign_ins, everybody_parts, parse_everybody, parse_sign_ins
 from watchword.trust.behaviour.freeman_counts import Everybody, SignIns, Values, learn_sign_in, values_of
@@ -28,10 +29,13 @@ __all__ = [
     "Calibration",
     "Costs",
     "Everybody",
+    "Excerpt",
+    "ExcerptError",
     "Freeman",
     "Isotonic",
     "Lesson",
     "Model",
+    "Paths",
     "Platt",
     "Population",
     "Reading",
@@ -44,6 +48,7 @@ __all__ = [
     "dump_population",
     "dump_sign_ins",
     "everybody_parts",
+    "excerpt",
     "learn",
     "learn_sign_in",
     "merge",
@@ -52,9 +57,11 @@ __all__ = [
     "parse_everybody",
     "parse_population",
     "parse_sign_ins",
+    "paths_of",
     "population_parts",
     "posture",
     "read",
+    "restored",
     "score",
     "score_reading",
     "sigmoid",

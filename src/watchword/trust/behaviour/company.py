@@ -6,7 +6,7 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from zlib import crc32
 
-_MOST_MEMBERS = 8
+MOST_MEMBERS = 8
 _LONGEST_USER = 256
 
 
@@ -37,7 +37,7 @@ class Companies:
             self.known.move_to_end(name)
         members[user] = members.get(user, 0) + weight
         # Prevents: one café filling the memory with everybody who ever passed through.
-        if len(members) > _MOST_MEMBERS:
+        if len(members) > MOST_MEMBERS:
             del members[min(members, key=lambda other: (members[other], other))]
 
     def others(self, name: str, user: int) -> int:
@@ -53,7 +53,7 @@ def merge_companies(first: Companies, second: Companies) -> Companies:
         members = dict(first.known.get(name, {}))
         for user, weight in second.known.get(name, {}).items():
             members[user] = members.get(user, 0) + weight
-        heaviest = sorted(members, key=lambda user: (members[user], user))[-_MOST_MEMBERS:]
+        heaviest = sorted(members, key=lambda user: (members[user], user))[-MOST_MEMBERS:]
         merged.known[name] = {user: members[user] for user in heaviest}
         if len(merged.known) > merged.most:
             merged.known.popitem(last=False)

@@ -88,7 +88,7 @@ def _habit(
         return
     value = clipped(evidence(chain, path, profile, population, one, own_one, doubted))
     if value > _TELLING:
-        whose = "this" if path[0] in profile.under else "any"
+        whose = "this" if profile.under.get(path[0]) else "any"
         rows.append((chain.name, value, f"{chain.words} is unusual for {whose} account", True))
     else:
         rows.append((chain.name, value, "", True))

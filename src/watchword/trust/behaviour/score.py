@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import NamedTuple
 
-from watchword.trust.behaviour.chains import paths_of
+from watchword.trust.behaviour.chains import Paths, paths_of
 from watchword.trust.behaviour.decay import day_of, weight_of
 from watchword.trust.behaviour.given import cap_reputation
 from watchword.trust.behaviour.indicators import Row, habits, history, times
@@ -76,6 +76,7 @@ def score(
     *,
     now: float,
     versions: Mapping[str, str] = NO_VERSIONS,
+    paths: Paths | None = None,
 ) -> Score:
     """Weigh one observation.
 
@@ -86,15 +87,17 @@ def score(
         findings: of the stream detectors, of reputation, of posture and authentication.
         now: seconds since 1970; the only clock that is read.
         versions: of the data that the findings and the observation come from; the place names its own.
+        paths: of the observation, where they are known already.
     """
     try:
-        return _score(observation, profile, population, model, findings, now, versions)
+        return _score(observation, paths or paths_of(observation), profile, population, model, findings, now, versions)
     except Exception as error:  # noqa: BLE001  # fail closed: a decision must not fail on what a client sent
         return _unreadable(error, model)
 
 
 def _score(
     observation: Observation,
+    paths: Paths,
     profile: BehaviourProfile,
     population: Population,
     model: Model,
@@ -104,7 +107,6 @@ def _score(
 ) -> Score:
     today = day_of(now)
     one, own_one = weight_of(today), profile.weight_on(today)
-    paths = paths_of(observation)
     rows = habits(paths, observation, profile, population, one, own_one)
     if findings:
         rows += _given(findings, rows)
