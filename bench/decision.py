@@ -1,7 +1,8 @@
 """Measure the whole decision in process, everything but the journal, for 10,000 users.
 
-Twice: with 1,000 policies; and with 5,000 policies and relations in play (`*_5000`), where each request asks whether
-its user is an auditor of the application, by way of a group that audits it, among 20,000 tuples.
+Three times: with 1,000 policies; with 5,000 policies and relations in play (`*_5000`), where each request asks whether
+its user is an auditor of the application, by way of a group that audits it, among 20,000 tuples; and with 1,000
+policies and risk by the habits of everybody, a week of sign-ins each (`*_statistical`).
 
 The facts are the ones a node holds in memory. Each request is of somebody drawn from all of them, for a path that was
 never asked for, so some come back while what they were allowed still holds, as with any node: `repeated_share` says how
@@ -17,6 +18,7 @@ import random
 import statistics
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from time import perf_counter_ns
@@ -30,7 +32,18 @@ from watchword.kernel import Acr, Answer, DeviceId, Sensitivity, SessionId, Syst
 from watchword.policy import DEFAULT_DIRECTORY, PolicySet
 from watchword.policy.relations import Graph, RelationView, read_tuple
 from watchword.storage import Database
-from watchword.trust import ContextSource, NetworkLists, TrustState, profiles
+from watchword.trust import (
+    ADDITIVE,
+    STATISTICAL,
+    Act,
+    ContextSource,
+    Habits,
+    NetworkLists,
+    Observation,
+    TrustState,
+    agent_of,
+    profiles,
+)
 
 USERS, APPLICATIONS, GROUPS = 10_000, 50, 200
 FEW, MANY = 1_000, 5_000
@@ -51,6 +64,7 @@ type resource
 WARM_UP, MEASURED = 2_000, 20_000
 SHIPPED = 7
 KEY = b"k" * 32
+AGENT = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0"
 
 
 class World:
@@ -95,7 +109,7 @@ class World:
             now + timedelta(hours=1),
             None,
             ip,
-            "Mozilla/5.0",
+            AGENT,
             {hashlib.sha256(handle.encode()).digest(): app.hosts[0]},
         )
         return user, session, DeviceFacts(device_id, frozenset({user_id}), now, now, "Firefox on Linux"), handle, app
@@ -152,16 +166,19 @@ class World:
             f"when {{ context.risk.score < {20 + n % 60} }};"
         )
 
-    async def procedure(self, policies: PolicySet, database: Database, graph: Graph) -> Procedure:
+    async def procedure(self, policies: PolicySet, database: Database, graph: Graph, profile: str) -> Procedure:
         facts = FactBase(self, self, self._clock, fresh_at=self._clock.monotonic)
         await facts.load()
         places = ContextSource.open()
         view = RelationView(policies.relations, graph) if policies.relations is not None else None
+        trust = TrustState(database, self._clock, places)
+        if profile == STATISTICAL:
+            await self._teach(trust.habits, places)
         sources = Sources(
-            applications=self.applications,
+            applications=[replace(app, profile=profile) for app in self.applications],
             facts=facts,
             policies=lambda: policies,
-            trust=TrustState(database, self._clock, places),
+            trust=trust,
             places=places,
             networks=NetworkLists(database),
             profiles=profiles(),
@@ -170,6 +187,28 @@ class World:
             relations=lambda _model: view,
         )
         return Procedure(sources, self._clock, self._entropy)
+
+    async def _teach(self, habits: Habits, places: ContextSource) -> None:
+        """Let everybody have signed in once a day for a week, as they come now."""
+        now = self._clock.now().timestamp()
+        for day in range(7, 0, -1):
+            for user, session, device, _, app in self.people:
+                seen = Observation(
+                    id=f"{user.id} {day}",
+                    at=now - day * 86_400,
+                    user=user.id,
+                    act=Act.SIGN_IN,
+                    is_verified=True,
+                    ip=session.ip,
+                    network=network_of(session.ip),
+                    place=places.place_of(session.ip),
+                    agent=agent_of(AGENT),
+                    device=device.id,
+                    application=app.name,
+                    resource="default",
+                )
+                habits.note(seen)
+            await habits.learn_waiting()
 
     def requests(self, count: int) -> list[AccessRequest]:
         made = []
@@ -181,7 +220,7 @@ class World:
                     app.hosts[0],
                     f"/files/{self._random.randrange(10**6)}",
                     session.ip,
-                    "Mozilla/5.0",
+                    AGENT,
                     handle,
                     device_handle(KEY, device.id, app.hosts[0]).reveal(),
                 )
@@ -197,18 +236,22 @@ async def _measure() -> dict[str, float | int]:
     world = World()
     few = await _measured(world, FEW, with_relations=False)
     many = await _measured(world, MANY, with_relations=True)
+    learned = await _measured(world, FEW, with_relations=False, profile=STATISTICAL)
     figures = few | {f"{name}_5000": value for name, value in many.items()}
+    figures |= {f"{name}_statistical": value for name, value in learned.items()}
     return figures | {"users": USERS, "policies": FEW, "policies_5000": MANY, "decisions": MEASURED}
 
 
-async def _measured(world: World, count: int, *, with_relations: bool) -> dict[str, float | int]:
+async def _measured(
+    world: World, count: int, *, with_relations: bool, profile: str = ADDITIVE
+) -> dict[str, float | int]:
     """Return median and 99th percentile of a decision, in microseconds: of all, and of those that repeat none."""
     with tempfile.TemporaryDirectory() as directory:
         policies = world.policies(Path(directory), count, with_relations=with_relations)
         database = Database(f"sqlite:///{directory}/bench.db")
     if len(policies) != count:
         raise SystemExit(f"{len(policies)} policies were written, not {count}")
-    procedure = await world.procedure(policies, database, world.graph())
+    procedure = await world.procedure(policies, database, world.graph(), profile)
     for request in world.requests(WARM_UP):
         procedure.decide(request)
     requests = world.requests(MEASURED)
@@ -223,12 +266,15 @@ async def _measured(world: World, count: int, *, with_relations: bool) -> dict[s
         took.append((perf_counter_ns() - begun) / 1000)
         if decision.repeats is None:
             fresh.append(took[-1])
-        allowed += decision.answer is Answer.ALLOW
+        by_habits = decision.assessment is not None and decision.assessment.weighed is not None
+        allowed += decision.answer is Answer.ALLOW and by_habits == (profile == STATISTICAL)
     gc.unfreeze()
     gc.set_threshold(*before)
     await database.close()
     if allowed != MEASURED:
-        raise SystemExit(f"only {allowed} of {MEASURED} were allowed: this would measure something else")
+        raise SystemExit(
+            f"only {allowed} of {MEASURED} were allowed and judged as meant: this would measure something else"
+        )
     every, alone = statistics.quantiles(took, n=100), statistics.quantiles(fresh, n=100)
     return {
         "p50_us": round(every[49], 1),
