@@ -159,6 +159,18 @@ def test_the_owner_s_own_session_is_not_held_for_what_another_one_copies() -> No
     assert _found(detectors.observe(act(start + 400, session="owner", size_bytes=10 << 20)), "volume") == 0.0
 
 
+def test_an_insider_who_is_refused_at_one_door_every_hour_makes_no_walk_through_the_house_usual() -> None:
+    detectors = Detectors()
+    for hour in range(30 * 24):
+        at = START + hour * (HOUR + MINUTE)
+        detectors.observe(act(at, is_verified=True))
+        refused = detectors.observe(act(at + 1, application=f"closed{hour % 3}", is_success=False))
+        assert _found(refused, "lateral_movement") == 0.0
+    start = START + 31 * DAY
+    walked = [detectors.observe(act(start + n * MINUTE, application=f"new{n}")) for n in range(8)]
+    assert max(_found(found, "lateral_movement") for found in walked) >= 3.0
+
+
 # --- clocks -----------------------------------------------------------------------------------------------------------
 
 

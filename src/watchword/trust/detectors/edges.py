@@ -80,7 +80,9 @@ def tried(known: Edges, application: str, at: float, *, is_refused: bool, is_fam
     kept = {**known.tried, application: (at, value)}
     if len(kept) > _MOST_TRIED:
         del kept[min(kept, key=lambda name: (kept[name][0], name))]
-    return known._replace(tried=kept, usual=counted(known.usual, at, over_s=_MONTH_S))
+    # Prevents: whoever is refused at the same door every hour making many new doors usual.
+    is_another = before is None or at - before[0] >= _MONTH_S
+    return known._replace(tried=kept, usual=counted(known.usual, at, over_s=_MONTH_S) if is_another else known.usual)
 
 
 def used(known: Edges, application: str, at: float) -> Edges:
