@@ -15,7 +15,7 @@ from watchword.cli import (
     risk_synthesize,
 )
 
-app = typer.Typer(help="Look at risk scores and what they are made of.", no_args_is_help=True)
+app = typer.Typer(help="Look at risk scores, and make them better.", no_args_is_help=True)
 app.command("explain")(risk_explain.explain)
 app.command("profile")(risk_profile.profile)
 app.command("replay")(risk_replay.replay)

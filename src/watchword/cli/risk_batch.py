@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _FEW = 4
 _MOST_DRIFTS = 10
+_OF_A_JOURNAL = ("dec_", "evt_")
 
 
 def batch(
@@ -26,7 +27,10 @@ def batch(
     seed: Annotated[int, typer.Option(help="Of the forest and the clusters.")] = 0,
     gate: Annotated[bool, typer.Option("--gate", help="Exit with code 4 if an indicator has drifted.")] = False,
 ) -> None:
-    """Fit an isolation forest and peer groups, list what is most unusual, and say which indicators drifted."""
+    """Look through a night of traffic: outliers, peers, drift.
+
+    Fits an isolation forest and peer groups, lists what is most unusual, and says which indicators drifted.
+    """
     from watchword.trust.learning import KeptModels  # noqa: PLC0415  # quick help
     from watchword.trust.learning.batch import keep, night  # noqa: PLC0415  # as above
 
@@ -69,10 +73,15 @@ def _print(shell: Shell, found: Night) -> None:
     print(f"a forest of {len(found.forest.roots)} trees over {found.log_ins:,} log-ins")
     print("\npeer groups")
     shell.show(_groups(found), "group", "people", "typical", empty="too few people, or nothing they share")
-    print("\nmost unusual, taken together; `watchword risk feedback give` says what they were")
+    print("\nmost unusual, taken together")
     shell.show(_unusual(found), "id", "user", "at", "isolation", "log_odds", empty="none was asked for")
-    print("\ndrift, the newer half against the older")
-    shell.show(_drift(found, _MOST_DRIFTS), "indicator", "before", "now", "stability_index", "state")
+    if any(each.id.startswith(_OF_A_JOURNAL) for each in found.unusual):
+        print(
+            "  say what they were, which teaches most where log-odds are low: `watchword risk feedback give ID --owner`"
+        )
+    print("\ndrift, the newer half against the older, without the first twelve sign-ins of each account")
+    shell.show(_drift(found, _MOST_DRIFTS), "indicator", "before", "now", "moved", "stability_index", "state")
+    print("  before, now and moved are log-odds; `drifted` means that a training is due: `watchword risk train`")
 
 
 def _groups(found: Night) -> list[dict[str, Any]]:
@@ -108,6 +117,7 @@ def _drift(found: Night, most: int) -> list[dict[str, Any]]:
             "indicator": each.indicator,
             "before": round(each.before, 3),
             "now": round(each.after, 3),
+            "moved": round(each.moved, 3),
             "stability_index": None if each.psi is None else round(each.psi, 3),
             "state": each.stability.value,
         }

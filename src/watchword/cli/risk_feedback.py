@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -12,7 +13,7 @@ import typer
 from watchword.cli.shell import EXIT_FOUND_WRONG, shell_of
 from watchword.cli.users import find_user
 
-app = typer.Typer(help="Say of decisions whether it was the owner; the score learns from it.", no_args_is_help=True)
+app = typer.Typer(help="Say of decisions who it was; the score learns.", no_args_is_help=True)
 
 _DAYS = 30.0
 _WIDE = 120
@@ -29,21 +30,22 @@ _HELD = {
 @app.command("give")
 def give(
     context: typer.Context,
-    reference: Annotated[str, typer.Argument(help="The reference of a decision.")],
+    reference: Annotated[
+        str, typer.Argument(help="The reference of a decision, or of a sign-in as `risk batch` lists it.")
+    ],
     *,
     attack: Annotated[bool, typer.Option("--attack", help="It was somebody else.")] = False,
     owner: Annotated[bool, typer.Option("--owner", help="It was the owner of the account.")] = False,
 ) -> None:
     """Give a verdict on one decision."""
-    from watchword.audit import find_decision  # noqa: PLC0415  # quick help
-    from watchword.kernel import ConfigurationError, DecisionId  # noqa: PLC0415  # as above
+    from watchword.kernel import ConfigurationError  # noqa: PLC0415  # quick help
     from watchword.trust.learning import Feedback, KeptModels, judged_of  # noqa: PLC0415  # as above
 
     if attack == owner:
         raise ConfigurationError("a verdict is one of two", hint="say --attack or --owner")
     shell = shell_of(context)
     settings = shell.settings()
-    record = find_decision(settings.journal_directory, DecisionId(reference)).fields
+    record = _decision_of(settings.journal_directory, reference)
     about = judged_of(record, KeptModels.of(settings.data))
 
     async def act(services: Any) -> Any:
@@ -113,7 +115,10 @@ def suppress(
     reason: Annotated[str, typer.Option(help="Why, for those who look later.")],
     days: Annotated[float, typer.Option(min=0.01, max=90, help="How long.")] = _DAYS,
 ) -> None:
-    """Say that one network, device or country is all right for one user, for a while."""
+    """Say that something is all right for one user.
+
+    One network, device or country, for a while; what it adds to their risk is silent until then.
+    """
     from watchword.kernel import ConfigurationError, DeviceId  # noqa: PLC0415  # quick help
     from watchword.trust import network_of  # noqa: PLC0415  # as above
     from watchword.trust.learning import Feedback, Scope  # noqa: PLC0415  # as above
@@ -206,6 +211,26 @@ def _review(context: typer.Context, label: str, *, is_released: bool) -> None:
 
     found = shell.run(act)
     shell.say(f"`{found.id}` is {found.review.value}", label=found.id, review=found.review.value)
+
+
+def _decision_of(directory: Path, reference: str) -> Mapping[str, Any]:
+    """Return the record of a decision; of a sign-in the newest decision of its session that behaviour weighed."""
+    from watchword.audit import find_decision, last  # noqa: PLC0415  # quick help
+    from watchword.kernel import DecisionId, NotFoundError  # noqa: PLC0415  # as above
+
+    if not reference.startswith("evt_"):
+        return find_decision(directory, DecisionId(reference)).fields
+    hint = "give the reference of a decision: `watchword decisions tail` lists the newest"
+    begun = last(directory, 1, where=lambda record: record.fields.get("id") == reference)
+    if not begun or begun[0].type != "identity.session.started":
+        raise NotFoundError(f"the journal holds no sign-in `{reference}`", hint=hint)
+    session = begun[0].fields.get("subject")
+    found = last(
+        directory, 1, where=lambda record: record.fields.get("session") == session and "behaviour" in record.fields
+    )
+    if not found:
+        raise NotFoundError("nothing that this session did was weighed by behaviour", hint=hint)
+    return found[0].fields
 
 
 async def _names(services: Any) -> dict[str, str]:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 EVERY = 2_000  # observations between two looks at the bar
 _PRIVATE = 0o600
 _SHOWN = 20
-_STANDARD_OUT = Path("-")
+STANDARD_OUT = Path("-")
 
 
 @dataclass
@@ -87,7 +87,9 @@ def report(shell: Shell, count: Count, file: Path, tally: Tally | None = None) -
 
 def _sentences(figures: dict[str, Any], file: Path) -> Iterator[str]:
     span = f", {figures['first_at'][:10]} to {figures['last_at'][:10]}" if figures["observations"] else ""
-    yield f"{figures['observations']:,} observations written to {file}{span}"
+    yield f"{_counted(figures['observations'], 'observation')} written to {file}{span}"
+    if not figures["observations"] and figures.get("refused"):
+        yield "  nothing in it is of that layout: look at --format"
     for name, number in figures["by_attacker"].items():
         yield f"  {number:>10,}  {name}"
     if figures["unlabelled"]:
@@ -96,16 +98,16 @@ def _sentences(figures: dict[str, Any], file: Path) -> Iterator[str]:
     if figures["out_of_order"]:
         yield f"  {figures['out_of_order']:,} are earlier than one before them; --sort brings them into order"
     if figures.get("skipped"):
-        yield f"{figures['skipped']:,} records skipped, which tell nothing of what people do"
+        yield f"{_counted(figures['skipped'], 'record')} skipped, which tell nothing of what people do"
     if figures.get("refused"):
-        yield f"{figures['refused']:,} records refused"
+        yield f"{_counted(figures['refused'], 'record')} refused"
         for each in figures["refusals"][:_SHOWN]:
             yield f"  {each['file']} line {each['line']}: {each['reason']}"
 
 
 @contextmanager
 def _aside(file: Path) -> Iterator[None]:
-    if file != _STANDARD_OUT:
+    if file != STANDARD_OUT:
         yield
         return
     with redirect_stdout(sys.stderr):
@@ -117,7 +119,7 @@ def target(file: Path) -> Iterator[Callable[[Labelled], None]]:
     """Give a way to write lines; the file appears when all of them are written, or not at all."""
     from watchword.trust.synthesis import encode  # noqa: PLC0415  # quick help
 
-    if file == _STANDARD_OUT:
+    if file == STANDARD_OUT:
         yield lambda one: cast("None", sys.stdout.buffer.write(encode(one) + b"\n"))
         sys.stdout.flush()
         return
@@ -158,6 +160,10 @@ def progress(shell: Shell, words: str) -> Iterator[Callable[[float], None]]:
     with Progress(console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(words, total=1.0)
         yield lambda share: bar.update(task, completed=share)
+
+
+def _counted(number: int, word: str) -> str:
+    return f"{number:,} {word}{'' if number == 1 else 's'}"
 
 
 def _words(at: float) -> str:

@@ -30,7 +30,10 @@ def profile(
         typer.Option("--by", help="What this profile learned; else `statistical`, or `freeman` if only that learns."),
     ] = "",
 ) -> None:
-    """Show what is usual for a user: places, networks, browsers, applications, hours."""
+    """Show what is usual for a user.
+
+    Places, networks, browsers, applications and hours, as they were learned.
+    """
     from watchword.app.learning import learning_profiles  # noqa: PLC0415  # quick help
     from watchword.trust import FREEMAN, LEARNING, STATISTICAL  # noqa: PLC0415  # as above
 
@@ -67,9 +70,12 @@ def picture(found: Usual) -> Iterator[str]:
         yield "nothing was learned yet: habits are learned from sign-ins with a second factor, and from what follows"
         return
     acts = "sign-ins" if found.profile == "freeman" else "acts"
-    yield f"{found.history:,} verified {acts}" + (f", the newest from {found.last_place}" if found.last_place else "")
+    from watchword.trust import country_name  # noqa: PLC0415  # quick help
+
+    place = country_name(found.last_place)
+    yield f"{found.history:,} verified {acts}" + (f", the newest from {place}" if place else "")
     for title, shares in (
-        ("countries", found.countries),
+        ("countries", tuple((f"{code} {country_name(code)}", share) for code, share in found.countries)),
         ("systems", found.systems),
         ("networks", found.networks),
         ("browsers", found.browsers),

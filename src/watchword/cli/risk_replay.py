@@ -24,7 +24,10 @@ def replay(
     *,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=1_000_000, help="At most so many.")] = 1_000,
 ) -> None:
-    """Score decisions again with the versions that they name: the same bits, or why not; exit code 4 if any differs."""
+    """Score decisions again: the same bits, or why not.
+
+    Each with the versions of everything that it names; exit code 4 if any differs.
+    """
     shell = shell_of(context)
     found = _replayed(shell, _records(shell, reference, limit))
     counts = Counter(each.outcome.value for each in found)
@@ -95,7 +98,8 @@ def _print(found: Sequence[Replayed], others: Sequence[Replayed], same: int) -> 
     if not found:
         print("no decision of the journal was scored by behaviour: see the profiles `statistical` and `freeman`")
         return
-    print(f"{len(found):,} decisions scored again: {same:,} with the same bits, {len(others):,} not")
+    decisions = "decision" if len(found) == 1 else "decisions"
+    print(f"{len(found):,} {decisions} scored again: {same:,} with the same bits, {len(others):,} not")
     for each in others[:_MOST_SHOWN]:
         print(one_line(f"  {each.id}  {each.outcome.value}: {each.why}"))
     if len(others) > _MOST_SHOWN:

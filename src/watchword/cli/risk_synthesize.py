@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, cast
 
 import typer
 
-from watchword.cli.risk_lines import EVERY, Count, progress, report, target
+from watchword.cli.risk_files import check_writable
+from watchword.cli.risk_lines import EVERY, STANDARD_OUT, Count, progress, report, target
 from watchword.cli.shell import EXIT_FOUND_WRONG, shell_of
 from watchword.kernel import ConfigurationError, NotFoundError
 
@@ -62,7 +63,10 @@ def synthesize(  # noqa: PLR0913  # each is an option that somebody may want
     requests: Annotated[float, typer.Option(help="Requests in a session, on average.")] = 10.0,
     start: Annotated[str, typer.Option(help="The first day.")] = "2026-01-05",
 ) -> None:
-    """Make the traffic of an invented organisation, with the attackers among it, and say who made what."""
+    """Make the traffic of an invented organisation.
+
+    With the attackers among it; each line says who made it.
+    """
     from watchword.trust.synthesis import OrganisationSpec, Profile, generate  # noqa: PLC0415  # quick help
 
     spec = OrganisationSpec(
@@ -76,6 +80,8 @@ def synthesize(  # noqa: PLR0913  # each is an option that somebody may want
         requests_a_session=requests,
     )
     shell, count = shell_of(context), Count()
+    if file != STANDARD_OUT:
+        check_writable(file)
     with progress(shell, "making") as tell, target(file) as out:
         for one in count.each(generate(spec, seed=seed), lambda at: tell((at - spec.start) / (spec.end - spec.start))):
             out(one)
@@ -94,14 +100,21 @@ def import_traffic(  # each is an option that somebody may want
     ] = False,
     sort: Annotated[bool, typer.Option("--sort", help="Bring everything into the order of time.")] = False,
 ) -> None:
-    """Read what another system or this node's journal recorded; exits with code 4 if a record was refused."""
+    """Read what others, or this node, recorded.
+
+    Files of another system, or this node's journal; exits with code 4 if a record was refused.
+    """
     from watchword.trust import ContextSource  # noqa: PLC0415  # quick help
     from watchword.trust.importers import Reading, Tally, in_order  # noqa: PLC0415  # as above
 
     shell, count, tally = shell_of(context), Count(), Tally()
     for file in files:
+        if file.is_dir():
+            raise ConfigurationError(f"`{file}` is a folder", hint=f"name the files in it, such as `{file}/*`")
         if not file.is_file():
             raise NotFoundError(f"there is no file `{file}`", hint="name the files to read")
+    if out != STANDARD_OUT:
+        check_writable(out)
     reading = Reading(ContextSource.open(shell.settings().trust).place_of, trusts_success=trust_success)
     with progress(shell, "reading") as tell, target(out) as write:
         found = _everything(files, layout, tally, reading, tell)

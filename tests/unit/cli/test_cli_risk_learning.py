@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from watchword.kernel import DecisionId, SystemEntropy
+from watchword.kernel import DecisionId, EventId, SystemEntropy
 from watchword.trust.behaviour import Model
 from watchword.trust.labelled import encode
 from watchword.trust.learning import KeptModels, Label, LabelId, Source
@@ -177,6 +177,20 @@ def test_a_verdict_on_a_decision_keeps_what_each_indicator_said_before_weights(c
 
     (label,) = cli.within(act)
     assert (dict(label.values), label.margin) == ({"network": 3.0, "hour": -0.5}, -1.5)
+
+
+def test_a_verdict_on_a_sign_in_is_one_on_what_its_session_did(cli: CommandLine) -> None:
+    """As `risk batch` lists it, from the journal: sign-ins are events, and events have no contributions."""
+    sign_in = EventId.new(_NOW, SystemEntropy())
+    begun = {"type": "identity.session.started", "id": sign_in, "at": _NOW.isoformat(), "subject": "ses_1", "data": {}}
+    decision = _decision()
+    cli.journal(begun, decision)
+    assert cli.json("risk", "feedback", "give", sign_in, "--attack")["act"] == decision["id"]
+    missing = cli("risk", "feedback", "give", EventId.new(_NOW, SystemEntropy()), "--attack")
+    assert (missing.code, "decisions tail" in missing.err) == (3, True)
+    other = EventId.new(_NOW, SystemEntropy())
+    cli.journal(begun | {"id": other, "subject": "ses_2"})
+    assert cli("risk", "feedback", "give", other, "--attack").code == 3
 
 
 def test_a_decision_that_cannot_be_learned_from_is_refused(cli: CommandLine) -> None:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import json
+import stat
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from behaviour_world import EDGE, FIREFOX, PARIS, at_home
 from decision_world import NOTES, DecisionWorld
 
-from watchword.cli.risk_explain import bar
+from watchword.cli.risk_explain import as_json, bar, picture
 from watchword.cli.risk_profile import columns
 from watchword.kernel import Acr, FrozenClock
 from watchword.storage import Database, migrate
@@ -50,6 +52,41 @@ def test_explain_draws_what_spoke_for_whom_and_names_what_was_read(cli: Any, rec
     assert sum(each["value"] for each in as_json["contributions"]) == as_json["log_odds"]
 
 
+def test_explain_says_who_asked_for_what_in_factors_and_what_to_do_next(cli: Any, record: dict[str, Any]) -> None:
+    cli.journal(record)
+    said = cli("risk", "explain", record["id"])
+    assert f"{record['user']} was asked for a second factor: GET notes" in said.out
+    assert "from France 193.48.1.1" in said.out
+    prior = next(line for line in said.out.splitlines() if " prior " in line)
+    assert "\N{DIVISION SIGN}55" in prior
+    assert "takeovers are rare" in prior
+    assert f"watchword risk feedback give {record['id']} --owner" in said.out
+    assert f"watchword sessions end {record['session']}" in said.out
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_an_explanation_fits_the_terminal(record: dict[str, Any], width: int) -> None:
+    lines = [line for line in picture(as_json(record), width=width) if "│" in line or line.startswith("      ")]
+    assert len(lines) > 10
+    assert max(map(len, lines)) <= width
+
+
+def test_the_risk_of_a_decision_is_drawn_into_a_file_for_its_owner_only(
+    cli: Any, record: dict[str, Any], tmp_path: Path
+) -> None:
+    cli.journal(record)
+    html = tmp_path / "decision.html"
+    said = cli("risk", "explain", record["id"], "--html", str(html))
+    assert said.code == 0, said.err
+    assert f"written to {html}" in said.out
+    assert "New country" in html.read_text()
+    assert stat.S_IMODE(html.stat().st_mode) == 0o600
+    settled = dict(record, id=record["id"][:-1] + ("0" if record["id"][-1] != "0" else "1"), risk=None)
+    cli.journal(settled)
+    said = cli("risk", "explain", settled["id"], "--html", str(html))
+    assert (said.code, "decisions explain" in said.err) == (3, True)
+
+
 def test_explain_shows_points_where_points_were_added(cli: Any, record: dict[str, Any]) -> None:
     del record["behaviour"]
     record["contributions"], record["risk"] = [["new_device", 30], ["unusual_location", 0]], 30
@@ -70,7 +107,7 @@ def test_replay_says_the_same_bits_or_leaves_with_four(cli: Any, record: dict[st
     cli.journal(record)
     said = cli("risk", "replay")
     assert said.code == 0
-    assert "1 decisions scored again: 1 with the same bits, 0 not" in said.out
+    assert "1 decision scored again: 1 with the same bits, 0 not" in said.out
     changed = {**record, "id": record["id"][:-1] + ("0" if record["id"][-1] != "0" else "1")}
     changed["behaviour"] = {**record["behaviour"], "log_odds": 0.0}
     cli.journal(changed)
@@ -123,7 +160,7 @@ def test_profile_draws_what_is_usual(cli: Any) -> None:
     said = cli("risk", "profile", "ada")
     assert said.code == 0, said.err
     assert "9 verified acts" in said.out
-    assert "100% ████████████████████ GB" in said.out
+    assert "100% ████████████████████ GB United Kingdom" in said.out
     assert "Firefox 128 on Linux" in said.out
     hours = said.out.splitlines()[said.out.splitlines().index("hours of the day, in their own zone") + 1]
     assert hours.index("█") == 2 + 9

@@ -291,7 +291,10 @@ def _since(scored: Sequence[Scored], plan: Plan) -> float:
         return plan.since
     attacks = [each.at for each in scored if each.is_attack]
     if not attacks:
-        raise ObservationsError("there is no attack among the observations", hint="label attacks with `attacker`")
+        raise ObservationsError(
+            "there is no attack among the observations",
+            hint="label attacks with `attacker`; `watchword risk batch` looks through what nobody labelled",
+        )
     return (attacks[0] + scored[-1].at) / 2
 
 

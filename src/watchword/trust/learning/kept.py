@@ -160,7 +160,10 @@ class KeptModels:
             state = self.state()
             former = list(state.former)
             if to is None and not former:
-                raise ModelKeptError("no other score was in force before this one", hint="name one with `--to`")
+                raise ModelKeptError(
+                    "no other score was in force before this one",
+                    hint="`watchword risk rollback --list` shows those that are kept",
+                )
             version = former.pop() if to is None else to
             if version == state.version:
                 raise ModelKeptError(f"version {version} is in force already")

@@ -83,7 +83,7 @@ def _check(labels: Sequence[Label], recipe: Recipe) -> None:
         raise TooFewLabelsError(
             f"{len(labels)} labels count, {attacks} of them attacks",
             hint=f"a refit needs {recipe.least_labels}, and {recipe.least_of_each} of each kind: "
-            "give verdicts with `watchword risk feedback`",
+            "give verdicts with `watchword risk feedback give`",
         )
 
 

@@ -42,7 +42,8 @@ def resources_used(path: Path) -> dict[str, dict[str, float]]:
             .collect()
         )
     except (polars.exceptions.PolarsError, OSError) as error:
-        raise ObservationsError(f"`{path}` cannot be read as observations", hint=str(error)[:200]) from error
+        hint = "`watchword risk import` and `risk synthesize` write such files; one observation in JSON a line"
+        raise ObservationsError(f"`{path}` cannot be read as observations", hint=hint) from error
     found: dict[str, dict[str, float]] = {}
     for user, used, count in table.iter_rows():
         found.setdefault(str(user), {})[str(used)] = float(count)

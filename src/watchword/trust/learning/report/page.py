@@ -209,7 +209,7 @@ def _drifts(found: Sequence[Drift]) -> str:
         '<section class="panel"><h2>Drift of indicators, over log-ins of owners</h2>'
         "<details><summary>figures</summary>"
         "<p>The stability index is below 0.1 where nothing moved and above 0.25 where much did; what moved by less "
-        "than a quarter of log-odds changes no decision, whatever the index says.</p>"
+        "than a tenth of log-odds changes no decision, and what chance makes of so few is called unknown.</p>"
         + table(head, rows, numbers=range(1, 5))
         + "</details></section>"
     )
