@@ -165,7 +165,7 @@ def test_an_insider_who_is_refused_at_one_door_every_hour_makes_no_walk_through_
         at = START + hour * (HOUR + MINUTE)
         detectors.observe(act(at, is_verified=True))
         refused = detectors.observe(act(at + 1, application=f"closed{hour % 3}", is_success=False))
-        assert _found(refused, "lateral_movement") == 0.0
+        assert _found(refused, "lateral_movement") < 0.5
     start = START + 31 * DAY
     walked = [detectors.observe(act(start + n * MINUTE, application=f"new{n}")) for n in range(8)]
     assert max(_found(found, "lateral_movement") for found in walked) >= 3.0
