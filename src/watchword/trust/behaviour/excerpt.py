@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
+from itertools import repeat
 from typing import Any, Final, NamedTuple
 from zlib import crc32
 
@@ -19,6 +20,7 @@ from watchword.trust.behaviour.profile import BehaviourProfile, LastPlace
 _NETWORK_STEP: Final = 3
 _DEPTHS: Final = (("n", 4), ("a", 5), ("r", 2), ("x", 2), ("d", 1))
 _LEVELS: Final = tuple([LEVELS[chain][depth] for chain, most in _DEPTHS for depth in range(1, most + 1)])
+_ZEROS: Final = repeat(0)  # for what was never counted
 _ROOTS: Final = ("t", "d", "h", "w")
 
 
@@ -47,12 +49,11 @@ def excerpt(paths: Paths, user: str, profile: BehaviourProfile, population: Popu
         user: whose profile it is.
     """
     keys, parents = _keys(paths)
-    numbers = []
+    numbers: list[int] = []
     for part in (profile, population):
-        total, under, distinct = part.totals.get, part.under.get, part.distinct.get
-        numbers += [total(key, 0) for key in keys]
-        numbers += [under(key, 0) for key in parents]
-        numbers += [distinct(level, 0) for level in _LEVELS]
+        numbers += map(part.totals.get, keys, _ZEROS)
+        numbers += map(part.under.get, parents, _ZEROS)
+        numbers += map(part.distinct.get, _LEVELS, _ZEROS)
     near, beside = _companions(paths)
     name = member(user)
     numbers += (population.networks.others(near, name), population.devices.others(beside, name))
