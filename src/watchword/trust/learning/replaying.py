@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Protocol
 from zlib import crc32
@@ -108,13 +108,21 @@ class Replay:
     def run(self, traffic: Iterable[Labelled], tell: Tell = lambda _count: None) -> list[Scored]:
         """Judge what is to be judged, learn everything.
 
+        Raises:
+            ObservationsError: the acts are not in order of time.
+        """
+        return list(self.each(traffic, tell))
+
+    def each(self, traffic: Iterable[Labelled], tell: Tell = lambda _count: None) -> Iterator[Scored]:
+        """Do so, and yield each act as soon as it was judged.
+
         Args:
             tell: is told every now and then how many acts were seen.
 
         Raises:
             ObservationsError: the acts are not in order of time.
         """
-        found, newest, count = [], float("-inf"), 0
+        newest, count = float("-inf"), 0
         for labelled in traffic:
             if labelled.observation.at < newest:
                 raise ObservationsError(
@@ -122,12 +130,11 @@ class Replay:
                     hint="sort the observations by `at`",
                 )
             newest = labelled.observation.at
-            found += self._step(labelled)
+            yield from self._step(labelled)
             count += 1
             if not count % 1000:
                 tell(count)
         tell(count)
-        return found
 
     def _step(self, labelled: Labelled) -> list[Scored]:
         observation = labelled.observation

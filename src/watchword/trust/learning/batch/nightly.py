@@ -6,20 +6,22 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from heapq import nlargest
 from pathlib import Path
 from typing import Final
 
 from watchword.trust.behaviour import Model
 from watchword.trust.labelled import Labelled
-from watchword.trust.learning.batch.drift import Drift, drift, settled
+from watchword.trust.learning.batch.drift import Drift
 from watchword.trust.learning.batch.fitting import fit_forest
 from watchword.trust.learning.batch.forest import Forest
+from watchword.trust.learning.batch.loginrows import LogIns
 from watchword.trust.learning.batch.peers import PeerGroups, continued, peer_groups
 from watchword.trust.learning.batch.tables import resources_used
 from watchword.trust.learning.errors import ModelKeptError
 from watchword.trust.learning.features import FEATURES
 from watchword.trust.learning.observations import read_observations
-from watchword.trust.learning.replaying import Replay, Scored
+from watchword.trust.learning.replaying import Replay
 
 _FOREST, _PEERS = "forest.json", "peers.json"
 _PRIVATE: Final = 0o600
@@ -84,18 +86,18 @@ def night(
         TooFewLabelsError: it holds too few log-ins.
     """
     used = resources_used(path)
-    scored = [each for each in Replay(model, features=True).run(_unlabelled(path), tell) if each.features]
-    rows = [[each.features[place] for place in _PLACES] for each in scored]
-    forest = fit_forest(rows, FOREST_FEATURES, seed=seed)
-    isolated = sorted(zip(map(forest.score, rows), scored, strict=True), key=lambda pair: (-pair[0], pair[1].id))
-    lasting = settled(scored)
-    half = len(lasting) // 2
+    log_ins = LogIns(_PLACES, seed=seed)
+    for each in Replay(model, features=True).each(_unlabelled(path), tell):
+        if each.features:
+            log_ins.add(each)
+    forest = fit_forest(log_ins, FOREST_FEATURES, seed=seed)
+    isolated = nlargest(most, enumerate(map(forest.score, log_ins)), key=lambda each: (each[1], -each[0]))
     return Night(
         forest,
         continued(peer_groups(used, seed=seed), before) if _are_enough(used) else None,
-        tuple(_unusual(score, each) for score, each in isolated[:most]),
-        tuple(drift([each.values for each in lasting[:half]], [each.values for each in lasting[half:]])),
-        len(scored),
+        tuple(_unusual(score, log_ins.head(number)) for number, score in isolated),
+        tuple(log_ins.drifts()),
+        len(log_ins),
     )
 
 
@@ -162,8 +164,9 @@ def _are_enough(used: dict[str, dict[str, float]]) -> bool:
 _LEAST_PEOPLE: Final = 12
 
 
-def _unusual(score: float, each: Scored) -> Unusual:
-    return Unusual(each.id, each.user, each.at, score, each.margin)
+def _unusual(score: float, head: tuple[str, str, float, float]) -> Unusual:
+    name, user, at, margin = head
+    return Unusual(name, user, at, score, margin)
 
 
 def _write(path: Path, text: str) -> None:
