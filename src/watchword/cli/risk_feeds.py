@@ -238,6 +238,7 @@ def _state(found: dict[str, Any]) -> Iterator[str]:
     yield f"{found['feed']}: {found['format']}, means {found['means']}, {found['state']}"
     if found["refreshed"]:
         yield f"  {found['entries']} entries in {found['bytes']} bytes, refreshed {found['refreshed']} UTC"
+    if found["counts_until"]:
         yield f"  counts until {found['counts_until']} UTC"
     if found["covers"]:
         yield f"  covers {found['covers']}, {found['percent']:.2g}% of the Internet"

@@ -549,7 +549,7 @@ async def test_a_feed_nobody_configured_is_unknown(world: FeedWorld, drop: FeedS
         'name = "x"\nfile = "x"\nevery_min = 0.5',
         'name = "x"\nfile = "x"\nevery_min = nan',
         'name = "x"\nfile = "x"\nconfidence = 0',
-        'name = "x"\nfile = "x"\nmax_entries = 10000001',
+        'name = "x"\nfile = "x"\nmax_entries = 5000001',
         'name = "x"\nfile = "x"\nmeaning = "allow"',
         'name = "x"\nfile = "x"\ncolumns = {value = "1"}',
         'name = "x"\nfile = "x"\nauth = "bearer"',

@@ -96,15 +96,13 @@ def _left_out(version: Version) -> str:
     if version.entries or not version.refused:
         return ""
     why = ", ".join(f"{why}: {count}" for why, count in list(version.refused.items())[:_MOST_REASONS])
-    example = next(iter(version.examples.values()), "")
-    words = f"all of its entries were left out ({why})"
-    return f"{words}, such as `{example}`" if example else words
+    return f"all of its entries were left out ({why})"
 
 
 def _well(state: State) -> State:
     """End all problems but that of a version in force that lists nothing."""
     problem = _left_out(state.in_force) if state.in_force else ""
-    hint = "look at what its address gives, and who gives it" if problem else ""
+    hint = "look at them: watchword risk feeds show NAME; and at what its address gives" if problem else ""
     return replace(state, failures=0, problem=problem, hint=hint)
 
 

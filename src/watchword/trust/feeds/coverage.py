@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
 from watchword.trust.feeds.errors import FeedMalformedError, FeedTooLargeError
@@ -73,6 +73,20 @@ def coverage_of(rows: Iterable[Indicator]) -> Coverage:
             end = start + size
             covered[family] += size
     return Coverage(*covered.values())
+
+
+def size_of(rows: Iterable[Indicator]) -> Size:
+    """Count and measure entries, which must be sorted as in a table, without holding them."""
+    count = 0
+
+    def counted() -> Iterator[Indicator]:
+        nonlocal count
+        for row in rows:
+            count += 1
+            yield row
+
+    covers = coverage_of(counted())
+    return Size(count, covers)
 
 
 def check_coverage(covers: Coverage, most_percent: float) -> None:

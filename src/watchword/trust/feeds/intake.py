@@ -207,7 +207,9 @@ class Intake:
                 f"{unread} of {self.entries} entries cannot be read",
                 hint="look at what the address gives: a page to sign in is no feed",
             )
-        return [self.rows[key] for key in sorted(self.rows)]
+        rows = [self.rows[key] for key in sorted(self.rows)]
+        self.rows.clear()  # millions of them are held once
+        return rows
 
     def _count(self) -> None:
         self.entries += 1

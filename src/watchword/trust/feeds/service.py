@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -21,17 +20,15 @@ from watchword.trust.feeds.index import FeedIndex, time_of
 from watchword.trust.feeds.job import credential_of, job_of, reading_of, source_of
 from watchword.trust.feeds.kept import TABLE, KeptFeed, State
 from watchword.trust.feeds.reputation import FeedInForce, Reputation, TraitsSource
+from watchword.trust.feeds.schedule import Schedule
 from watchword.trust.feeds.settings import FeedSettings
 from watchword.trust.feeds.status import FeedStatus, stale_at, status_of
+from watchword.trust.feeds.telling import Telling
 
 Run = Callable[[Mapping[str, Any]], Awaitable[dict[str, Any]]]
 
 _AT_ONCE: Final = 2
-_FIRST_AGAIN_S: Final = 30.0
-_MOST_DOUBLINGS: Final = 12
 _WATCH_EVERY_S: Final = 30.0
-_BUSY_AGAIN_S: Final = 5.0
-_MOST_UNTOLD: Final = 100
 _BUSY: Final = "another process on this machine looks at it right now"
 
 
@@ -65,16 +62,13 @@ class Feeds:
         self._settings = {each.name: each for each in settings}
         self._kept = {name: KeptFeed(root, name) for name in self._settings}
         self._states: dict[str, State] = {}
-        self._database = database
         self._clock = clock
-        self._entropy = entropy
         self._run = run
         self._environment = os.environ if environment is None else environment
-        self._waits: dict[str, float] = {}
         self._stale_told: set[str] = set()
-        self._untold: list[tuple[str, Notice]] = []
         self._turn = asyncio.Semaphore(_AT_ONCE)
-        self._telling = asyncio.Lock()
+        self._telling = Telling(database, clock, entropy)
+        self._schedule = Schedule(entropy)
         self.reputation = Reputation(traits)
 
     # --- what is in force --------------------------------------------------------------------------------------------
@@ -136,29 +130,8 @@ class Feeds:
             await asyncio.sleep(_WATCH_EVERY_S)
 
     def wait_s(self, name: str) -> float:
-        """Return the seconds until a feed is due: a period after it was asked, sooner after a failure.
-
-        The first failure is tried again after half a minute, and each further one after twice as long, never longer
-        than a period; all of it up to a tenth (after failures a quarter) sooner or later, so that not all nodes ask
-        at once.
-        """
-        state, period_s = self._states[name], self._settings[name].every_min * 60
-        if name in self._waits:
-            return self._waits.pop(name)
-        if not state.asked:
-            return 0.0
-        if state.failures:
-            return self._again_s(state.failures, period_s)
-        since_s = (self._minute() - state.asked) * 60
-        # A time ahead of the clock tells nothing; the feed is due.
-        return max(0.0, self._jittered(period_s, 0.1) - since_s) if since_s >= 0 else 0.0
-
-    def _again_s(self, failures: int, period_s: float) -> float:
-        return self._jittered(min(_FIRST_AGAIN_S * 2 ** min(failures - 1, _MOST_DOUBLINGS), period_s), 0.25)
-
-    def _jittered(self, seconds: float, share: float) -> float:
-        drawn = int.from_bytes(self._entropy.token_bytes(2)) / 0xFFFF
-        return seconds * (1 + share * (2 * drawn - 1))
+        """Return the seconds until a feed is due; what a server asked for is said once."""
+        return self._schedule.wait_s(self._settings[name], self._states[name], self._minute())
 
     async def refresh(self, name: str) -> FeedStatus:
         """Look at one feed now, at two at once; never raises: what went wrong is in the status.
@@ -173,12 +146,13 @@ class Feeds:
                     if is_held:
                         await self._refresh(name, kept)
                     else:
-                        self._waits[name], is_busy = _BUSY_AGAIN_S, True
+                        is_busy = True
+                        self._schedule.look_again_soon(self._settings[name])
         except FeedError as error:
             self._note_failure(name, error)
         except Exception as error:  # noqa: BLE001  # whatever fails here, the node goes on and says so
             self._note_failure(name, FeedKeptError(f"the feed cannot be looked at ({type(error).__name__})"))
-        await self._tell()
+        await self._telling.tell()
         status = self.status(name)
         return replace(status, problem="; ".join(filter(None, (_BUSY, status.problem)))) if is_busy else status
 
@@ -192,18 +166,12 @@ class Feeds:
             now = self._minute()
             verdict = judge(replace(state, source=source_of(settings)), outcome, read_by=read_by, now=now)
             if outcome.get("wait_s"):
-                self._be_patient(name, float(outcome["wait_s"]), verdict.state.failures)
+                self._schedule.be_patient(settings, float(outcome["wait_s"]), verdict.state.failures)
             await asyncio.to_thread(self._keep, kept, staged, verdict)
         await self._put(name, verdict.state)
         self._stale_told.discard(name)
         if verdict.notice is not None:
-            self._note(name, verdict.notice)
-
-    def _be_patient(self, name: str, wait_s: float, failures: int) -> None:
-        """Leave a server alone as long as it asks, within a period."""
-        period_s = self._settings[name].every_min * 60
-        # Prevents: a server that asks for a second of patience, again and again, keeping a process of ours busy.
-        self._waits[name] = max(min(wait_s, period_s), self._again_s(max(failures, 1), period_s))
+            self._telling.note(name, verdict.notice)
 
     def _keep(self, kept: KeptFeed, staged: Path, verdict: Verdict) -> None:
         if verdict.settled is not None:
@@ -220,7 +188,7 @@ class Feeds:
         verdict = judge(state, outcome, read_by="", now=self._minute())
         self._states[name] = verdict.state
         if verdict.notice is not None:
-            self._note(name, verdict.notice)
+            self._telling.note(name, verdict.notice)
 
     # --- review ------------------------------------------------------------------------------------------------------
 
@@ -277,8 +245,8 @@ class Feeds:
             "entries": waiting.entries,
             "digest": waiting.digest,
         }
-        self._note(name, Notice(FEED_REVIEWED, data, actor))
-        await self._tell()
+        self._telling.note(name, Notice(FEED_REVIEWED, data, actor))
+        await self._telling.tell()
         return self.status(name)
 
     # --- telling -----------------------------------------------------------------------------------------------------
@@ -298,27 +266,8 @@ class Feeds:
             if self._minute() >= feed.stale_at and name not in self._stale_told:
                 self._stale_told.add(name)
                 at = time_of(feed.confirmed)
-                self._note(name, Notice(FEED_STALE, {"refreshed_at": at.isoformat() if at else None}))
-        await self._tell()
-
-    def _note(self, name: str, notice: Notice) -> None:
-        if len(self._untold) < _MOST_UNTOLD:
-            self._untold.append((name, notice))
-
-    async def _tell(self) -> None:
-        # Prevents: two looks that end at once telling one thing twice and another never.
-        async with self._telling:
-            with suppress(Exception):  # a database that fails for a while must not end the following
-                while self._untold:
-                    await self._emit(*self._untold[0])
-                    del self._untold[0]
-
-    async def _emit(self, name: str, notice: Notice) -> None:
-        event = notice.type.at(
-            self._clock.now(), self._entropy, actor=notice.actor, subject=f"feed_{name}", feed=name, **notice.data
-        )
-        async with self._database.work() as work:
-            work.emit(event)
+                self._telling.note(name, Notice(FEED_STALE, {"refreshed_at": at.isoformat() if at else None}))
+        await self._telling.tell()
 
     # --- for people --------------------------------------------------------------------------------------------------
 

@@ -20,7 +20,7 @@ _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}", re.ASCII)
 _WHOLE = 100
 _SHORTEST_MIN, _LONGEST_MIN = 1.0, 10_080.0
 _LONGEST_DAYS = 3_650.0
-_MOST_ENTRIES, _MOST_MB = 10_000_000, 1_024
+_MOST_ENTRIES, _MOST_MB = 5_000_000, 1_024
 # What nobody lists by mistake: 93 million addresses, about six times a /8. Ours; lists of whole countries are larger.
 _MOST_PERCENT: Final[Mapping[Meaning, float]] = MappingProxyType({Meaning.BLOCK: 3.0, Meaning.SUSPICIOUS: 3.0})
 _COLUMNS: Final = frozenset({"value", "confidence", "first_seen", "last_seen", "valid_until"})
@@ -103,7 +103,7 @@ class FeedSettings:
     allow_private: bool = setting(
         "Let the address, or where it redirects to, lie in a private network or on this machine.", default=False
     )
-    max_entries: int = setting("A feed with more entries is refused, 1 to 10000000.", default=1_000_000)
+    max_entries: int = setting("A feed with more entries is refused, 1 to 5000000.", default=1_000_000)
     max_percent: float = setting(
         "A feed that covers more per cent of the Internet's addresses in use, of IPv4 or of IPv6, is refused, at most "
         "50; 0 means by meaning: 3 for `block` and `suspicious`, 50 for the others.",

@@ -23,7 +23,7 @@ from typing import Any, Final
 import orjson
 
 from watchword.kernel.settings import convert
-from watchword.trust.feeds.coverage import check_coverage, coverage_of
+from watchword.trust.feeds.coverage import check_coverage, coverage_of, size_of
 from watchword.trust.feeds.errors import FeedError, FeedKeptError, FeedMalformedError, FeedTooLargeError
 from watchword.trust.feeds.index import FeedIndex, write_index
 from watchword.trust.feeds.intake import Intake, Vouched
@@ -44,7 +44,10 @@ _WHOLE_EVERY_MIN: Final = 1440
 _MOST_EXAMPLES: Final = 12
 # Of the time that a look may take; the rest is for reading and writing.
 _FETCHING_S: Final = 150.0
-_OUT_OF_MEMORY: Final = FeedTooLargeError("the feed needs more memory than it may have", hint="lower `max_mb`")
+_OUT_OF_MEMORY: Final = FeedTooLargeError(
+    "the feed needs more memory than it may have",
+    hint="take a smaller one; a lower `max_mb` or `max_entries` refuses it sooner",
+)
 
 
 def perform(job: Mapping[str, Any]) -> dict[str, Any]:
@@ -86,9 +89,9 @@ def _performed(settings: FeedSettings, job: Mapping[str, Any]) -> dict[str, Any]
     covers = coverage_of(rows)
     check_coverage(covers, settings.most_percent)
     if former is not None:
-        rows = list(_aged(rows, former))
-        live = list(former.live(now))
-        about |= {"former_live": len(live), "former_covers": list(coverage_of(live))}
+        _age(rows, former)
+        live = size_of(former.live(now))
+        about |= {"former_live": live.entries, "former_covers": list(live.covers)}
     with (staged / TABLE).open("wb") as file:
         digest = write_index(file, rows, {"feed": settings.name})
         file.flush()
@@ -219,19 +222,17 @@ def _events(job: Mapping[str, Any]) -> dict[str, KnownEvent]:
 # --- first sight -----------------------------------------------------------------------------------------------------
 
 
-def _aged(rows: Iterable[Indicator], former: FeedIndex) -> Iterable[Indicator]:
-    """Give each entry that the table in force has, too, the earlier time of its first sight."""
+def _age(rows: list[Indicator], former: FeedIndex) -> None:
+    """Give each entry that the table in force has, too, the earlier time of its first sight; in place, for its size."""
     known = former.rows()
     old = next(known, None)
-    for row in rows:
+    for at, row in enumerate(rows):
         key = (row.family, row.start, row.length)
         while old is not None and (old.family, old.start, old.length) < key:
             old = next(known, None)
         is_known = old is not None and (old.family, old.start, old.length) == key
         if old is not None and is_known and old.first_seen < row.first_seen:
-            yield row._replace(first_seen=old.first_seen)
-        else:
-            yield row
+            rows[at] = row._replace(first_seen=old.first_seen)
 
 
 def _former(folder: str | None) -> FeedIndex | None:
