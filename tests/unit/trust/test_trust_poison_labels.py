@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
@@ -85,6 +86,16 @@ def test_an_account_that_is_asked_without_end_leaves_room_for_what_others_were_a
     counted = admit([*said, *others, *flood]).counted
     assert {each.id for each in others} <= {each.id for each in counted}
     assert sum(each.user == "usr_mallory" for each in counted) <= 50
+
+
+async def test_a_thief_who_is_asked_again_and_again_leaves_the_owner_room_to_say_not_me(
+    feedback: Feedback, act: Judged
+) -> None:
+    for n in range(25):
+        with suppress(FeedbackRefusedError):
+            await feedback.step_up(replace(act, act=f"dec_{n}"), acr=Acr.MULTI_FACTOR, is_passed=False)
+    label = await feedback.owner_says(act, is_attack=True, witness=Witness("usr_ann", "ses_own", Acr.SINGLE_FACTOR))
+    assert label in (await feedback.admitted()).counted
 
 
 # --- the trial --------------------------------------------------------------------------------------------------------

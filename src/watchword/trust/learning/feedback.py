@@ -287,9 +287,14 @@ class Feedback:
                 "it was said before that this was not them", hint="an administrator can give another verdict"
             )
         of_user, of_giver = await store.count_labels(
-            work.connection, user=label.user, given_by=label.given_by, since=label.given_at - _DAY
+            work.connection,
+            user=label.user,
+            source=label.source,
+            given_by=label.given_by,
+            since=label.given_at - _DAY,
         )
-        # Prevents: labels without end filling the table.
+        # Prevents: labels without end filling the table. Of each source by itself. Prevents: a thief who is asked for a
+        # second factor again and again leaving the owner no room to say that it was not them.
         is_flood = of_user >= _MOST_OF_USER_PER_DAY and label.source is not Source.ANALYST
         if is_flood or (of_giver >= _MOST_OF_GIVER_PER_DAY and label.source is not Source.STEP_UP):
             raise FeedbackRefusedError("enough was said today", hint="go on tomorrow, or ask another administrator")

@@ -123,10 +123,13 @@ async def all_labels(connection: AsyncConnection, *, since: datetime) -> Sequenc
     return [_label(row) for row in rows]
 
 
-async def count_labels(connection: AsyncConnection, *, user: str, given_by: str, since: datetime) -> tuple[int, int]:
-    """Return how many were given about an account, and how many by somebody, since a time."""
+async def count_labels(
+    connection: AsyncConnection, *, user: str, source: Source, given_by: str, since: datetime
+) -> tuple[int, int]:
+    """Return how many were given about an account by a source, and how many by somebody, since a time."""
     recent = select(func.count()).select_from(labels).where(labels.c.given_at >= since)
-    of_user = (await connection.execute(recent.where(labels.c.user_id == user))).scalar_one()
+    mine = (labels.c.user_id == user) & (labels.c.source == source.value)
+    of_user = (await connection.execute(recent.where(mine))).scalar_one()
     of_giver = (await connection.execute(recent.where(labels.c.given_by == given_by))).scalar_one()
     return int(of_user), int(of_giver)
 
