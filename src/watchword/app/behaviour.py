@@ -99,7 +99,8 @@ class StepUpOutcomes:
             if event.type == "identity.session.stepped_up":
                 session = SessionId(event.subject)
                 decision, acr = self._asked.pop(session, None), self._acr_of(session)
-                if decision is not None and acr is not None:
+                # A password says nothing, whatever was shown in the session before.
+                if decision is not None and acr is not None and event.data.get("factor") != "password":
                     refused = self._refused_of(decision.session.user_id) if decision.session is not None else 0
                     self._passed.append((decision, acr, 1 + refused))
             elif event.type == "identity.user.deleted":

@@ -309,6 +309,7 @@ _ACTS = {
 }
 # What is asked for once a password was right; so a wrong one is a refused prompt, and no guess at a password.
 _SECOND_FACTORS = frozenset({"totp", "recovery_code"})
+_PASSWORDS = frozenset({"password", "new_password"})
 
 
 def _act(event: Event) -> Act:
@@ -350,6 +351,10 @@ def _user(event: Event) -> str:
 
 
 def _acr(event: Event) -> Acr:
+    """Say how somebody proved themselves this time; a session keeps the best of all times."""
+    # Prevents: a password alone, typed in a session that once had a second factor, vouching like that factor.
+    if _text(event, "factor") in _PASSWORDS:
+        return Acr.SINGLE_FACTOR
     try:
         return Acr(str(event.data.get("acr")))
     except ValueError:

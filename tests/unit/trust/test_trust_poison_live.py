@@ -164,6 +164,23 @@ async def test_a_session_of_somebody_whose_history_is_away_is_bound_and_watched_
     assert _found(tuple(again.detectors.judge(stolen)), "token_replay") >= 3.0
 
 
+async def test_a_password_alone_in_a_session_that_once_had_a_second_factor_vouches_for_nothing(
+    trust: TrustState, tell: Teller, clock: FrozenClock
+) -> None:
+    """Attack: a stolen session and a password that was phished; the account has lost its second factor meanwhile."""
+    session = tell.session()
+    await trust.observe([tell.started(session, factor="password totp")])
+    stolen = act(clock, tell.user, act=Act.REQUEST, session=session, agent=CURL, id="theft", is_verified=False)
+    trust.habits.fed_by(lambda: [stolen])
+    await trust.habits.learn_waiting()
+    again = tell.started(session, PARIS, kind="identity.session.stepped_up", factor="password", user_agent="curl/8.5.0")
+    await trust.observe([again])
+    await trust.habits.learn_waiting()
+    found = trust.habits.detectors.findings_for(tell.user, session, "193.48.1.0/24", clock.now().timestamp())
+    assert _found(found, "token_replay") >= 2.0
+    assert trust.baseline(tell.user).countries["FR"].weight == 1
+
+
 # --- clocks -----------------------------------------------------------------------------------------------------------
 
 
