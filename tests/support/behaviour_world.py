@@ -20,10 +20,12 @@ EDGE = (
 PARIS = "193.48.1.1"
 
 
-async def living(world: DecisionWorld, visit: Visit, *, days: int = 30, ip: str = LONDON) -> None:
-    """Let somebody work for a month: a sign-in each morning."""
+async def living(
+    world: DecisionWorld, visit: Visit, *, days: int = 30, ip: str = LONDON, agent: str = FIREFOX, until: int = 0
+) -> None:
+    """Let somebody work for a month, until so many days ago: a sign-in each morning."""
     now = world.clock.now()
-    for day in range(days, 0, -1):
+    for day in range(days, until, -1):
         made = world.event(
             "identity.session.started",
             visit.session.id,
@@ -31,7 +33,7 @@ async def living(world: DecisionWorld, visit: Visit, *, days: int = 30, ip: str 
             session=visit.session.id,
             acr=Acr.MULTI_FACTOR.value,
             ip=ip,
-            user_agent=FIREFOX,
+            user_agent=agent,
             device=visit.session.device_id or "",
         )
         await world.trust.observe([replace(made, at=now - timedelta(days=day))])

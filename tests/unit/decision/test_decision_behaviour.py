@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from behaviour_world import EDGE, FIREFOX, PARIS, at_home, lesson
+from behaviour_world import EDGE, FIREFOX, PARIS, at_home, lesson, living
 from decision_world import LONDON, NOTES, DecisionWorld, Visit
 
 from watchword.decision import ApplicationSettings, applications
@@ -56,6 +56,30 @@ async def test_another_country_another_browser_and_another_device_are_asked_for_
     assert (decision.answer, decision.reasons) == (Answer.STEP_UP, (Reason.RISK_MEDIUM,))
     against = {each.indicator for each in decision.assessment.contributions if each.points > 0}
     assert {"network", "new_country", "agent"} <= against
+
+
+async def test_a_second_factor_that_was_phished_lets_in_for_a_quarter_of_an_hour_and_not_for_good(
+    world: DecisionWorld,
+) -> None:
+    """Attack: the owner is tricked into one second factor, at the thief's place, browser and device."""
+    visit = await at_home(world)
+    phished = await world.session(visit.user, await world.device(visit.user), ip=PARIS)
+    await living(world, phished, days=0, until=-1, ip=PARIS, agent=EDGE)
+    assert phished.asks(user_agent=EDGE).answer is Answer.ALLOW
+    world.clock.advance(timedelta(minutes=16))
+    # At such a risk no session is older than a quarter of an hour, and the next one needs another second factor.
+    asked = phished.asks(user_agent=EDGE)
+    assert (asked.answer, asked.reasons) == (Answer.DENY, (Reason.SESSION_EXPIRED,))
+    # The owner, meanwhile, is at home and at no risk.
+    assert visit.asks(user_agent=FIREFOX).answer is Answer.ALLOW
+
+
+async def test_a_place_that_was_proven_on_two_days_asks_no_more(world: DecisionWorld) -> None:
+    visit = await at_home(world)
+    moved = await world.session(visit.user, await world.device(visit.user), ip=PARIS)
+    await living(world, moved, days=2, ip=PARIS, agent=EDGE)
+    world.clock.advance(timedelta(minutes=16))
+    assert moved.asks(user_agent=EDGE).answer is Answer.ALLOW
 
 
 async def test_contributions_sum_exactly_to_the_log_odds_also_in_the_journal(world: DecisionWorld) -> None:
