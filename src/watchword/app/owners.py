@@ -99,7 +99,7 @@ class DoubtsNoted:
             ip=decision.request.client_ip,
             user_agent=decision.request.user_agent,
             application=decision.application or "",
-            is_known_device=decision.device is not None,
+            is_known_device=decision.device is not None and not _is_new(decision),
         )
 
 
@@ -282,6 +282,12 @@ def _newest_of(journal: Path, session: SessionId) -> Record | None:
     except _OverError:
         return None
     return found[0] if found else None
+
+
+def _is_new(decision: Decision) -> bool:
+    """Tell whether the account was never seen on the device before: signing in on one registers it at once."""
+    told = decision.assessment.contributions if decision.assessment is not None else ()
+    return any(each.indicator == "new_device" and each.points > 0 for each in told)
 
 
 def _is_disowned(doubt: Doubt, device: str) -> bool:

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from watchword.console.model import DecisionView, Ring, Watch, WatchWords, decision_view, side_of
-from watchword.console.ports import Applications, FlaggedAct, Places, Verdict, Visitors
+from watchword.console.ports import Applications, FlaggedAct, Places, Verdict, Visitors, Weight
 from watchword.console.words import ago, browser, sentence
 from watchword.devices import DeviceFacts
 from watchword.identity import AuthenticatorFacts, AuthenticatorKind, SessionFacts, UserFacts
@@ -52,6 +52,8 @@ _SIDES = {
     "new_agent": "with",
     "cold_start": "how",
 }
+# What is unknown for want of a feed, or of a question, leaves no watch blind.
+_NO_MATTER = {"reputation", "resource", "action"}
 # From here on something counts as against a request: a point, or as much log-odds.
 _COUNTS = 1
 
@@ -212,7 +214,7 @@ def ring_of_session(
     """Read a live session into the four watches: what adds risk wants attention, what could not be told is unknown."""
     weights = verdict.contributions if verdict else ()
     added = {_side(weight.indicator): weight.detail for weight in weights if weight.points >= _COUNTS}
-    untold = {_side(weight.indicator): weight.detail for weight in weights if weight.points == 0}
+    untold = {_side(weight.indicator): weight.detail for weight in weights if _is_blind(weight)}
     mfa = f"shown {ago(session.mfa_at, now)}" if session.mfa_at else "no second factor yet"
     with_words = f"first seen {ago(device.first_seen_at, now)}" if device else "not recognised"
 
@@ -247,7 +249,7 @@ def ring_of_decision(view: DecisionView, *, place: str) -> Ring:
         "where": bool(view.ip),
         "how": view.risk is not None,
     }
-    untold = {_side(weight.indicator) for weight in view.contributions if weight.points == 0}
+    untold = {_side(weight.indicator) for weight in view.contributions if _is_blind(weight)}
     words = {"who": "Identity", "with": browser(view.user_agent), "where": place or view.ip, "how": "Behaviour"}
 
     def watch(side: str, title: str) -> WatchWords:
@@ -267,6 +269,10 @@ def _refused_sides(view: DecisionView, weighed: set[str]) -> set[str]:
         return set()
     side = side_of(view.reasons[0])
     return weighed or {"how"} if side == "how" else {side} - {""}
+
+
+def _is_blind(weight: Weight) -> bool:
+    return weight.points == 0 and weight.indicator not in _NO_MATTER
 
 
 def _side(indicator: str) -> str:

@@ -124,6 +124,18 @@ async def test_a_thief_with_the_session_alone_is_not_taken_for_its_browser(
     assert shown.is_known_device is False
 
 
+async def test_a_browser_that_was_registered_by_the_sign_in_in_doubt_is_not_a_recognised_one(
+    world: DecisionWorld, noted: DoubtsNoted, doubts: Doubts
+) -> None:
+    visit = await at_home(world)
+    fresh = await world.session(visit.user, await world.device(visit.user), ip=PARIS)
+    decision = await world.point.authorize(fresh.request(user_agent=EDGE))
+    assert decision.device is not None
+    await noted.write()
+    (doubt,) = await doubts.of(visit.user.id)
+    assert doubt.is_known_device is False
+
+
 async def test_a_flood_of_refused_requests_pushes_nothing_else_out_and_fills_nothing(
     world: DecisionWorld, noted: DoubtsNoted, doubts: Doubts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
