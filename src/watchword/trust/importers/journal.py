@@ -26,6 +26,7 @@ _PROOFS: Final = {
 _FAILED: Final = "identity.sign_in.failed"
 # As the node itself takes it: what is wrong after the password was right is a refused prompt.
 _SECOND_FACTORS: Final = frozenset({"totp", "recovery_code"})
+_PASSWORDS: Final = frozenset({"password", "new_password"})
 
 
 class Journal:
@@ -84,15 +85,18 @@ def _proof(found: dict[str, Any], kind: str, reading: Reading) -> Labelled:
         user=text(found, "data", "user"),
         act=Act.PROMPT if kind == _FAILED and text(found, "data", "factor") in _SECOND_FACTORS else _PROOFS[kind],
         is_success=kind != _FAILED,
-        is_verified=kind != _FAILED and _is_strong(text(found, "data", "acr")),
+        is_verified=kind != _FAILED and _is_strong(found),
         device=text(found, "data", "device"),
         session=text(found, "data", "session"),
     )
 
 
-def _is_strong(acr: str) -> bool:
+def _is_strong(found: dict[str, Any]) -> bool:
+    # The session's best proof is told; a password that was all that was shown this time vouches for nothing.
+    if text(found, "data", "factor") in _PASSWORDS:
+        return False
     try:
-        return Acr(acr).strength >= Acr.MULTI_FACTOR.strength
+        return Acr(text(found, "data", "acr")).strength >= Acr.MULTI_FACTOR.strength
     except ValueError:
         return False
 
