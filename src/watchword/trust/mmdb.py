@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 from typing import Any
@@ -40,7 +40,7 @@ class OperatorDatabase:
         problem: the last failure of a look-up, or nothing.
 
     Raises:
-        PlaceDataError: the file is missing, cut off, damaged, or no such database.
+        PlaceDataError: the file is missing, cut off, damaged, or none of its records tells of a place.
     """
 
     def __init__(self, path: Path, read: Callable[[dict[str, Any]], dict[str, Any]] | None = None) -> None:
@@ -62,17 +62,20 @@ class OperatorDatabase:
 
     def _probe(self) -> None:
         # Reads networks in a row from many starts in both families: damage shows here, not at midnight.
-        for first in range(0, 256, 8):
-            self._walk(IPv4Address(first << 24))
-        for start in _V6_STARTS if self._is_v6 else ():
-            self._walk(IPv6Address(start << 112))
+        starts: list[IPv4Address | IPv6Address] = [IPv4Address(first << 24) for first in range(0, 256, 8)]
+        starts += [IPv6Address(start << 112) for start in _V6_STARTS] if self._is_v6 else []
+        found = [known for start in starts for known in self._walk(start)]
+        # Prevents: a database of something else, which would make every place unknown and say nothing of it.
+        if found and not any(found) and self._read is _read:
+            raise ValueError("it tells of no place")
 
-    def _walk(self, start: IPv4Address | IPv6Address) -> None:
+    def _walk(self, start: IPv4Address | IPv6Address) -> Iterator[bool]:
+        """Read networks in a row; yield of each record whether it tells anything."""
         address, bits = int(start), start.max_prefixlen
         for _ in range(_IN_A_ROW):
             record, length = self._reader.get_with_prefix_len(type(start)(address))
             if isinstance(record, dict):
-                self._read(record)
+                yield bool(self._read(record))
             # One network on; a step is at least one address, so that a damaged tree cannot hold us here.
             size = 1 << max(0, bits - length)
             address = address // size * size + size
@@ -133,6 +136,6 @@ def _dig(record: Any, *path: str) -> Any:
 
 def _damaged(path: Path) -> PlaceDataError:
     return PlaceDataError(
-        f"`{path}` is no MaxMind-form database, or is damaged",
-        hint="download it again",
+        f"`{path}` is no MaxMind-form database of the kind that is wanted here, or is damaged",
+        hint="download it again, and look whether it is the one that the setting is for",
     )

@@ -155,6 +155,12 @@ def test_a_database_with_metadata_beyond_measure_is_refused(entry: bytes, tmp_pa
         OperatorDatabase(path)
 
 
+@pytest.mark.parametrize("name", ["GeoIP2-Anonymous-IP-Test.mmdb", "GeoIP2-IP-Risk-Test.mmdb"])
+def test_a_database_of_something_else_is_refused_and_does_not_make_places_unknown(name: str) -> None:
+    with pytest.raises(PlaceDataError, match="of the kind that is wanted"):
+        ContextSource.open(TrustSettings(city_file=str(VECTORS / name)))
+
+
 def test_hostile_values_in_a_database_are_not_believed() -> None:
     from watchword.trust.mmdb import _read  # noqa: PLC0415  # the parser alone
 

@@ -19,8 +19,9 @@ NAMES = (
     "eventID eventTime eventName userIdentity sourceIPAddress type arn resources class_uid status_id activity_id "
     "metadata uid time user src_endpoint ip location lat long Event System EventData EventID winlog event_data id "
     "LogonType TargetUserName IpAddress at act place agent traits CloudTrailEvent api actor requestParameters "
-    "Records detail logEvents message onBehalfOf userId serviceEventDetails Data Name #text @Name Value _source Payload "
-    "TimeCreated #attributes SystemTime EventRecordID coordinates country status type_id invoked_by response domain name"
+    "Records detail logEvents message onBehalfOf userId serviceEventDetails Data Name #text @Name Value _source "
+    "Payload TimeCreated #attributes SystemTime EventRecordID coordinates country status type_id invoked_by response "
+    "domain name"
 )
 WORDS = st.sampled_from(NAMES.split())
 USUAL = st.sampled_from(["2026-01-05T08:00:00Z", "ConsoleLogin", "198.51.100.7", "3002", "4624", "10", "sign_in"])
