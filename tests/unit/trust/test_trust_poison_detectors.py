@@ -89,13 +89,6 @@ def test_what_was_tried_long_ago_makes_room_for_what_is_tried_now() -> None:
     assert not [name for name in detectors._entrance.networks.keys() if name.startswith("old")]  # noqa: SIM118  # no dictionary
 
 
-def test_a_deleted_account_leaves_no_name_among_those_who_signed_in() -> None:
-    detectors = Detectors()
-    detectors.observe(sign_in(START, user="usr_gone"))
-    detectors.forget_user("usr_gone")
-    assert not [entry for entry in detectors._entrance._counted if "usr_gone" in entry]
-
-
 def _people_with_many_habits() -> Detectors:
     detectors = Detectors()
     for hour in range(40):

@@ -28,8 +28,8 @@ class Entrance:
         # Until when something stands against an account, or everybody in a network: what nearly every request asks.
         self._beset: OrderedDict[str, float] = OrderedDict()
         self._sprayed: OrderedDict[str, float] = OrderedDict()
-        # Who signed in where, or with what, on which day.
-        self._counted: OrderedDict[tuple[str, str, int], None] = OrderedDict()
+        # Who signed in where, or with what, on which day; as digests, which name nobody.
+        self._counted: OrderedDict[int, None] = OrderedDict()
         self._limits = limits
 
     @property
@@ -158,8 +158,6 @@ class Entrance:
         for memory in (self.failures, self.prompts, self.homes, self.own_programs):
             memory.drop(user)
         self._beset.pop(user, None)
-        for entry in [entry for entry in self._counted if entry[0] == user]:
-            del self._counted[entry]
 
     def _succeeded(self, seen: Observation, *, is_doubted: bool) -> None:
         if seen.act is Act.SIGN_IN and seen.user:
@@ -199,7 +197,7 @@ class Entrance:
 
     def _is_first_of_day(self, user: str, key: str, at: float) -> bool:
         # Prevents: whoever sprays signing in to an account of his own in between, until so many failures are usual.
-        entry = (user, key, int(at // spray.DAY_S))
+        entry = hash((user, key, int(at // spray.DAY_S)))
         is_first = entry not in self._counted
         self._counted[entry] = None
         self._counted.move_to_end(entry)
