@@ -192,8 +192,7 @@ class Habits:
 
         Sign-ins and second factors are shown to the detectors at once, requests with their batch.
         """
-        # Prevents: the last acts of an account that was deleted, or of a session that was disowned, teaching anew.
-        if not self._learning or observation.user in self._silenced or observation.session in self._silenced:
+        if not self._learning or self._is_over(observation):
             return
         try:
             observation = storable(observation)
@@ -214,6 +213,8 @@ class Habits:
         batch = [self._waiting.popleft() for _ in range(min(most, len(self._waiting)))]
         now = self._clock.now().timestamp()
         for observation in batch:
+            if self._is_over(observation):
+                continue
             # Whatever waits for storage, the detectors need nothing from there; told twice is told once.
             if observation.act is Act.REQUEST:
                 self.figures.unreadable += not self._watching.see(observation)
@@ -227,6 +228,10 @@ class Habits:
         if batch:
             self._renew()
         return len(batch)
+
+    def _is_over(self, observation: Observation) -> bool:
+        # Prevents: the last acts of an account that was deleted, or of a session that was disowned, teaching anew.
+        return observation.user in self._silenced or observation.session in self._silenced
 
     def _renew(self) -> None:
         # INVARIANT: whoever holds what was known before sees by identity that it is something else now.
@@ -266,7 +271,6 @@ class Habits:
 
     def forget(self, user: str) -> None:
         """Forget a user who was deleted, also what was learned of them by a profile that is no more in use."""
-        self._waiting = deque(observation for observation in self._waiting if observation.user != user)
         self._silenced.add(user)
         for memory in self._memories.values():
             memory.forget(user)
