@@ -66,7 +66,7 @@ _KEPT: Mapping[str, tuple[float, float]] = MappingProxyType(
 _SETTLED = frozenset({sessions.REPLAY, sessions.HIJACK, sessions.CHANGE, spray.INDICATOR, stuffing.INDICATOR})
 
 # Goes into what says of which data a score was made; changes with every constant.
-VERSION = "1"
+VERSION = "2"
 
 Findings = tuple[Finding, ...]
 NO_FINDINGS: Findings = ()
