@@ -70,9 +70,14 @@ def read_list(path: Path, *, allow_broad: bool = False) -> Iterator[Network]:
         PlaceDataError: the file cannot be read, is too large, or a line is no network; nothing of it is used then.
     """
     try:
-        if path.stat().st_size > _MAX_FILE_BYTES:
+        # Prevents: a pipe that nobody writes into, or a device without an end, holding the start.
+        if path.exists() and not path.is_file():
+            raise PlaceDataError(f"the list `{path}` is no file")
+        with path.open("rb") as file:
+            content = file.read(_MAX_FILE_BYTES + 1)
+        if len(content) > _MAX_FILE_BYTES:
             raise PlaceDataError(f"the list `{path}` is larger than {_MAX_FILE_BYTES >> 20} MB")
-        text = path.read_text(encoding="utf-8")
+        text = content.decode("utf-8-sig")  # editors on Windows put a mark before it
     except (OSError, UnicodeDecodeError) as error:
         raise PlaceDataError(f"the list `{path}` cannot be read", hint=str(error)) from error
     for number, line in enumerate(text.splitlines(), start=1):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 import tempfile
 import time
 from contextlib import suppress
@@ -74,6 +75,19 @@ def test_a_list_with_one_bad_line_is_refused_with_its_number(line: str, tmp_path
     path.write_text(f"1.2.3.0/24\n{line}\n")
     with pytest.raises(PlaceDataError, match="line 2"):
         list(read_list(path))
+
+
+def test_a_list_may_begin_with_the_mark_that_editors_put_there(tmp_path: Path) -> None:
+    path = tmp_path / "list.txt"
+    path.write_bytes(b"\xef\xbb\xbf1.2.3.0/24\r\n5.6.7.8\r\n")
+    assert [str(network) for network in read_list(path)] == ["1.2.3.0/24", "5.6.7.8/32"]
+
+
+def test_a_pipe_or_a_device_in_place_of_a_list_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", Path("/dev/zero"), tmp_path):
+        with pytest.raises(PlaceDataError, match="no file"):
+            list(read_list(path))
 
 
 def test_a_list_that_is_no_text_is_refused(tmp_path: Path) -> None:
