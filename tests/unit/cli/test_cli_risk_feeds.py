@@ -46,6 +46,8 @@ def test_a_feed_is_fetched_listed_shown_and_reviewed(cli: CommandLine, feed: Pat
     assert "lists 45.1.3.7 by 45.1.3.0/24, confidence 75 of 100 today" in shown
     asked = cli("--output", "json", "risk", "feeds", "ask", "good.example", "45.1.3.7", "\x1b[2J")
     assert (asked.code, _row(asked)["value"], _row(asked)["feed"]) == (4, "45.1.3.7", "drop")
+    assert asked.err.count("is no address, domain, URL or hash") == 1
+    assert "\x1b" not in asked.err
     assert "no feed lists any of it" in cli("risk", "feeds", "ask", "good.example").out
 
     feed.write_text("45.1.1.0/24\n")
@@ -60,6 +62,29 @@ def test_a_feed_is_fetched_listed_shown_and_reviewed(cli: CommandLine, feed: Pat
     assert "1 entries are in force" in accepted.out
     again = cli("risk", "feeds", "review", "reject", "drop")
     assert (again.code, "nothing of the feed `drop` waits" in again.err) == (3, True)
+
+
+def test_what_waits_is_shown_as_a_difference_and_accepted_by_its_digest(cli: CommandLine, feed: Path) -> None:
+    cli("risk", "feeds", "fetch")
+    feed.write_text(feed.read_text() + "64.0.0.0/8\n")
+    fetched = cli("risk", "feeds", "fetch", "drop")
+    assert (fetched.code, "drop: look at it: watchword risk feeds show drop --waiting" in fetched.out) == (4, True)
+    shown = cli("risk", "feeds", "show", "drop", "--waiting").out
+    assert "covers 2,560 addresses of IPv4" in shown
+    assert "new in what waits: 1 entries, the broadest of them:\n  address  64.0.0.0/8 " in shown
+    row = cli("--output", "json", "risk", "feeds", "show", "drop", "--waiting").json
+    assert (row["new"]["entries"], row["gone"]) == (1, {"entries": 0, "broadest": []})
+    other = cli("risk", "feeds", "review", "accept", "drop", "--digest", "another")
+    assert (other.code, "something else of the feed `drop` waits" in other.err) == (3, True)
+    accepted = cli("--output", "json", "risk", "feeds", "review", "accept", "drop", "--digest", row["review_digest"])
+    assert (accepted.code, accepted.json["covers"]) == (0, "16,779,776 addresses of IPv4")
+
+
+def test_nothing_is_fetched_where_one_name_is_unknown(cli: CommandLine, feed: Path) -> None:
+    assert feed.exists()
+    assert cli("risk", "feeds", "fetch", "drop", "other").code == 3
+    listed = cli("risk", "feeds", "list")
+    assert (listed.code, "drop: fetch it: watchword risk feeds fetch drop" in listed.out) == (4, True)
 
 
 def test_a_feed_nobody_configured_is_not_found(cli: CommandLine) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from feed_world import FeedWorld, bundle, intake, networks, stix
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from watchword.trust.feeds import FeedFormat, FeedSettings, Meaning
@@ -66,6 +66,7 @@ def test_what_lies_within_several_networks_counts_once(values: tuple[str, ...], 
     assert covers(*values) == (v4, v6)
 
 
+@settings(max_examples=30, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 1 << 10), st.integers(22, 32)), max_size=12))
 def test_as_many_addresses_are_covered_as_are_listed(drawn: list[tuple[int, int]]) -> None:
     base = int(IPv4Address("45.1.0.0"))
@@ -74,6 +75,7 @@ def test_as_many_addresses_are_covered_as_are_listed(drawn: list[tuple[int, int]
     assert covers(*texts).v4 == len(listed)
 
 
+@settings(max_examples=30, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 31), st.integers(43, 128)), max_size=12))
 def test_as_many_sites_are_covered_as_hold_something_that_is_listed(drawn: list[tuple[int, int]]) -> None:
     base = int(ip_address("2606:4700::"))
