@@ -41,7 +41,7 @@ def roc_picture(evaluation: Evaluation, *, width: float = HALF) -> Picture:
     names = [(f"{method_name(each.name)} {each.by_attacker[EVERYBODY].auc:.3f}", ink) for each, ink in drawn]
     frame, height = _frame(width, len(names))
     shapes: list[Shape] = heading(
-        "Attacks found, by how many owners are troubled", "the higher and the further left, the better", width
+        "Attacks found, by alarms on owners", "the higher and the further left, the better", width
     )
     shapes += grid(frame, [(_log_share(rate), words) for rate, words in _RATES])
     shapes.append(
