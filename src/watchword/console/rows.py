@@ -13,6 +13,7 @@ from watchword.console.words import ago, browser, sentence
 from watchword.devices import DeviceFacts
 from watchword.identity import AuthenticatorFacts, AuthenticatorKind, SessionFacts, UserFacts
 from watchword.kernel import Acr, Answer, SessionId
+from watchword.trust import told_of
 
 _KINDS = {
     AuthenticatorKind.PASSWORD: "Password",
@@ -213,7 +214,11 @@ def ring_of_session(
 ) -> Ring:
     """Read a live session into the four watches: what adds risk wants attention, what could not be told is unknown."""
     weights = verdict.contributions if verdict else ()
-    added = {_side(weight.indicator): weight.detail for weight in weights if weight.points >= _COUNTS}
+    added = {
+        _side(each.indicator): told_of(each.indicator, each.points, each.detail)
+        for each in weights
+        if each.points >= _COUNTS
+    }
     untold = {_side(weight.indicator): weight.detail for weight in weights if _is_blind(weight)}
     mfa = f"shown {ago(session.mfa_at, now)}" if session.mfa_at else "no second factor yet"
     with_words = f"first seen {ago(device.first_seen_at, now)}" if device else "not recognised"

@@ -5,6 +5,9 @@ from __future__ import annotations
 from math import exp
 from typing import Final
 
+from watchword.kernel import Acr
+from watchword.trust.countries import country_name, is_country
+
 _INDICATORS: Final = {
     "suspicious_ip": "Suspicious network",
     "session_hijack": "Session in two places",
@@ -56,6 +59,11 @@ _INDICATORS: Final = {
     "cold_start": "Too little history",
     "history_away": "History not at hand",
 }
+_PROOFS: Final = {
+    Acr.PHISHING_RESISTANT.value: "a passkey",
+    Acr.MULTI_FACTOR.value: "two factors",
+    Acr.SINGLE_FACTOR.value: "one factor",
+}
 _PRIOR: Final = "what holds before anything is seen: takeovers are rare"
 _AS_USUAL, _UNUSUAL = "as usual for this account", "unusual for this account"
 _SMALL, _PLAIN = 10.0, 1e9
@@ -69,12 +77,23 @@ def indicator_words(name: str) -> str:
 
 
 def told_of(indicator: str, value: float, detail: str) -> str:
-    """Say why an indicator counts as it does, where the score of behaviour left it unsaid."""
-    if detail or not value:
-        return detail
+    """Say why an indicator counts as it does: in words where it said it in codes, and where it left it unsaid."""
+    if detail:
+        return _in_words(detail)
+    if not value:
+        return ""
     if indicator == "prior":
         return _PRIOR
     return _AS_USUAL if value < 0 else _UNUSUAL
+
+
+def _in_words(detail: str) -> str:
+    head, _, code = detail.rpartition(": ")
+    if head and is_country(code):
+        return f"{head}: {country_name(code)}"
+    for acr, words in _PROOFS.items():
+        detail = detail.replace(acr, words)
+    return detail
 
 
 def factor_words(log_odds: float) -> str:

@@ -186,3 +186,13 @@ async def test_nobody_is_told_what_is_usual_for_their_own_account(world: Console
     await browser.sign_in()
     for path in ("/", "/account"):
         assert "Firefox 128 on Linux" not in (await browser.visit(path)).text
+
+
+async def test_whose_session_was_in_other_hands_is_told_to_sign_in_anew(world: ConsoleWorld) -> None:
+    browser, root = await world.administrator()
+    record = behaviour_record(world, root.id) | {"answer": "deny", "reasons": ["risk_high"]}
+    world.decisions.push(record)
+    assert "sign in again" not in (await browser.visit(f"/decisions/{record['id']}")).text
+    record |= {"contributions": [["prior", -4.0], ["token_replay", 6.0]]}
+    world.decisions.push(record)
+    assert "Sign out and sign in again" in (await browser.visit(f"/decisions/{record['id']}")).text

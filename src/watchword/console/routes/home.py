@@ -28,6 +28,8 @@ from watchword.policy.telling import ASK_SOMEBODY, Recollection, for_the_refused
 _LATEST = 6
 _BY_POLICY = {Reason.POLICY_FORBIDS, Reason.POLICY_SILENT, Reason.POLICY_ASKS_STEP_UP}
 _SEARCHED = 300
+# What stays with a session until it ends; who signs in anew has another one.
+_OTHER_HANDS = {"token_replay", "session_hijack", "context_change"}
 _WORDS = {Answer.ALLOW: "open to you", Answer.STEP_UP: "asks for a fresh proof", Answer.APPROVAL: "needs approval"}
 _HEADLINES = {
     Answer.ALLOW: "Why you were let in",
@@ -119,6 +121,8 @@ async def show_decision(visit: Visit) -> Response:
 def _remedies(view: DecisionView, recalled: Recollection | None) -> list[str]:
     """Say what would help: what the reasons say, and what the policies were seen to ask of the person alone."""
     told = list(view.remedies)
+    if view.answer is Answer.DENY and any(w.indicator in _OTHER_HANDS and w.points > 0 for w in view.contributions):
+        told.insert(0, "Sign out and sign in again: this session was used with another browser, or in another place.")
     # Prevents: a hint from policies that did not decide this, or for a denial that policies did not make.
     if recalled and not recalled.reservation and view.reasons and view.reasons[0] in _BY_POLICY:
         told += [words for words in for_the_refused(recalled.said) if words != ASK_SOMEBODY]
