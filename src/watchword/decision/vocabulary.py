@@ -6,14 +6,14 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
-from ipaddress import IPv6Address, ip_address
+from ipaddress import IPv4Address
 from typing import Any, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from watchword.decision.case import Case
 from watchword.decision.model import Application, ResourceRule
 from watchword.identity import UserFacts
-from watchword.kernel import Acr, UserId
+from watchword.kernel import V4_BITS, Acr, UserId, read_ip
 from watchword.policy import Entity, EntityUid, Value, ip, set_of
 from watchword.trust import Standing, WorkingHours
 
@@ -229,12 +229,9 @@ def _time_in(timezone: str, minute: int, working_hours: WorkingHours) -> dict[st
 
 
 def _cedar_ip(address: str) -> Value:
-    if ":" not in address:
-        return ip(address)
+    bits, number, _ = read_ip(address)
     # Prevents: `::ffff:a.b.c.d` walking around a policy about `a.b.c.0/24`; Cedar takes the two for different ones.
-    found = ip_address(address)
-    mapped = found.ipv4_mapped if isinstance(found, IPv6Address) else None
-    return ip(str(mapped or found))
+    return ip(address if bits != V4_BITS or ":" not in address else str(IPv4Address(number)))
 
 
 @lru_cache(maxsize=256)

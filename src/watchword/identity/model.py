@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from socket import AF_INET, AF_INET6, inet_pton
 from types import MappingProxyType
 
-from watchword.kernel import Acr, AuthenticatorId, DeviceId, GroupId, Secret, SessionId, UserId
+from watchword.kernel import Acr, AuthenticatorId, DeviceId, GroupId, Secret, SessionId, UserId, read_ip
 
 ADMINISTRATORS = "administrators"
 _USER_AGENT_LENGTH = 400
 _IP_LENGTH = 45
-_MAPPED = 0xFFFF  # what stands before an IPv4 address inside IPv6
-_NAT64 = 0x0064_FF9B << 64  # the upper 96 bits of its well-known prefix, RFC 6052
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,19 +39,8 @@ def printable(text: str, length: int) -> str:
 
 
 def network_of(ip: str) -> str:
-    """Name the network of an address: /24 for IPv4, /48 for IPv6, `unknown` for anything else.
-
-    Behind NAT64 it is the /120 that stands for a /24 there.
-    """
-    try:
-        address = int.from_bytes(inet_pton(AF_INET6 if ":" in ip else AF_INET, ip.partition("%")[0]))
-    except (OSError, ValueError):  # a NUL or a letter outside ASCII is a ValueError
-        return "unknown"
-    if ":" in ip and address >> 32 != _MAPPED:
-        # Prevents: a step-up that vouches for the whole IPv4 internet, for 64:ff9b::/96 holds it.
-        size = 120 if address >> 32 == _NAT64 else 48
-        return f"{ipaddress.IPv6Address(address >> 128 - size << 128 - size)}/{size}"
-    return f"{ipaddress.IPv4Address(address & 0xFFFFFF00)}/24"
+    """Name the network of an address, as `read_ip` has it, `unknown` for anything else; a zone does not matter."""
+    return read_ip(ip.partition("%")[0]).network or "unknown"
 
 
 class AuthenticatorKind(StrEnum):

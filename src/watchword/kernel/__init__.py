@@ -11,6 +11,7 @@ from watchword.kernel.access import (
     RiskLevel,
     Sensitivity,
 )
+from watchword.kernel.addresses import V4_BITS, V6_BITS, IpAddress, read_ip
 from watchword.kernel.body_rules import (
     EXCLUDE,
     HIDDEN,
@@ -62,6 +63,8 @@ from watchword.kernel.secret import Secret
 __all__ = [
     "EXCLUDE",
     "HIDDEN",
+    "V4_BITS",
+    "V6_BITS",
     "Acr",
     "Aggregate",
     "Anonymise",
@@ -85,6 +88,7 @@ __all__ = [
     "GroupRule",
     "Hash",
     "Id",
+    "IpAddress",
     "KeyId",
     "Limits",
     "Mark",
@@ -119,6 +123,7 @@ __all__ = [
     "merged_limits",
     "parse_list_path",
     "parse_path",
+    "read_ip",
     "to_wire",
     "wire_bytes",
 ]

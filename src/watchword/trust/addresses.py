@@ -6,14 +6,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address
-from socket import AF_INET, AF_INET6, inet_pton
 
-V4_BITS = 32
-V6_BITS = 128
+from watchword.kernel import V4_BITS, read_ip
+
 _V4_MASK = 0xFFFFFFFF
-_MAPPED = 0xFFFF
-_NAT64 = 0x0064_FF9B << 64  # the upper 96 bits of its well-known prefix
-_BEHIND_NAT64 = 120
 
 
 class AddressKind(StrEnum):
@@ -37,11 +33,8 @@ class Address:
     """One address, read once.
 
     Attributes:
-        bits: 32 or 128; 0 when malformed.
-        number: the address as an integer; an IPv4-mapped IPv6 address counts as the IPv4 address itself.
+        bits: as `read_ip` has it, and so are `number` and `network`.
         embedded: the IPv4 address inside 6to4, Teredo or NAT64, where a packet really comes from.
-        network: the /24 or /48, the finest level that is ever remembered; of an IPv4 address behind NAT64 the /120 that
-            its /24 is there. Empty when malformed.
     """
 
     kind: AddressKind
@@ -60,6 +53,7 @@ class Address:
         return None
 
 
+_LONGEST = 45
 _MALFORMED = Address(AddressKind.MALFORMED, 0, 0, None, "")
 
 # Source: the IANA IPv4 and IPv6 Special-Purpose Address Registries (RFC 6890 and its updates).
@@ -104,7 +98,6 @@ _V4_PLAIN = frozenset(
     for octet in range(256)
     if all(octet << _OCTET >> max(shift, _OCTET) != first << shift >> max(shift, _OCTET) for first, shift, _ in _V4)
 )
-_LONGEST = 45
 
 
 def _v4_kind(number: int) -> AddressKind:
@@ -140,24 +133,13 @@ def kind_within(bits: int, start: int, length: int) -> AddressKind:
 
 @lru_cache(maxsize=16_384)
 def _read(text: str) -> Address:
-    try:
-        if ":" not in text:
-            return _read_v4(int.from_bytes(inet_pton(AF_INET, text)))
-        number = int.from_bytes(inet_pton(AF_INET6, text))
-    except (OSError, ValueError):  # a NUL or a letter outside ASCII is a ValueError
+    bits, number, network = read_ip(text)
+    if bits == V4_BITS:
+        return Address(_v4_kind(number), bits, number, None, network)
+    if not bits:
         return _MALFORMED
-    # Prevents: `::ffff:a.b.c.d` counting as another network than `a.b.c.d` and so walking around a block.
-    if number >> V4_BITS == _MAPPED:
-        return _read_v4(number & _V4_MASK)
     kind = _v6_kind(number)
-    # Prevents: everybody in one network where NAT64 stands in front, for 64:ff9b::/96 holds the whole IPv4 internet.
-    size = _BEHIND_NAT64 if number >> V4_BITS == _NAT64 else 48
-    network = f"{IPv6Address(number >> V6_BITS - size << V6_BITS - size)}/{size}"
-    return Address(kind, V6_BITS, number, _embedded(kind, number), network)
-
-
-def _read_v4(number: int) -> Address:
-    return Address(_v4_kind(number), V4_BITS, number, None, f"{IPv4Address(number & 0xFFFFFF00)}/24")
+    return Address(kind, bits, number, _embedded(kind, number), network)
 
 
 def _embedded(kind: AddressKind, number: int) -> int | None:
@@ -173,9 +155,7 @@ def _embedded(kind: AddressKind, number: int) -> int | None:
 def read_address(text: str) -> Address:
     """Read an address as the proxy wrote it; never raises, `MALFORMED` is an answer too."""
     # Prevents: a huge header filling the cache.
-    if len(text) > _LONGEST:
-        return _MALFORMED
-    return _read(text)
+    return _read(text) if len(text) <= _LONGEST else _MALFORMED
 
 
 def network_of(text: str) -> str:

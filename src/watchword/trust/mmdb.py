@@ -9,7 +9,7 @@ from typing import Any
 
 import maxminddb
 
-from watchword.trust.addresses import V4_BITS
+from watchword.kernel import V4_BITS
 from watchword.trust.errors import PlaceDataError
 from watchword.trust.ownfile import own_copy
 

@@ -8,7 +8,8 @@ from datetime import datetime
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 
-from watchword.trust.addresses import V4_BITS, V6_BITS, read_address
+from watchword.kernel import V4_BITS, V6_BITS
+from watchword.trust.addresses import read_address
 from watchword.trust.errors import NetworkMalformedError, NetworkTooBroadError, PlaceDataError
 from watchword.trust.model import NetworkList, Standing
 

@@ -21,7 +21,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Literal, NoReturn
 
-from watchword.trust.addresses import V4_BITS
+from watchword.kernel import V4_BITS
 from watchword.trust.errors import PlaceDataError
 from watchword.trust.ownfile import own_copy
 

@@ -25,7 +25,7 @@ from itertools import islice
 from pathlib import Path
 from typing import IO, Any, Final, Literal
 
-from watchword.trust.addresses import V4_BITS, V6_BITS
+from watchword.kernel import V4_BITS, V6_BITS
 from watchword.trust.feeds.errors import FeedKeptError
 from watchword.trust.feeds.model import NEVER, Family, Indicator, IndicatorKind
 

@@ -11,7 +11,8 @@ from ipaddress import ip_network
 from socket import AF_INET, AF_INET6, inet_pton
 from typing import Final
 
-from watchword.trust.addresses import V4_BITS, V6_BITS, AddressKind, kind_within, read_address
+from watchword.kernel import V4_BITS, V6_BITS
+from watchword.trust.addresses import AddressKind, kind_within, read_address
 from watchword.trust.feeds.errors import FeedMalformedError, FeedTooLargeError
 from watchword.trust.feeds.model import NEVER, Family, Indicator, IndicatorKind, Refusal
 

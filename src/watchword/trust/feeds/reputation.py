@@ -8,7 +8,8 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Final, Protocol
 
-from watchword.trust.addresses import V4_BITS, read_address
+from watchword.kernel import V4_BITS
+from watchword.trust.addresses import read_address
 from watchword.trust.feeds.index import FeedIndex, time_of, words_of
 from watchword.trust.feeds.intake import canonical, digest_of, guess_kind
 from watchword.trust.feeds.model import Indicator, IndicatorKind, Meaning, Refusal, decayed
