@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from watchword.trust.importers import Layout, Tally, read
+from watchword.trust.importers import ImportRefusedError, Layout, Tally, read
 from watchword.trust.observation import Act
 
 DATA = {
@@ -215,3 +215,14 @@ def test_letters_of_the_private_use_area_in_a_sound_file_are_no_damage() -> None
     (one,) = read_all(xml(TargetUserName="ada\ue000"))
 
     assert one.user == "corp\\ada\ue000"
+
+
+@pytest.mark.parametrize("layout", [one for one in Layout if one is not Layout.JOURNAL])  # which ends at a zero
+@pytest.mark.parametrize(
+    ("begins", "name"),
+    [(b"ElfFile\0", "event file"), (b"PAR1", "Parquet"), (b"PK\x03\x04", "zip"), (b"\x1f\x8b\x08", "gzip")],
+)
+def test_a_file_that_is_no_text_is_refused_by_what_it_is(layout: Layout, begins: bytes, name: str) -> None:
+    with pytest.raises(ImportRefusedError, match=name) as refused:
+        list(read(BytesIO(begins + bytes(100)), layout))
+    assert refused.value.hint

@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from io import BufferedReader, TextIOWrapper
 from typing import Any, BinaryIO, Final, NoReturn
 
-from watchword.trust.importers.model import Record, Refusal
+from watchword.trust.importers.model import ImportRefusedError, Record, Refusal
 
 LONGEST: Final = 1 << 20  # characters of one record; what AWS, Windows and OCSF write is far below
 _CHUNK: Final = 1 << 16
@@ -19,6 +19,15 @@ _SPACE: Final = re.compile(r"(?:[\s,]+|Record \d{1,19}(?=\s))*")
 # Where a service wraps its records: `{"Records": [` of CloudTrail's files, `{"Events": [` of its command.
 _WRAPPED: Final = re.compile(r'(?:\{\s*"(?:Records|Events|value)"\s*:\s*)?\[')
 _LONGEST_WRAP: Final = 256
+_BINARY: Final = {
+    b"ElfFile\0": (
+        "an event file of Windows",
+        "export it: `wevtutil query-events FILE /lf:true /format:xml /uni:true`",
+    ),
+    b"PAR1": ("in Parquet, as Security Lake keeps it", "write it as JSON, one event a line, with Athena or DuckDB"),
+    b"PK\x03\x04": ("a zip archive", "unzip it"),
+    b"\x1f\x8b": ("packed with gzip twice, or was not unpacked", "unpack it"),
+}
 
 
 @contextmanager
@@ -37,8 +46,13 @@ def peekable(file: BinaryIO) -> Iterator[BufferedReader]:
 
 @contextmanager
 def text_of(file: BinaryIO) -> Iterator[TextIOWrapper]:
-    """Read a binary file as text: UTF-16 if its first bytes say so, as PowerShell writes it, else UTF-8."""
+    """Read a binary file as text: UTF-16 if its first bytes say so, as PowerShell writes it, else UTF-8.
+
+    Raises:
+        ImportRefusedError: it is no text, and known by how it begins.
+    """
     with peekable(file) as buffered:
+        _refuse_binary(buffered.peek(8)[:8])
         is_wide = buffered.peek(2)[:2] in {codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE}
         encoding, errors = ("utf-16", "replace") if is_wide else ("utf-8-sig", "surrogateescape")
         text = TextIOWrapper(buffered, encoding=encoding, errors=errors, newline="\n")
@@ -47,6 +61,12 @@ def text_of(file: BinaryIO) -> Iterator[TextIOWrapper]:
         finally:
             with suppress(ValueError):  # as above
                 text.detach()
+
+
+def _refuse_binary(begins: bytes) -> None:
+    for magic, (name, hint) in _BINARY.items():
+        if begins.startswith(magic):
+            raise ImportRefusedError(f"the file is {name}", hint=hint)
 
 
 def lines(file: BinaryIO) -> Iterator[Record | Refusal]:
