@@ -16,9 +16,9 @@ from typing import Any, Final
 
 from watchword.trust.agents import agent_of
 from watchword.trust.importers.fields import moment, needed, number, part, text, where
+from watchword.trust.importers.json_objects import objects
 from watchword.trust.importers.model import Reading, Record, Refusal
 from watchword.trust.importers.principals import has_factor, principal, session_of
-from watchword.trust.importers.reading import objects
 from watchword.trust.labelled import Labelled
 from watchword.trust.observation import Act, Observation
 

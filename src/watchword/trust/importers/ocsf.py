@@ -15,8 +15,8 @@ from typing import Any, Final
 
 from watchword.trust.agents import agent_of
 from watchword.trust.importers.fields import flag, moment, needed, number, part, placed, text, where, within_time
+from watchword.trust.importers.json_objects import objects
 from watchword.trust.importers.model import Reading, Record, RecordMalformedError, Refusal
-from watchword.trust.importers.reading import objects
 from watchword.trust.labelled import Labelled
 from watchword.trust.model import Place
 from watchword.trust.observation import Act, Observation

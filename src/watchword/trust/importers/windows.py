@@ -15,8 +15,9 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from watchword.trust.importers.fields import moment, needed, number, part, text, where
+from watchword.trust.importers.json_objects import objects
 from watchword.trust.importers.model import Reading, Record, RecordMalformedError, Refusal
-from watchword.trust.importers.reading import objects, peekable
+from watchword.trust.importers.reading import peekable
 from watchword.trust.importers.windows_json import flat
 from watchword.trust.importers.windows_xml import events, is_xml
 from watchword.trust.labelled import Labelled
