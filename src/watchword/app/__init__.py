@@ -21,12 +21,14 @@ from watchword.app.publishing import (
 from watchword.app.relating import relations_now
 from watchword.app.revealing import reveal as reveal_token
 from watchword.app.revealing import trace as trace_mark
-from watchword.app.services import PASSPHRASE_VARIABLE, Services, authority_of, open_services
+from watchword.app.sealing import PASSPHRASE_VARIABLE, Resealed, replace_sealing_key
+from watchword.app.services import Services, authority_of, open_services
 
 __all__ = [
     "PASSPHRASE_VARIABLE",
     "Order",
     "Published",
+    "Resealed",
     "Services",
     "add_signatures",
     "as_row",
@@ -41,6 +43,7 @@ __all__ = [
     "open_services",
     "publish",
     "relations_now",
+    "replace_sealing_key",
     "reveal_token",
     "roll_back",
     "trace_mark",

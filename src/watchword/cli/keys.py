@@ -1,7 +1,8 @@
-"""`watchword keys`: the keys that sign assertions and the journal."""
+"""`watchword keys`: the keys that sign assertions and the journal, and the one that seals what lies in the database."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -9,7 +10,7 @@ import typer
 from watchword.cli.force import in_force
 from watchword.cli.shell import shell_of
 
-app = typer.Typer(help="List and rotate signing keys.", no_args_is_help=True)
+app = typer.Typer(help="List and rotate signing keys, replace the sealing key.", no_args_is_help=True)
 
 _PURPOSES = ("assertion", "journal", "bundle")
 
@@ -55,3 +56,28 @@ def rotate(
         return await in_force(services)
 
     shell.say(f"a new key signs for {purpose}; {shell.run(act)}")
+
+
+@app.command("reseal")
+def reseal(
+    context: typer.Context,
+    key_files: Annotated[
+        list[Path] | None,
+        typer.Option("--key-file", help="A sealed key for bundles to seal anew too; may be given several times."),
+    ] = None,
+) -> None:
+    """Seal everything anew under another sealing key; the node must be stopped, and the former key is kept."""
+    shell = shell_of(context)
+
+    async def act(services: Any) -> Any:
+        from watchword.app import replace_sealing_key  # noqa: PLC0415  # quick help
+
+        return await replace_sealing_key(services, actor=shell.actor, key_files=key_files or ())
+
+    done = shell.run(act)
+    kept = f"; the former key is kept as {done.former}" if done.former else "; give the new key from now on"
+    shell.say(
+        f"{done.values} values are sealed under another key{kept}",
+        values=done.values,
+        former=str(done.former) if done.former else None,
+    )

@@ -44,6 +44,7 @@ from watchword.identity.model import (
 )
 from watchword.identity.ports import Sealer
 from watchword.identity.reader import DirectoryReader
+from watchword.identity.resealing import LASTING_KEYS, reseal
 from watchword.identity.return_to import safe_return_to
 from watchword.identity.service import Identity
 from watchword.identity.sessions import Sessions
@@ -53,6 +54,7 @@ from watchword.identity.welcome import Welcome
 
 __all__ = [
     "ADMINISTRATORS",
+    "LASTING_KEYS",
     "Accounts",
     "Admission",
     "Argon2Profile",
@@ -95,5 +97,6 @@ __all__ = [
     "Welcome",
     "WrongStepError",
     "network_of",
+    "reseal",
     "safe_return_to",
 ]

@@ -190,6 +190,17 @@ async def authenticators_of(connection: AsyncConnection, user_id: UserId) -> lis
     return [_authenticator(row) for row in (await connection.execute(query)).all()]
 
 
+async def authenticators_of_kind(connection: AsyncConnection, kind: AuthenticatorKind) -> list[Authenticator]:
+    """Read every authenticator of a kind, unconfirmed ones included."""
+    query = select(authenticators).where(authenticators.c.kind == kind.value).order_by(authenticators.c.id)
+    return [_authenticator(row) for row in (await connection.execute(query)).all()]
+
+
+async def replace_material(connection: AsyncConnection, found: AuthenticatorId, material: bytes) -> None:
+    """Put the same secret there under another seal."""
+    await connection.execute(update(authenticators).where(authenticators.c.id == found).values(material=material))
+
+
 async def authenticator_by_credential(connection: AsyncConnection, credential_id: bytes) -> Authenticator | None:
     """Find a passkey."""
     query = select(authenticators).where(authenticators.c.credential_id == credential_id)

@@ -15,11 +15,12 @@ from watchword.keys.errors import (
     WrongAlgorithmError,
     WrongSealingKeyError,
 )
-from watchword.keys.events import KEY_CREATED, KEY_RETIRED, KEY_ROTATED
-from watchword.keys.files import write_new_file
+from watchword.keys.events import KEY_CREATED, KEY_RETIRED, KEY_ROTATED, SEALING_KEY_REPLACED
+from watchword.keys.files import sync_directory, write_new_file
 from watchword.keys.jws import JwsSigner, VerifiedJws, verify_jws
 from watchword.keys.master import MasterKey
 from watchword.keys.model import Algorithm
+from watchword.keys.resealing import reseal
 from watchword.keys.sealer import Sealer
 from watchword.keys.service import KeyRing
 from watchword.keys.signing import Signer
@@ -30,6 +31,7 @@ __all__ = [
     "KEY_CREATED",
     "KEY_RETIRED",
     "KEY_ROTATED",
+    "SEALING_KEY_REPLACED",
     "Algorithm",
     "AuthorityError",
     "Issued",
@@ -52,6 +54,8 @@ __all__ = [
     "WrongAlgorithmError",
     "WrongSealingKeyError",
     "distrust_in_nss",
+    "reseal",
+    "sync_directory",
     "trust_in_nss",
     "trust_steps",
     "verify_jws",

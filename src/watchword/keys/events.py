@@ -14,6 +14,11 @@ KEY_ROTATED = EventType(
     "A new signing key took over; the former one signs no more and stays published until a given time.",
     public="purpose algorithm former published_until",
 )
+SEALING_KEY_REPLACED = EventType(
+    "keys.sealing_key.replaced",
+    "Everything that is sealed was sealed anew, under another sealing key.",
+    public="values",
+)
 KEY_RETIRED = EventType(
     "keys.key.retired",
     "A former signing key is no longer published.",

@@ -8,6 +8,10 @@ from enum import StrEnum
 
 from watchword.kernel import KeyId
 
+# What is sealed here, and the words that tell whether a master key is the right one.
+PRIVATE, PUBLIC, CANARY, DERIVED = "keys.private", "keys.public", "keys.canary", "keys.derived"
+CANARY_WORDS = b"this master key is the right one"
+
 
 class Algorithm(StrEnum):
     """How a key signs, in the words of the JOSE registry (RFC 7518, RFC 9864)."""
@@ -39,6 +43,11 @@ class StoredKey:
     def is_published(self, now: datetime) -> bool:
         """Tell whether those who verify should still accept it."""
         return self.retired_at is None and (self.published_until is None or now < self.published_until)
+
+    @property
+    def seal(self) -> str:
+        """What kind of secret the seal is around."""
+        return PRIVATE if self.rotated_at is None else PUBLIC
 
     @property
     def context(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
 
 from cryptography.exceptions import InvalidTag
@@ -33,6 +34,7 @@ class Sealer:
     def __init__(self, master: MasterKey, entropy: Entropy | None = None) -> None:
         self._master = master
         self._entropy = entropy or SystemEntropy()
+        self._carried: dict[str, bytes] = {}
         self._cipher = lru_cache(maxsize=64)(self._make_cipher)
 
     def __repr__(self) -> str:
@@ -67,9 +69,13 @@ class Sealer:
                 hint="it was altered, or sealed under another master key",
             ) from error
 
+    def carry(self, derived: Mapping[str, bytes]) -> None:
+        """Use these subkeys for HMACs, which were derived from a master key before this one."""
+        self._carried = dict(derived)
+
     def derive(self, purpose: str) -> bytes:
         """Return the 32-byte subkey for HMACs of this purpose; never a key that seals."""
-        return self._subkey(f"watchword/derive/v1/{purpose}")
+        return self._carried.get(purpose) or self._subkey(f"watchword/derive/v1/{purpose}")
 
     def _make_cipher(self, purpose: str) -> AESGCM:
         return AESGCM(self._subkey(f"watchword/seal/v1/{purpose}"))

@@ -11,7 +11,7 @@ from watchword.kernel import Clock, Entropy, Event, EventType, KeyId
 from watchword.keys import store
 from watchword.keys.errors import KeyMissingError, SealBrokenError, WrongSealingKeyError
 from watchword.keys.events import KEY_CREATED, KEY_RETIRED, KEY_ROTATED
-from watchword.keys.model import Algorithm, StoredKey
+from watchword.keys.model import CANARY, CANARY_WORDS, DERIVED, PRIVATE, PUBLIC, Algorithm, StoredKey
 from watchword.keys.sealer import Sealer
 from watchword.keys.signing import Signer
 from watchword.keys.verification import VerificationKey
@@ -22,8 +22,6 @@ _PUBLISHED_AFTER_ROTATION = timedelta(hours=24)
 _ALGORITHMS = MappingProxyType(
     {"assertion": Algorithm.ES256, "journal": Algorithm.ED25519, "bundle": Algorithm.ED25519}
 )
-_PRIVATE, _PUBLIC, _CANARY = "keys.private", "keys.public", "keys.canary"
-_CANARY_WORDS = b"this master key is the right one"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +59,13 @@ class KeyRing:
         """
         async with self._database.read() as connection:
             canary, stored = await store.read_canary(connection), await store.read_keys(connection)
+            derived = await store.read_derived(connection)
         if canary is None and not stored:
             canary = await self._plant_canary()
         self._check(canary)
+        self._sealer.carry(
+            {purpose: self._sealer.open(sealed, purpose=DERIVED, context=purpose) for purpose, sealed in derived}
+        )
         self._ring = self._opened(stored)
 
     async def observe(self, events: Sequence[Event]) -> None:
@@ -99,7 +101,7 @@ class KeyRing:
         """
         former = self.signer(purpose)
         context = next(stored.context for stored, key in self._ring.keys if key.kid == former.kid)
-        sealed = self._sealer.seal(former.verification_key.der(), purpose=_PUBLIC, context=context)
+        sealed = self._sealer.seal(former.verification_key.der(), purpose=PUBLIC, context=context)
         now = self._clock.now()
         try:
             async with self._database.work() as unit:
@@ -165,10 +167,12 @@ class KeyRing:
         algorithm = _ALGORITHMS.get(purpose)
         if algorithm is None:
             raise KeyMissingError(f"`{purpose}` is not a purpose of keys", hint=f"known: {', '.join(_ALGORITHMS)}")
+        # Prevents: a key sealed under a master key that was replaced since this process began.
+        self._check(await store.read_canary(unit.connection, is_held=True))
         now = self._clock.now()
         signer = Signer.generate(KeyId.new(now, self._entropy), algorithm)
         key = StoredKey(signer.kid, purpose, algorithm, b"", now)
-        key = replace(key, sealed=self._sealer.seal(signer.der(), purpose=_PRIVATE, context=key.context))
+        key = replace(key, sealed=self._sealer.seal(signer.der(), purpose=PRIVATE, context=key.context))
         await store.add_key(unit.connection, key)
         return key
 
@@ -183,7 +187,7 @@ class KeyRing:
         )
 
     async def _plant_canary(self) -> bytes | None:
-        sealed = self._sealer.seal(_CANARY_WORDS, purpose=_CANARY, context="canary")
+        sealed = self._sealer.seal(CANARY_WORDS, purpose=CANARY, context="canary")
         try:
             async with self._database.work() as unit:
                 await store.add_canary(unit.connection, sealed)
@@ -196,24 +200,23 @@ class KeyRing:
         try:
             # Prevents: starting under another master key and sealing new secrets that the old one cannot open, or
             # hiding the mismatch by deleting the canary from a database that has keys.
-            opened = self._sealer.open(canary or b"", purpose=_CANARY, context="canary")
+            opened = self._sealer.open(canary or b"", purpose=CANARY, context="canary")
         except SealBrokenError as error:
             raise WrongSealingKeyError(
                 "the master key is not the one that this database was sealed with",
-                hint="give the key that was there when the database was made; without it its secrets cannot be opened",
+                hint="give the key that it was sealed with last; without it its secrets cannot be opened",
             ) from error
-        if opened != _CANARY_WORDS:
+        if opened != CANARY_WORDS:
             raise WrongSealingKeyError("the sealed canary does not say what it should")
 
     def _opened(self, stored: Sequence[StoredKey]) -> _Ring:
         signers: dict[str, Signer] = {}
         keys: list[tuple[StoredKey, VerificationKey]] = []
         for key in stored:
+            der = self._sealer.open(key.sealed, purpose=key.seal, context=key.context)
             if key.rotated_at is None:
-                der = self._sealer.open(key.sealed, purpose=_PRIVATE, context=key.context)
                 signers[key.purpose] = Signer.from_der(key.id, der)
                 keys.append((key, signers[key.purpose].verification_key))
             else:
-                der = self._sealer.open(key.sealed, purpose=_PUBLIC, context=key.context)
                 keys.append((key, VerificationKey.from_der(key.id, der)))
         return _Ring(MappingProxyType(signers), tuple(keys))

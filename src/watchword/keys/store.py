@@ -5,7 +5,20 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import CheckConstraint, Column, Index, Integer, LargeBinary, Row, String, Table, insert, select, update
+from sqlalchemy import (
+    CheckConstraint,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    Row,
+    String,
+    Table,
+    delete,
+    insert,
+    select,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from watchword.kernel import KeyId
@@ -46,6 +59,15 @@ sealing_canary = Table(
 )
 
 
+# HMAC keys that outlive the master key they were derived from, sealed under the present one.
+derived_keys = Table(
+    "derived_keys",
+    metadata,
+    Column("purpose", String(80), primary_key=True),
+    Column("sealed", LargeBinary, nullable=False),
+)
+
+
 async def read_keys(connection: AsyncConnection) -> list[StoredKey]:
     """Return every key, the oldest first."""
     rows = await connection.execute(select(signing_keys).order_by(signing_keys.c.created_at, signing_keys.c.id))
@@ -83,15 +105,42 @@ async def mark_retired(connection: AsyncConnection, kid: KeyId, at: datetime) ->
     return bool(done.rowcount)
 
 
-async def read_canary(connection: AsyncConnection) -> bytes | None:
-    """Return the sealed canary, if there is one yet."""
-    found = (await connection.execute(select(sealing_canary.c.sealed))).scalar_one_or_none()
+async def replace_sealed(connection: AsyncConnection, kid: KeyId, sealed: bytes) -> None:
+    """Put the same key there under another seal."""
+    await connection.execute(update(signing_keys).where(signing_keys.c.id == kid).values(sealed=sealed))
+
+
+async def read_derived(connection: AsyncConnection) -> list[tuple[str, bytes]]:
+    """Return the carried subkeys by purpose, sealed."""
+    rows = await connection.execute(select(derived_keys).order_by(derived_keys.c.purpose))
+    return [(row.purpose, bytes(row.sealed)) for row in rows.all()]
+
+
+async def put_derived(connection: AsyncConnection, purpose: str, sealed: bytes) -> None:
+    """Store a carried subkey."""
+    await connection.execute(delete(derived_keys).where(derived_keys.c.purpose == purpose))
+    await connection.execute(insert(derived_keys).values(purpose=purpose, sealed=sealed))
+
+
+async def read_canary(connection: AsyncConnection, *, is_held: bool = False) -> bytes | None:
+    """Return the sealed canary, if there is one yet.
+
+    Args:
+        is_held: nobody else replaces it before this unit of work ends.
+    """
+    query = select(sealing_canary.c.sealed)
+    found = (await connection.execute(query.with_for_update(read=True) if is_held else query)).scalar_one_or_none()
     return None if found is None else bytes(found)
 
 
 async def add_canary(connection: AsyncConnection, sealed: bytes) -> None:
     """Insert the canary; a conflict means that another node did."""
     await connection.execute(insert(sealing_canary).values(id=_CANARY_ROW, sealed=sealed))
+
+
+async def replace_canary(connection: AsyncConnection, sealed: bytes) -> None:
+    """Put the canary under another seal."""
+    await connection.execute(update(sealing_canary).values(sealed=sealed))
 
 
 def _stored(row: Row[Any]) -> StoredKey:

@@ -14,7 +14,8 @@ import pytest
 
 from watchword.app.data import AlreadyRunningError, DataDirectoryError, control_socket, hold, prepare, run_directory
 from watchword.app.policies import plant_default_policies
-from watchword.app.services import PASSPHRASE_VARIABLE, master_key, open_services
+from watchword.app.sealing import PASSPHRASE_VARIABLE, master_key
+from watchword.app.services import open_services
 from watchword.kernel import ConfigurationError, WatchwordError
 from watchword.policy import DEFAULT_DIRECTORY, PolicySet
 from watchword.settings import Settings, load

@@ -17,7 +17,7 @@ from watchword.storage.model import metadata
 __all__ = ["REVISIONS", "VERSION_TABLE", "migrate"]
 
 # Every revision, the oldest first; named here so that Alembic is imported only when there is something to do.
-REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010")
 VERSION_TABLE = "schema_version"
 
 # Any number will do as long as every node uses the same; spells "schema" in hexadecimal.
