@@ -187,8 +187,8 @@ def test_what_machines_ask_controllers_for_is_skipped(event: str) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["a\x01b", "&#x1;", "&#0;", "&#xD800;", "&#xFFFF;", "&#000000031;", "\uffff"],
-    ids=["control", "reference", "zero", "half a letter", "no letter", "long", "no letter itself"],
+    ["a\x01b", "&#x1;", "&#0;", "&#xD800;", "&#55296;", "&#xFFFF;", "&#x110000;", "&#00000031;", "\uffff"],
+    ids=["control", "reference", "zero", "half", "half, decimal", "no letter", "beyond", "long", "no letter itself"],
 )
 @pytest.mark.parametrize("at", [0, 1, 5, 9])
 def test_a_name_that_xml_cannot_hold_does_not_hide_what_comes_after(name: str, at: int) -> None:
@@ -226,3 +226,9 @@ def test_a_file_that_is_no_text_is_refused_by_what_it_is(layout: Layout, begins:
     with pytest.raises(ImportRefusedError, match=name) as refused:
         list(read(BytesIO(begins + bytes(100)), layout))
     assert refused.value.hint
+
+
+def test_references_to_letters_are_read_as_these() -> None:
+    (one,) = read_all(xml(TargetUserName="&#x41;d&#97;&amp;#x1;&#x1F600;"))
+
+    assert one.user == "corp\\ada&#x1;\U0001f600"

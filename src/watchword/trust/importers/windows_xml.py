@@ -17,10 +17,7 @@ _MOST_FIELDS: Final = 128
 _LONGEST_TEXT: Final = 1 << 16
 _DECLARATION: Final = re.compile(r"\s*<\?xml[^>]{0,200}\?>")
 # What a name that somebody typed can hold and XML cannot: controls, and halves of letters.
-_UNSPEAKABLE: Final = re.compile(
-    r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]"
-    r"|&#(?:0*(?:[0-8]|1[124-9]|2\d|3[01])|[xX]0*(?:[0-8bBcCeEfF]|1[0-9a-fA-F]|[dD][89a-fA-F][0-9a-fA-F]{2}|[fF]{3}[eEfF]));"
-)
+_UNSPEAKABLE: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]|&#([xX]?)([0-9a-fA-F]{1,8});")
 _REFERENCE: Final = 12  # a reference that is cut is shorter
 # Bytes that are no UTF-8 stand for themselves here until their event is refused.
 _FOREIGN: Final = {0xDC00 + byte: 0xF700 + byte for byte in range(0x80, 0x100)}
@@ -63,9 +60,19 @@ def _pieces(source: TextIOWrapper) -> Iterator[str]:
         cut = text.rfind("&", -_REFERENCE)
         cut = len(text) if cut < 0 or ";" in text[cut:] else cut
         # Prevents: a name with a control in it, which anybody can try to sign in with, hiding all that comes after.
-        yield _UNSPEAKABLE.sub("\ufffd", text[:cut])
+        yield _UNSPEAKABLE.sub(_sound, text[:cut])
         left, piece = text[cut:], source.read(_CHUNK)
     yield left + "</all>"
+
+
+def _sound(found: re.Match[str]) -> str:
+    """Return a reference to a letter as it is, and U+FFFD for anything else."""
+    try:
+        letter = chr(int(found[2] or "0", 16 if found[1] else 10))
+    except (ValueError, OverflowError):
+        return "\ufffd"
+    is_sound = letter in "\t\n\r" or " " <= letter < "\ud800" or "\ue000" <= letter < "\ufffe" or letter > "\uffff"
+    return found[0] if is_sound else "\ufffd"
 
 
 class _RefusedError(Exception):
