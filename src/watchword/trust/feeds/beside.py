@@ -44,21 +44,22 @@ async def run_beside(
             limit=_LIMIT,
         )
     except OSError as error:
-        return _lost(f"the process for the feed cannot be started ({error.strerror})")
+        return _lost(f"the process for the feed cannot be started ({error.strerror})", "look at this machine's memory")
     try:
         async with asyncio.timeout(whole_s):
             said = await _asked(
                 process, json.dumps(dict(job) | {"whole_s": whole_s, "most_memory": most_memory}).encode()
             )
     except TimeoutError:
-        return _lost(f"the feed took longer than {whole_s:.0f} s")
+        return _lost(f"the feed took longer than {whole_s:.0f} s", "look at its server; or take a smaller feed")
     finally:
         await _end(process)
     try:
         outcome = json.loads(said)
         assert isinstance(outcome, dict)
     except (ValueError, AssertionError):
-        return _lost("the process for the feed died, as it does when it runs out of memory or time")
+        words = "the process for the feed died, as it does when it runs out of memory or time"
+        return _lost(words, "fetch it again; a lower `max_mb` refuses sooner what is too large")
     return outcome
 
 
@@ -92,5 +93,5 @@ async def _end(process: asyncio.subprocess.Process) -> None:
         await process.wait()
 
 
-def _lost(words: str) -> dict[str, Any]:
-    return {"status": "failed", "code": "trust.feed_unreachable", "message": words, "hint": ""}
+def _lost(words: str, hint: str) -> dict[str, Any]:
+    return {"status": "failed", "code": "trust.feed_unreachable", "message": words, "hint": hint}

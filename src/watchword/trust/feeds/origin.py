@@ -50,7 +50,9 @@ def resolve(host: str, port: int, *, allow_private: bool) -> list[str]:
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
-        raise FeedUnreachableError(f"the name `{host[:100]}` has no address") from error
+        raise FeedUnreachableError(
+            f"the name `{host[:100]}` has no address", hint="look at the feed's `url`, and at this machine's network"
+        ) from error
     addresses = list(dict.fromkeys(str(each[4][0]) for each in found))
     # A network of IPv6 alone reaches IPv4 through NAT64, so there the address inside counts.
     hidden = [address for address in addresses if read_address(address).place_key is None]
