@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import timedelta
@@ -382,6 +383,24 @@ async def test_two_processes_do_not_fetch_one_feed_at_once(world: FeedWorld, dro
         await command.accept("drop", actor="cli:root")
     go.set()
     assert (await task).entries == 10
+
+
+async def test_half_of_a_file_that_is_being_written_is_not_the_whole(
+    world: FeedWorld, drop: FeedSettings, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    feeds = await world.feeds(drop)
+    real = os.fstat
+
+    def writing(handle: int) -> os.stat_result:
+        found = real(handle)
+        if found.st_ino == path.stat().st_ino:
+            path.write_text(path.read_text() + "45.1.99.0/24\n")
+        return found
+
+    monkeypatch.setattr("watchword.trust.feeds.worker.os.fstat", writing)
+    assert "was written while it was read" in (await feeds.refresh("drop")).problem
+    monkeypatch.undo()
+    assert (await feeds.refresh("drop")).is_well
 
 
 async def test_a_damaged_table_counts_for_nothing_and_is_fetched_again(world: FeedWorld, drop: FeedSettings) -> None:

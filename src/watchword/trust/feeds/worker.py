@@ -24,7 +24,13 @@ import orjson
 
 from watchword.kernel.settings import convert
 from watchword.trust.feeds.coverage import check_coverage, coverage_of, size_of
-from watchword.trust.feeds.errors import FeedError, FeedKeptError, FeedMalformedError, FeedTooLargeError
+from watchword.trust.feeds.errors import (
+    FeedError,
+    FeedKeptError,
+    FeedMalformedError,
+    FeedTooLargeError,
+    FeedUnreachableError,
+)
 from watchword.trust.feeds.index import FeedIndex, write_index
 from watchword.trust.feeds.intake import Intake, Vouched
 from watchword.trust.feeds.kept import EVENTS, STATEMENTS, TABLE
@@ -123,13 +129,20 @@ def _web(settings: FeedSettings, job: Mapping[str, Any]) -> Web:
 def _file(settings: FeedSettings) -> bytes:
     try:
         with Path(settings.file).open("rb") as file:
+            before = os.fstat(file.fileno())
             content = file.read(settings.max_mb * _MEGABYTE + 1)
+            after = os.fstat(file.fileno())
     except OSError as error:
         raise FeedKeptError(
             f"the file of the feed cannot be read ({error.strerror})", hint="look at `file` of the feed"
         ) from error
     if len(content) > settings.max_mb * _MEGABYTE:
         raise FeedTooLargeError(f"the file has more than {settings.max_mb} MB", hint="set `max_mb` if that is meant")
+    # Prevents: half of a file that is just being written being taken for the whole.
+    if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+        raise FeedUnreachableError(
+            "the file of the feed was written while it was read", hint="put a new file in its place by renaming it"
+        )
     return content
 
 
