@@ -45,21 +45,33 @@ def tail(
     A record is printed when it was signed over: at once if it comes alone, else within ten seconds. Exit code 4: the
     journal does not go on from there.
     """
-    from watchword.audit import ForgedCheckpointError, JournalDamagedError, PositionError  # noqa: PLC0415  # quick help
+    from watchword.audit import (  # noqa: PLC0415  # quick help
+        AuditError,
+        ForgedCheckpointError,
+        JournalDamagedError,
+        PositionError,
+    )
 
     shell = shell_of(context)
     if sum(bool(option) for option in (count, since, after)) > 1:
         raise typer.BadParameter("give one of them alone", param_hint="-n, --since, --after")
     begin = _Begin(shell.settings().journal_directory, archives or [], count, moment(since), after)
-    kept = PositionFile.open(position) if position else None
+    kept, outlet = PositionFile.open(position) if position else None, Outlet(sys.stdout)
     try:
         follower = begin.follower(kept)
         if follower.position.seq and not (kept or count or since or after or archives):
             tell_what_is_archived(shell, begin.directory)
         with follower, _asked_to_stop() as stop:
-            _Carrier(shell, follower, kept, stop, begin.since).carry(is_endless=follow)
+            _Carrier(shell, follower, outlet, kept, stop, begin.since).carry(is_endless=follow)
     except (PositionError, JournalDamagedError, ForgedCheckpointError) as error:
         fail(error, as_json=shell.is_json, code=EXIT_FOUND_WRONG)
+    except BrokenPipeError:
+        raise  # nobody reads any more: nothing is wrong
+    except OSError as error:
+        outlet.give_up()
+        what = f"`{error.filename}`" if error.filename else "the output"
+        hint = "the position stays where it was taken; mend that and go on"
+        fail(AuditError(f"{what} cannot be read or written ({error.strerror})", hint=hint), as_json=shell.is_json)
     finally:
         if kept:
             kept.close()
@@ -110,10 +122,16 @@ class _Carrier:
     """Write lines in pieces, and note how far they were taken."""
 
     def __init__(
-        self, shell: Shell, follower: Follower, kept: PositionFile | None, stop: _Stop, since: datetime | None
+        self,
+        shell: Shell,
+        follower: Follower,
+        outlet: Outlet,
+        kept: PositionFile | None,
+        stop: _Stop,
+        since: datetime | None,
     ) -> None:
-        self._shell, self._follower, self._kept, self._stop, self._since = shell, follower, kept, stop, since
-        self._outlet = Outlet(sys.stdout)
+        self._shell, self._follower, self._outlet = shell, follower, outlet
+        self._kept, self._stop, self._since = kept, stop, since
         self._due: deque[tuple[int, Position]] = deque()
 
     def carry(self, *, is_endless: bool) -> None:

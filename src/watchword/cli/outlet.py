@@ -71,6 +71,11 @@ class Outlet:
             raise BrokenPipeError
         return self._written - int(waiting)
 
+    def give_up(self) -> None:
+        """Send nowhere what could not be written, so that leaving does not try it again."""
+        if self._descriptor >= 0:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self._descriptor)
+
 
 class PositionFile:
     """A file that holds a position, for one process at a time.

@@ -141,10 +141,12 @@ async def test_a_stop_at_any_moment_loses_nothing_and_the_next_start_or_attempt_
                     await replace_sealing_key(services, actor="test")
         is_begun = (data / "keys" / "master.key.next").exists()
         assert await within(data, picture) == before, (number, acts)
-        ended.add((is_begun, (data / "keys" / "master.key.next").exists()))
-        await replaced(data)
-        assert await within(data, picture) == before
-        assert not (data / "keys" / "master.key.next").exists()
+        is_left = (data / "keys" / "master.key.next").exists()
+        if is_left and (is_begun, is_left) not in ended:
+            await replaced(data)
+            assert await within(data, picture) == before
+            assert not (data / "keys" / "master.key.next").exists()
+        ended.add((is_begun, is_left))
         if len(acts) < number:
             break
     assert number > 8

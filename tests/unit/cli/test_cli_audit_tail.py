@@ -145,3 +145,23 @@ def test_a_follower_that_is_killed_goes_on_where_the_reader_was(cli: Any, tmp_pa
         process.kill()
     cli.journal(EVENT)
     assert b"".join(got) + cli(*words).out.encode() == written(cli)
+
+
+def test_a_full_disk_at_the_other_end_is_one_sentence_and_the_position_stays(
+    cli: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cli.journal(EVENT)
+    words = ("-o", "json", "audit", "tail", "--position", str(tmp_path / "p"))
+
+    def refuse(*_: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Outlet, "write", refuse)
+        said = cli(*words)
+    assert (said.code, json.loads(said.err)["message"]) == (
+        1,
+        "the output cannot be read or written (No space left on device)",
+    )
+    assert (tmp_path / "p").read_text() == ""
+    assert cli(*words).out.encode() == written(cli)
