@@ -100,7 +100,12 @@ def _print(found: Sequence[Replayed], others: Sequence[Replayed], same: int) -> 
         return
     decisions = "decision" if len(found) == 1 else "decisions"
     print(f"{len(found):,} {decisions} scored again: {same:,} with the same bits, {len(others):,} not")
-    for each in others[:_MOST_SHOWN]:
-        print(one_line(f"  {each.id}  {each.outcome.value}: {each.why}"))
-    if len(others) > _MOST_SHOWN:
-        print(f"  and {len(others) - _MOST_SHOWN:,} more; --output json has all of them")
+    alike: dict[tuple[str, str], list[str]] = {}
+    for each in others:
+        alike.setdefault((each.outcome.value, each.why), []).append(each.id)
+    for (outcome, why), ids in list(alike.items())[:_MOST_SHOWN]:
+        more = f"{len(ids):,} of them, the last" if len(ids) > 1 else ""
+        print(one_line(f"  {outcome}: {why}"))
+        print(one_line(f"    {f'{more} {ids[-1]}'.strip()}"))
+    if others:
+        print("  --output json names each of them")

@@ -114,6 +114,9 @@ def test_replay_says_the_same_bits_or_leaves_with_four(cli: Any, record: dict[st
     said = cli("--output", "json", "risk", "replay")
     assert said.code == 4
     assert [each["id"] for each in said.json["others"]] == [changed["id"]]
+    told = cli("risk", "replay").out
+    assert changed["id"] in told
+    assert "--output json names each" in told
     assert cli("risk", "replay", changed["id"]).code == 4
     assert cli("risk", "replay", record["id"]).code == 0
 
