@@ -145,7 +145,8 @@ def cautious(added: Assessment, situation: Situation, why: Contribution, profile
     Args:
         profile: that judges, with its version.
     """
-    known = {each.indicator for each in added.contributions}
+    # Prevents: failures and a spray, made beside a newcomer by anybody, adding up to a refusal.
+    known = INFLICTED | {each.indicator for each in added.contributions}
     others = [
         Contribution(each.indicator, min(_MOST_POINTS, round(each.value * _POINTS)), each.detail)
         for each in (*situation.findings, *((situation.reputation,) if situation.reputation is not None else ()))

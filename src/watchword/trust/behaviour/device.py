@@ -5,10 +5,10 @@ from __future__ import annotations
 from math import log
 
 from watchword.trust.behaviour.chains import NO_DEVICE, Path
+from watchword.trust.behaviour.comparison import Comparison
 from watchword.trust.behaviour.likelihood import First
 from watchword.trust.behaviour.novelty import rate_of_new
-from watchword.trust.behaviour.population import Population
-from watchword.trust.behaviour.profile import BehaviourProfile, is_new
+from watchword.trust.behaviour.profile import is_new
 
 # What an attacker shows: mostly nothing; a key made for the occasion; seldom the stolen key of this very user.
 _NONE, _NEW, _KNOWN = 0.84, 0.14, 0.02
@@ -21,9 +21,7 @@ _NONE_WORDS = "no device key was shown, and this account usually shows one"
 _TELLING = 1.0
 
 
-def device_evidence(
-    path: Path, profile: BehaviourProfile, population: Population, one: int, own_one: int, doubted: int
-) -> tuple[str, float, str]:
+def device_evidence(path: Path, held: Comparison, doubted: int = 0) -> tuple[str, float, str]:
     """Return `device` or `new_device`, with log P_A - log P_u of: no key, a key of this user, a new key.
 
     The first key of an account is new by necessity and says nothing.
@@ -31,6 +29,7 @@ def device_evidence(
     Args:
         doubted: up to this weight, a key that a single day taught still counts as new.
     """
+    profile, population, one, own_one = held
     key = path[1]
     own, all_own = profile.totals.get(key, 0), profile.under.get("d", 0)
     if key == NO_DEVICE:
@@ -43,5 +42,5 @@ def device_evidence(
         return "device", log(_KNOWN * (all_own + _M * own_one) / known), ""
     if not all_own:
         return "new_device", 0.0, ""
-    rate = rate_of_new("d", 1, _USUALLY_NEW, profile, population, one, own_one)
+    rate = rate_of_new("d", 1, _USUALLY_NEW, held)
     return "new_device", log(_NEW / rate), _UNSETTLED_WORDS if own else _NEW_WORDS

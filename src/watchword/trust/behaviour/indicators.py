@@ -5,6 +5,7 @@ from __future__ import annotations
 from watchword.trust.behaviour import rhythm
 from watchword.trust.behaviour.chains import Path, Paths
 from watchword.trust.behaviour.company import member
+from watchword.trust.behaviour.comparison import Comparison
 from watchword.trust.behaviour.device import device_evidence
 from watchword.trust.behaviour.likelihood import (
     ACTION,
@@ -18,7 +19,6 @@ from watchword.trust.behaviour.likelihood import (
     traits_evidence,
 )
 from watchword.trust.behaviour.novelty import novelty
-from watchword.trust.behaviour.population import Population
 from watchword.trust.behaviour.profile import BehaviourProfile, is_new
 from watchword.trust.behaviour.settling import unsettled
 from watchword.trust.behaviour.travel import travel
@@ -46,82 +46,55 @@ def history(profile: BehaviourProfile, own_one: int) -> float:
 def habits(
     paths: Paths,
     observation: Observation,
-    profile: BehaviourProfile,
-    population: Population,
-    one: int,
-    own_one: int,
+    held: Comparison,
 ) -> list[Row]:
-    """Return what every chain says, and what is seen for the first time.
-
-    Args:
-        one: the weight of one event today.
-        own_one: the weight of one event in this user's counters.
-    """
+    """Return what every chain says, and what is seen for the first time."""
     rows: list[Row] = []
-    doubted = unsettled(paths, profile, own_one)
-    _habit(rows, NETWORK, paths.network, profile, population, one, own_one, doubted)
-    _habit(rows, AGENT, paths.agent, profile, population, one, own_one, doubted)
-    _device(rows, paths.device, profile, population, one, own_one, doubted)
-    _habit(rows, RESOURCE, paths.resource, profile, population, one, own_one)
-    _habit(rows, ACTION, paths.action, profile, population, one, own_one)
-    _traits(rows, paths.traits, profile, population, one, own_one, doubted)
-    found = travel(observation, paths.network, profile, own_one)
+    doubted = unsettled(paths, held)
+    _habit(rows, NETWORK, paths.network, held, doubted)
+    _habit(rows, AGENT, paths.agent, held, doubted)
+    _device(rows, paths.device, held, doubted)
+    # What is asked for is no witness of who asks, and is believed at once.
+    _habit(rows, RESOURCE, paths.resource, held)
+    _habit(rows, ACTION, paths.action, held)
+    _traits(rows, paths.traits, held, doubted)
+    found = travel(observation, paths.network, held.profile, held.own_one)
     rows.append((found.indicator, found.value, found.detail, found.is_known))
-    _companies(rows, paths, observation, profile, population, doubted)
+    _companies(rows, paths, observation, held, doubted)
     if paths.is_cut:
         rows.append(_OVERLONG)
     return rows
 
 
-def _habit(
-    rows: list[Row],
-    chain: Chain,
-    path: Path,
-    profile: BehaviourProfile,
-    population: Population,
-    one: int,
-    own_one: int,
-    doubted: int = 0,
-) -> None:
+def _habit(rows: list[Row], chain: Chain, path: Path, held: Comparison, doubted: int = 0) -> None:
     if not path:
         rows.append((chain.name, 0.0, "unknown: nothing was said about it", False))
         return
-    value = clipped(evidence(chain, path, profile, population, one, own_one, doubted))
+    value = clipped(evidence(chain, path, held, doubted))
     if value > _TELLING:
-        whose = "this" if profile.under.get(path[0]) else "any"
+        whose = "this" if held.profile.under.get(path[0]) else "any"
         rows.append((chain.name, value, f"{chain.words} is unusual for {whose} account", True))
     else:
         rows.append((chain.name, value, "", True))
-    found = novelty(chain, path, profile, population, one, own_one, doubted)
+    found = novelty(chain, path, held, doubted)
     if found is not None:
         name, value, words = found
         rows.append((name, clipped(value), words, True))
 
 
-def _device(
-    rows: list[Row], path: Path, profile: BehaviourProfile, population: Population, one: int, own_one: int, doubted: int
-) -> None:
-    name, value, words = device_evidence(path, profile, population, one, own_one, doubted)
+def _device(rows: list[Row], path: Path, held: Comparison, doubted: int) -> None:
+    name, value, words = device_evidence(path, held, doubted)
     rows.append((name, clipped(value), words, True))
 
 
-def _traits(
-    rows: list[Row], path: Path, profile: BehaviourProfile, population: Population, one: int, own_one: int, doubted: int
-) -> None:
-    value = clipped(traits_evidence(path, profile, population, one, own_one, doubted))
+def _traits(rows: list[Row], path: Path, held: Comparison, doubted: int) -> None:
+    value = clipped(traits_evidence(path, held, doubted))
     words = f"comes from a network of the kind `{path[1][2:]}`, unusual for this account" if value > _TELLING else ""
     rows.append(("traits", value, words, True))
 
 
-def _companies(
-    rows: list[Row],
-    paths: Paths,
-    observation: Observation,
-    profile: BehaviourProfile,
-    population: Population,
-    doubted: int,
-) -> None:
-    path, weight_of = paths.network, profile.totals.get
+def _companies(rows: list[Row], paths: Paths, observation: Observation, held: Comparison, doubted: int) -> None:
+    population, path, weight_of = held.population, paths.network, held.profile.totals.get
     if len(path) > _NETWORK_STEP and is_new(weight_of(path[_NETWORK_STEP], 0), doubted):
         others = population.networks.others(path[_NETWORK_STEP], member(observation.user))
         if others:
@@ -136,22 +109,20 @@ def _companies(
             rows.append((SHARED_DEVICE, _SHARED[others], words, True))
 
 
-def times(
-    paths: Paths, profile: BehaviourProfile, population: Population, one: int, own_one: int, *, support: float
-) -> list[Row]:
+def times(paths: Paths, held: Comparison, *, support: float) -> list[Row]:
     """Return what the time says.
 
     Args:
         support: the evidence of all other indicators that speak for an attacker; time never adds more than this.
     """
-    events = profile.under.get("h", 0) / own_one
+    events = held.profile.under.get("h", 0) / held.own_one
     if not events:
         return [("hour", 0.0, "unknown: no verified sign-in to compare with", False)]
     share = events / ENOUGH_EVENTS if events < ENOUGH_EVENTS else 1.0
     least, most = rhythm.LEAST_TIME * share, rhythm.MOST_TIME * share
-    hour = _between(least, rhythm.hour_evidence(paths.hour, profile, population, one, own_one), most)
-    weekday = _between(least, rhythm.weekday_evidence(paths.weekday, profile, population, one, own_one), most)
-    turn = _between(least, rhythm.rhythm_evidence(paths.hour, paths.weekday, profile, own_one), most)
+    hour = _between(least, rhythm.hour_evidence(paths.hour, held), most)
+    weekday = _between(least, rhythm.weekday_evidence(paths.weekday, held), most)
+    turn = _between(least, rhythm.rhythm_evidence(paths.hour, paths.weekday, held), most)
     total = hour + weekday + turn
     # Prevents: somebody at work in the night being asked for a second factor for that alone.
     if total > support:

@@ -16,8 +16,8 @@ from math import log
 from typing import NamedTuple
 
 from watchword.trust.behaviour.chains import Path
-from watchword.trust.behaviour.population import Population
-from watchword.trust.behaviour.profile import BehaviourProfile, is_new
+from watchword.trust.behaviour.comparison import Comparison
+from watchword.trust.behaviour.profile import is_new
 
 LEAST_EVIDENCE, MOST_EVIDENCE = -4.0, 6.0
 # Below this much history a baseline is called cold, and the time of day counts in proportion.
@@ -127,22 +127,13 @@ ACTION = Chain(
 ATTACKERS_TRAITS = {"t|tor": 0.10, "t|vpn": 0.20, "t|hosting": 0.30, "t|mobile": 0.10, "t|plain": 0.30}
 
 
-def evidence(
-    chain: Chain,
-    path: Path,
-    profile: BehaviourProfile,
-    population: Population,
-    one: int,
-    own_one: int,
-    doubted: int = 0,
-) -> float:
+def evidence(chain: Chain, path: Path, held: Comparison, doubted: int = 0) -> float:
     """Return log P_A - log P_u over one path, not clipped; 0 for an empty path.
 
     Args:
-        one: the weight of one event today.
-        own_one: the weight of one event in this user's counters.
-        doubted: up to this weight in them, what a single day taught counts as never seen.
+        doubted: up to this weight, what a single day taught this user's counters counts as never seen.
     """
+    profile, population, one, own_one = held
     totals, under = profile.totals.get, profile.under.get
     all_totals, all_under = population.totals.get, population.under.get
     ratio, is_below_new = 1.0, False
@@ -168,10 +159,9 @@ def evidence(
     return log(ratio)
 
 
-def traits_evidence(
-    path: Path, profile: BehaviourProfile, population: Population, one: int, own_one: int, doubted: int
-) -> float:
+def traits_evidence(path: Path, held: Comparison, doubted: int = 0) -> float:
     """Return log P_A - log P_u of the kind of network, against what is known of attackers everywhere."""
+    profile, population, one, own_one = held
     key = path[1]
     own, all_own = profile.totals.get(key, 0), profile.under.get("t", 0)
     others, all_others = population.totals.get(key, 0) - own, population.under.get("t", 0) - all_own

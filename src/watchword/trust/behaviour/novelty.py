@@ -8,9 +8,9 @@ from __future__ import annotations
 from math import log
 
 from watchword.trust.behaviour.chains import LEVELS, Path
+from watchword.trust.behaviour.comparison import Comparison
 from watchword.trust.behaviour.likelihood import Chain, First
-from watchword.trust.behaviour.population import Population
-from watchword.trust.behaviour.profile import BehaviourProfile, is_new
+from watchword.trust.behaviour.profile import is_new
 
 # How many events' worth everybody else counts in one user's rate of new things, and a guess in everybody's.
 _M = 4.0
@@ -20,15 +20,7 @@ _FIRST = "seen for the first time with this account"
 _UNSETTLED = "not yet proven with this account on a second day"
 
 
-def novelty(
-    chain: Chain,
-    path: Path,
-    profile: BehaviourProfile,
-    population: Population,
-    one: int,
-    own_one: int,
-    doubted: int = 0,
-) -> tuple[str, float, str] | None:
+def novelty(chain: Chain, path: Path, held: Comparison, doubted: int = 0) -> tuple[str, float, str] | None:
     """Return indicator, evidence and words of the coarsest step of a path that is new; nothing if none is.
 
     To an account without history everything is new, whoever comes, and nothing is said.
@@ -36,29 +28,21 @@ def novelty(
     Args:
         doubted: up to this weight, what a single day taught still counts as new.
     """
-    weight_of = profile.totals.get
-    if weight_of(path[-1], 0) > doubted or not profile.under.get(path[0]):
+    weight_of = held.profile.totals.get
+    if weight_of(path[-1], 0) > doubted or not held.profile.under.get(path[0]):
         return None
     for step in range(1, len(path)):
         weight = weight_of(path[step], 0)
         if is_new(weight, doubted):
             first = chain.firsts[step - 1]
-            rate = rate_of_new(path[0], step, first, profile, population, one, own_one)
+            rate = rate_of_new(path[0], step, first, held)
             words = f"{_UNSETTLED if weight else _FIRST}: {path[step].rpartition('|')[2]}"
             # What is new never speaks for the owner, however often it is.
             return first.name, max(0.0, log(first.attacks / rate)), words
     return None
 
 
-def rate_of_new(
-    chain: str,
-    step: int,
-    first: First,
-    profile: BehaviourProfile,
-    population: Population,
-    one: int,
-    own_one: int,
-) -> float:
+def rate_of_new(chain: str, step: int, first: First, held: Comparison) -> float:
     """Return how often a user's next value at a step is new below one that is not.
 
     The first of each kind is no surprise: under every coarser value there is one. Whoever was seen a few times has
@@ -66,6 +50,7 @@ def rate_of_new(
 
     Source: Ewens, "The sampling theory of selectively neutral alleles", 1972, for the share of the unseen after n.
     """
+    profile, population, one, own_one = held
     level, coarser = LEVELS[chain][step], LEVELS[chain][step - 1]
     mine = profile.distinct.get(level, 0) - (profile.distinct.get(coarser, 0) or 1)
     all_new = population.distinct.get(level, 0) - (population.distinct.get(coarser, 0) or population.users)

@@ -5,8 +5,7 @@ from __future__ import annotations
 from math import log, sqrt
 
 from watchword.trust.behaviour.chains import DAY_CIRCLE, HOURS, UNIT, WEEK_CIRCLE, WEEKDAYS
-from watchword.trust.behaviour.population import Population
-from watchword.trust.behaviour.profile import BehaviourProfile
+from watchword.trust.behaviour.comparison import Comparison
 
 LEAST_TIME, MOST_TIME = -1.0, 1.5
 _M = 4.0
@@ -16,8 +15,9 @@ _MOST_CONCENTRATION = 4.0
 _STEPS = 32
 
 
-def hour_evidence(hour: int, profile: BehaviourProfile, population: Population, one: int, own_one: int) -> float:
+def hour_evidence(hour: int, held: Comparison) -> float:
     """Return log P_A - log P_u of an hour of the day; the hours beside it count half."""
+    profile, population, one, own_one = held
     own, everybody = profile.totals, population.totals
     before, at, after = HOURS[hour - 1], HOURS[hour], HOURS[(hour + 1) % 24]
     mine = own.get(at, 0) / 2 + (own.get(before, 0) + own.get(after, 0)) / 4
@@ -25,8 +25,9 @@ def hour_evidence(hour: int, profile: BehaviourProfile, population: Population, 
     return _ratio(mine, profile.under.get("h", 0), theirs, population.under.get("h", 0), 1 / 24, one, own_one)
 
 
-def weekday_evidence(weekday: int, profile: BehaviourProfile, population: Population, one: int, own_one: int) -> float:
+def weekday_evidence(weekday: int, held: Comparison) -> float:
     """Return log P_A - log P_u of a day of the week."""
+    profile, population, one, own_one = held
     key = WEEKDAYS[weekday]
     mine, theirs = profile.totals.get(key, 0), population.totals.get(key, 0)
     return _ratio(mine, profile.under.get("w", 0), theirs, population.under.get("w", 0), 1 / 7, one, own_one)
@@ -39,7 +40,7 @@ def _ratio(mine: float, all_mine: int, theirs: float, all_theirs: int, even: flo
     return log((usual + _SPREAD * (even - usual)) / expected)
 
 
-def rhythm_evidence(hour: int, weekday: int, profile: BehaviourProfile, own_one: int) -> float:
+def rhythm_evidence(hour: int, weekday: int, held: Comparison) -> float:
     """Return the evidence of a user's mean direction over 24 h and over 168 h, against an even spread.
 
     The user's times are taken as von Mises distributed on each circle, with a concentration estimated from the sums
@@ -48,6 +49,7 @@ def rhythm_evidence(hour: int, weekday: int, profile: BehaviourProfile, own_one:
     Source: Mardia and Jupp, "Directional Statistics", sections 3.5.4 and 5.3; the estimate of the concentration is
     Banerjee et al., JMLR 2005, for two dimensions.
     """
+    profile, own_one = held.profile, held.own_one
     day_cos, day_sin, week_cos, week_sin = profile.circles
     return _circle(day_cos, day_sin, DAY_CIRCLE[hour], profile.under.get("h", 0) / own_one, own_one) + _circle(
         week_cos, week_sin, WEEK_CIRCLE[weekday], profile.under.get("w", 0) / own_one, own_one

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from watchword.trust.behaviour.chains import Paths, paths_of
+from watchword.trust.behaviour.comparison import Comparison
 from watchword.trust.behaviour.decay import day_of, weight_of
 from watchword.trust.behaviour.given import cap_reputation
 from watchword.trust.behaviour.indicators import Row, habits, history, times
@@ -106,16 +107,16 @@ def _score(
     versions: Mapping[str, str],
 ) -> Score:
     today = day_of(now)
-    one, own_one = weight_of(today), profile.weight_on(today)
-    rows = habits(paths, observation, profile, population, one, own_one)
+    held = Comparison(profile, population, weight_of(today), profile.weight_on(today))
+    rows = habits(paths, observation, held)
     if findings:
         rows += _given(findings, rows)
     support = sum([value for name, value, _, _ in rows if value > 0.0 and name != NOT_VOUCHED])
-    rows += times(paths, profile, population, one, own_one, support=support)
+    rows += times(paths, held, support=support)
     sources = observation.place.sources
     if sources:
         versions = {"places": ", ".join(sources), **versions}
-    return _combined(rows, profile, population, model, versions, history(profile, own_one))
+    return _combined(rows, profile, population, model, versions, history(profile, held.own_one))
 
 
 def _given(findings: Sequence[Finding], habits: Sequence[Row]) -> list[Row]:

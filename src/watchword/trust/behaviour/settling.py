@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 from watchword.trust.behaviour.chains import NO_DEVICE, PLAIN, Paths
+from watchword.trust.behaviour.comparison import Comparison
 from watchword.trust.behaviour.likelihood import ENOUGH_EVENTS
-from watchword.trust.behaviour.profile import A_DAY, BehaviourProfile, is_new
+from watchword.trust.behaviour.profile import A_DAY, is_new
 
 _NETWORK_STEP = 3
 
 
-def unsettled(paths: Paths, profile: BehaviourProfile, own_one: int) -> int:
+def unsettled(paths: Paths, held: Comparison) -> int:
     """Return up to which weight it matters whether a value was learned on a single day; 0 where it never does.
 
     Every value is believed at once of an account with a short history, and beside what a stranger hardly has: the
     owner's device key, or a place in the owner's network, save where a network is anybody's to enter.
 
     # Prevents: whoever gets one second factor out of the owner being as usual from then on as a year of the owner's.
-
-    Args:
-        own_one: the weight of one event in this user's counters.
     """
+    profile, own_one = held.profile, held.own_one
     most, weight_of = A_DAY * own_one, profile.totals.get
     device, network = paths.device[-1], paths.network
     if device != NO_DEVICE and not is_new(weight_of(device, 0), most):
