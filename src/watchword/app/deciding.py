@@ -279,7 +279,7 @@ class Deciding:
                 lambda: self.relations.view(self.policies.current.relations), services.relations, self._facts
             ),
             authzen=AuthzenAdapter(settings, lambda: self._authzen),
-            verdicts=AnalystsVerdicts(self._feedback, self._kept),
+            verdicts=AnalystsVerdicts(self._feedback, self._kept, self._trust.unlearn),
             feedback=OwnersFeedback(
                 self._feedback,
                 self._doubts,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from watchword.console import Said
@@ -21,11 +21,18 @@ _OWN: Final = "It is an act of your own account; another administrator can say i
 
 
 class AnalystsVerdicts:
-    """Take verdicts of administrators, and show which were given."""
+    """Take verdicts of administrators, and show which were given.
 
-    def __init__(self, feedback: Feedback, kept: KeptModels) -> None:
+    Args:
+        unlearn: takes back what a session taught.
+    """
+
+    def __init__(
+        self, feedback: Feedback, kept: KeptModels, unlearn: Callable[[str], None] = lambda _session: None
+    ) -> None:
         self._feedback = feedback
         self._kept = kept
+        self._unlearn = unlearn
 
     async def said(self, record: Mapping[str, Any], by: UserId) -> Said | None:
         """Return what was said of a decision; nothing where nothing can be learned from it."""
@@ -45,7 +52,11 @@ class AnalystsVerdicts:
             FeedbackMalformedError: nothing can be learned from it.
             ModelKeptError: the score that weighed it is not kept any more.
         """
-        await self._feedback.verdict(judged_of(record, self._kept), is_attack=is_attack, actor=by)
+        about = judged_of(record, self._kept)
+        await self._feedback.verdict(about, is_attack=is_attack, actor=by)
+        # Prevents: a thief whom an administrator named keeping what they taught, signed out by now or not.
+        if is_attack and about.session:
+            self._unlearn(about.session)
 
 
 def _newest(labels: Sequence[Label], source: Source) -> bool | None:

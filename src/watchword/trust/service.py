@@ -36,7 +36,8 @@ _BATCH = 50
 _SKEW = timedelta(seconds=CLOCK_SKEW_S)
 _LONGEST_ID = 64
 # The reason with which the console ends a session of which its owner says that it was not theirs.
-_DISOWNED = "disowned"
+# Why a session ended that was not its owner's: the owner said so, or an administrator.
+_DISOWNED = frozenset({"disowned", "verdict"})
 
 
 class TrustState:
@@ -275,8 +276,8 @@ class TrustState:
     def _ended(self, event: Event) -> None:
         self._sessions.pop(event.subject, None)
         self.habits.detectors.forget_session(event.subject)
-        # Prevents: a thief's place staying usual after the owner said that it was not them.
-        if event.data.get("reason") == _DISOWNED:
+        # Prevents: a thief's place staying usual after the owner, or an administrator, said that it was not them.
+        if event.data.get("reason") in _DISOWNED:
             self.unlearn(event.subject)
 
     def _user_deleted(self, event: Event) -> None:
