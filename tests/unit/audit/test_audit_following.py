@@ -33,6 +33,16 @@ Follow = Callable[..., Follower]
 
 
 @pytest.fixture
+def open_journal(directory: Path, signer: Signer, clock: FrozenClock, monkeypatch: pytest.MonkeyPatch) -> OpenJournal:
+    """Open the journal of this test; it is written into room, which is where a reader can go wrong."""
+    monkeypatch.setattr("watchword.audit.pace.Pace.is_quick", lambda *_: True)
+    monkeypatch.setattr(writer, "_QUIET_BYTES", 0)
+    monkeypatch.setattr(writer, "_ROOM_BYTES", 2000)
+    monkeypatch.setattr(writer, "_SPARE_BYTES", 0)
+    return lambda: Journal.open(directory, signer=signer, clock=clock)
+
+
+@pytest.fixture
 async def journal(
     anyio_backend: str,  # noqa: ARG001  # for anyio
     open_journal: OpenJournal,

@@ -74,26 +74,24 @@ def test_one_can_begin_with_the_newest_or_from_a_time_or_behind_a_number(cli: An
     assert numbers("--since", "2026-11-25", "--position", str(tmp_path / "p")) == [30]
 
 
-@pytest.mark.parametrize(
-    ("code", "words", "said"),
-    [
-        (4, ("--after", "9"), "does not reach to record 9"),
-        (4, ("--after", "1:" + "0" * 64), "record 1 is not the one"),
-        (4, ("--position", "garbage"), "holds no position"),
-        (2, ("--position", "none/p"), "cannot be opened"),
-        (2, ("--after", "x"), "no position"),
-        (2, ("--after", "1", "-n", "3"), "one of them alone"),
-        (2, ("--since", "tomorrow"), "is no time"),
-    ],
-)
-def test_what_cannot_be_gone_on_from_is_said(
-    cli: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, words: tuple[str, ...], said: str
-) -> None:
+UNUSABLE = [
+    (4, ("--after", "9"), "does not reach to record 9"),
+    (4, ("--after", "1:" + "0" * 64), "record 1 is not the one"),
+    (4, ("--position", "garbage"), "holds no position"),
+    (2, ("--position", "none/p"), "cannot be opened"),
+    (2, ("--after", "x"), "no position"),
+    (2, ("--after", "1", "-n", "3"), "one of them alone"),
+    (2, ("--since", "tomorrow"), "is no time"),
+]
+
+
+def test_what_cannot_be_gone_on_from_is_said(cli: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cli.journal()
     monkeypatch.chdir(tmp_path)
     Path("garbage").write_text("5:no\n")
-    ended = cli("audit", "tail", *words)
-    assert (ended.code, said in ended.err) == (code, True), ended
+    for code, words, said in UNUSABLE:
+        ended = cli("audit", "tail", *words)
+        assert (ended.code, said in ended.err) == (code, True), ended
     assert Path("garbage").read_text() == "5:no\n"
 
 

@@ -113,7 +113,7 @@ async def test_a_ceremony_of_another_session_strengthens_nothing_here(world: Con
 async def test_a_flood_of_tabs_keeps_a_few_and_no_cookie_more(world: ConsoleWorld) -> None:
     await world.person()
     browser = world.browser()
-    tabs = [await browser.get("/sign-in") for _ in range(40)]
+    tabs = [await browser.get("/sign-in") for _ in range(9)]
     assert len(ceremonies(browser)) == 5
     assert (await from_tab(browser, tabs[0], "/sign-in", TYPED)).status == 403
     assert (await from_tab(browser, tabs[-5], "/sign-in", TYPED)).status == 303
@@ -121,7 +121,7 @@ async def test_a_flood_of_tabs_keeps_a_few_and_no_cookie_more(world: ConsoleWorl
 
 async def test_tabs_that_open_at_the_same_moment_cannot_fill_a_browser_with_cookies(world: ConsoleWorld) -> None:
     browser, names = world.browser(), set()
-    for _ in range(60):  # none of which knew of another
+    for _ in range(30):  # none of which knew of another
         browser.cookies().clear()
         await browser.get("/sign-in")
         names |= set(ceremonies(browser))

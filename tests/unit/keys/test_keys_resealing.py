@@ -17,8 +17,8 @@ def _ring(ring: KeyRing, sealer: Sealer) -> KeyRing:
 
 
 @pytest.fixture
-async def ring(database: Database, clock: FrozenClock, entropy: Entropy) -> KeyRing:
-    found = KeyRing(database, _sealer(b"m"), clock, entropy)
+async def ring(plain_database: Database, clock: FrozenClock, entropy: Entropy) -> KeyRing:
+    found = KeyRing(plain_database, _sealer(b"m"), clock, entropy)
     await found.load()
     for purpose in ("assertion", "journal"):
         await found.ensure(purpose)
@@ -29,6 +29,18 @@ async def ring(database: Database, clock: FrozenClock, entropy: Entropy) -> KeyR
 async def _reseal(ring: KeyRing, fresh: Sealer) -> int:
     async with ring._database.work() as unit:
         return await reseal(unit.connection, ring._sealer, fresh, carried=("devices.handle", "identity.recovery"))
+
+
+async def test_on_every_database_a_resealed_ring_opens_again(
+    database: Database, clock: FrozenClock, entropy: Entropy
+) -> None:
+    former = KeyRing(database, _sealer(b"m"), clock, entropy)
+    await former.load()
+    await former.ensure("journal")
+    assert await _reseal(former, _sealer(b"n")) == 4
+    with pytest.raises(WrongSealingKeyError):
+        await former.rotate("journal")
+    await _ring(former, _sealer(b"n")).load()
 
 
 async def test_everything_opens_under_the_fresh_key_and_nothing_under_the_former(ring: KeyRing) -> None:
