@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from watchword.cli.force import in_force
+from watchword.cli.force import ask_node, in_force
 from watchword.cli.shell import EXIT_FOUND_WRONG, Shell, one_line, shell_of
 
 app = typer.Typer(help="Look at feeds of threat intelligence, and fetch them.", no_args_is_help=True)
@@ -56,6 +56,7 @@ def fetch(
             rows = await asyncio.gather(*map(look, dict.fromkeys(wanted)))
         if not shell.is_json and any(row["is_well"] for row in rows):
             print(await in_force(services))
+            await _name_unknown(services, wanted)
         return rows
 
     rows = _with_feeds(shell, act)
@@ -167,6 +168,15 @@ def _decide(shell: Shell, name: str, digest: str, verb: str, words: str) -> None
 
     row, followed = _with_feeds(shell, act)
     shell.say(f"what waited of `{name}` {words}; {row['entries']} entries are in force; {followed}", **row)
+
+
+async def _name_unknown(services: Any, wanted: Sequence[str]) -> None:
+    """Tell of feeds that were configured after the node was started."""
+    status = await ask_node(services.settings.data) or {}
+    known = {row["feed"] for row in status.get("feeds", ())}
+    unknown = [name for name in wanted if status and name not in known]
+    if unknown:
+        print(f"but the running node does not know {', '.join(unknown)}: start it again")
 
 
 def _leave(shell: Shell, rows: Sequence[dict[str, Any]]) -> None:

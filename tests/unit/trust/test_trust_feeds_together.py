@@ -6,6 +6,7 @@ import asyncio
 import shutil
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 from bundle_server import BundleServer, serving
 from feed_world import FeedWorld, networks, run_here
 
+from watchword.kernel import Event, EventId
 from watchword.storage import Database
 from watchword.trust.feeds import FeedFormat, FeedKeptError, Feeds, FeedSettings, FeedUnknownError, Meaning
 from watchword.trust.feeds.kept import KeptFeed
@@ -139,6 +141,34 @@ async def test_what_its_source_took_back_waits_for_nobody(feed_world: FeedWorld)
         status = await feeds.refresh("drop")
     assert (status.review, status.is_well) == (None, True)
     assert len(list(feed_world.root.glob("drop/*/table"))) == 1
+
+
+@pytest.mark.parametrize("tag", ['"one"', ""])
+async def test_a_stale_feed_that_a_command_refreshes_counts_in_the_node_again(
+    feed_world: FeedWorld, drop: FeedSettings, tag: str
+) -> None:
+    with BundleServer(serving(networks(1).encode(), tag=tag)) as server:
+        settings = replace(drop, file="", url=server.url("/x"), allow_private=True)
+        node = await feed_world.feeds(settings)
+        await node.refresh("drop")
+        feed_world.clock.advance(timedelta(days=1))
+        await node.look_for_stale()
+        assert not node.reputation.of(LISTED, feed_world.clock.now()).hits
+        command = await feed_world.feeds(settings)
+        assert (await command.refresh("drop")).is_well
+        assert [kind for kind, _ in await feed_world.told()] == ["refreshed", "stale", "refreshed"]
+        event = Event(
+            EventId.new(feed_world.clock.now(), feed_world.entropy),
+            "trust.feed.refreshed",
+            feed_world.clock.now(),
+            "cli:root",
+            "feed_drop",
+            {"feed": "drop"},
+        )
+        await node.observe([event])
+        assert node.reputation.of(LISTED, feed_world.clock.now()).is_blocked
+        await command.refresh("drop")
+        assert len(await feed_world.told()) == 3
 
 
 @pytest.mark.parametrize("wait_s", [-5, 1, 10**9])

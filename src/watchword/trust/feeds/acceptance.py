@@ -47,7 +47,7 @@ class Verdict:
     notice: Notice | None = None
 
 
-def judge(state: State, outcome: Mapping[str, Any], *, read_by: str, now: int) -> Verdict:
+def judge(state: State, outcome: Mapping[str, Any], *, read_by: str, now: int, was_stale: bool = False) -> Verdict:
     """Say what a feed's next state is.
 
     Args:
@@ -55,14 +55,21 @@ def judge(state: State, outcome: Mapping[str, Any], *, read_by: str, now: int) -
         outcome: of the worker.
         read_by: the settings that it read by.
         now: minutes since 1970.
+        was_stale: what is in force did not count; that it does again is told even if nothing else changed.
     """
     asked = replace(state, asked=now)
     if outcome["status"] == "unchanged":
         if state.in_force is None:
             return Verdict(asked)
         # What its source vouches for again needs no review of what came between.
-        return Verdict(_well(replace(asked, confirmed=now, review=None)))
-    return _fetched(asked, outcome, read_by, now) if outcome["status"] == "fetched" else _failed(asked, outcome)
+        notice = _refreshed(state.in_force, state.in_force) if was_stale else None
+        return Verdict(_well(replace(asked, confirmed=now, review=None)), notice=notice)
+    if outcome["status"] != "fetched":
+        return _failed(asked, outcome)
+    verdict = _fetched(asked, outcome, read_by, now)
+    if was_stale and verdict.notice is None and verdict.state.confirmed == now and verdict.state.in_force is not None:
+        return replace(verdict, notice=_refreshed(verdict.state.in_force, state.in_force))
+    return verdict
 
 
 def _fetched(asked: State, outcome: Mapping[str, Any], read_by: str, now: int) -> Verdict:
@@ -170,14 +177,18 @@ def _in_force(state: State, fresh: Version, now: int) -> Verdict:
         return Verdict(after, fresh)
     if after.problem:
         return Verdict(after, fresh, Notice(FEED_REFUSED, {"reason": LEFT_OUT, "detail": after.problem, "entries": 0}))
+    return Verdict(after, fresh, _refreshed(fresh, former))
+
+
+def _refreshed(fresh: Version, former: Version | None) -> Notice:
     data: dict[str, Json] = {
         "entries": fresh.entries,
         "former_entries": former.entries if former else None,
-        "covers": str(covers),
+        "covers": str(fresh.covers or Coverage()),
         "refused": dict(fresh.refused),
         "digest": fresh.digest,
     }
-    return Verdict(after, fresh, Notice(FEED_REFRESHED, data))
+    return Notice(FEED_REFRESHED, data)
 
 
 def _suspected(state: State, fresh: Version, former: Version, words: str) -> Verdict:

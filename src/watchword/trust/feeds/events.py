@@ -6,7 +6,7 @@ from watchword.kernel import EventType
 
 FEED_REFRESHED = EventType(
     "trust.feed.refreshed",
-    "A feed brought other entries than before, and they were put in force.",
+    "A feed brought other entries than before, and they were put in force; or it counts again after it was stale.",
     public="feed entries former_entries covers refused digest",
 )
 FEED_REFUSED = EventType(

@@ -164,7 +164,9 @@ class Feeds:
         with kept.staged() as staged:
             outcome = await self._run(job_of(settings, state, kept, staged, secret=secret, now=self._minute()))
             now = self._minute()
-            verdict = judge(replace(state, source=source_of(settings)), outcome, read_by=read_by, now=now)
+            was_stale = state.in_force is not None and now >= stale_at(settings, state, now)
+            state = replace(state, source=source_of(settings))
+            verdict = judge(state, outcome, read_by=read_by, now=now, was_stale=was_stale)
             if outcome.get("wait_s"):
                 self._schedule.be_patient(settings, float(outcome["wait_s"]), verdict.state.failures)
             await asyncio.to_thread(self._keep, kept, staged, verdict)
@@ -255,8 +257,8 @@ class Feeds:
         """Follow what a command on this machine changed."""
         names = {str(event.data.get("feed")) for event in events if event.type.startswith("trust.feed.")}
         for name in names & self._states.keys():
-            former, stored = self._states[name], await asyncio.to_thread(self._kept[name].state)
-            if stored.in_force != former.in_force or stored.review != former.review:
+            known, stored = self._states[name], await self._stored(name)
+            if _told_apart(known) != _told_apart(stored):
                 await self._load(name)
 
     async def look_for_stale(self) -> None:
@@ -303,3 +305,7 @@ class Feeds:
 
     def _minute(self) -> int:
         return int(self._clock.now().timestamp()) // 60
+
+
+def _told_apart(state: State) -> tuple[object, ...]:
+    return state.in_force, state.review, state.confirmed
