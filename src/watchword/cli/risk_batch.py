@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from watchword.cli.risk_files import check_writable, write_private
 from watchword.cli.risk_learning import progress
 from watchword.cli.shell import EXIT_FOUND_WRONG, Shell, shell_of
 
@@ -25,6 +26,8 @@ def batch(
     *,
     top: Annotated[int, typer.Option(min=0, max=10_000, help="So many of the most unusual log-ins.")] = 20,
     seed: Annotated[int, typer.Option(help="Of the forest and the clusters.")] = 0,
+    html: Annotated[Path | None, typer.Option(help="Write the report, with a picture, as one HTML file.")] = None,
+    png: Annotated[Path | None, typer.Option(help="Write what moved as a PNG file; needs Pillow.")] = None,
     gate: Annotated[bool, typer.Option("--gate", help="Exit with code 4 if an indicator has drifted.")] = False,
 ) -> None:
     """Look through a night of traffic: outliers, peers, drift.
@@ -33,19 +36,37 @@ def batch(
     """
     from watchword.trust.learning import KeptModels  # noqa: PLC0415  # quick help
     from watchword.trust.learning.batch import keep, night  # noqa: PLC0415  # as above
+    from watchword.trust.learning.report import require_pillow  # noqa: PLC0415  # as above
 
     shell = shell_of(context)
+    check_writable(html, png)
+    if png is not None:
+        require_pillow()
     data = shell.settings().data
     kept = data / "trust" / "batch"
     with progress(shell, "acts looked at") as tell:
         found = night(file, KeptModels.of(data).current(), seed=seed, most=top, before=_before(kept), tell=tell)
     keep(kept, found)
+    _reports(found, file, html, png)
     if shell.is_json:
         shell.say("risk batch", **_as_json(found))
     else:
         _print(shell, found)
+        for path in (html, png):
+            if path is not None:
+                print(f"written to {path}")
     if gate and any(each.stability == "drifted" for each in found.drifts):
         raise typer.Exit(EXIT_FOUND_WRONG)
+
+
+def _reports(found: Night, file: Path, html: Path | None, png: Path | None) -> None:
+    from watchword.trust.learning.report import drift_picture, moved_of, night_page  # noqa: PLC0415  # quick help
+    from watchword.trust.learning.report import png as pixels  # noqa: PLC0415  # as above
+
+    if html is not None:
+        write_private(html, night_page(found, source=file.name).encode())
+    if png is not None:
+        write_private(png, pixels([drift_picture(moved_of(found))]))
 
 
 def _before(kept: Path) -> PeerGroups | None:

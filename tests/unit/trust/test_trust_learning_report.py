@@ -10,7 +10,8 @@ import pytest
 
 from watchword.trust.behaviour import Model
 from watchword.trust.learning import Evaluation, ExtraMissingError, Plan, Recipe, evaluate
-from watchword.trust.learning.batch import Drift, Stability
+from watchword.trust.learning.batch import Drift, Forest, Night, PeerGroups, Stability
+from watchword.trust.learning.batch.nightly import Unusual
 from watchword.trust.learning.metrics import CalibrationBin
 from watchword.trust.learning.report import (
     attackers_picture,
@@ -19,6 +20,7 @@ from watchword.trust.learning.report import (
     decision_page,
     decision_picture,
     drift_picture,
+    night_page,
     page,
     png,
     roc_picture,
@@ -150,6 +152,18 @@ def test_points_are_drawn_as_points() -> None:
     text = decision_page({**_DECISION, "unit": "points", "risk": 30, "contributions": points})
     assert ">+30<" in text
     assert "times likelier" not in text
+
+
+def test_a_night_of_traffic_is_told_and_escaped() -> None:
+    forest = Forest(("a",), (0,), (-1,), (2.0,), (-1,), 4.0, (0.4,))
+    peers = PeerGroups({_HOSTILE: 1.0}, {"peers-1": {_HOSTILE: 1.0}}, {"ann": "peers-1"})
+    drifted = Drift("network", 0.4, Stability.DRIFTED, -2.0, 1.0, 3.0)
+    unusual = Unusual(_HOSTILE, _HOSTILE, 0.0, 0.74, 25.0)
+    text = night_page(Night(forest, peers, (unusual,), (drifted,), 640), source=_HOSTILE)
+    assert "<script>" not in text
+    for words in ("<b>1</b> of 1 indicators drifted", "640 log-ins", "+25.00", "peers-1", "Network and place"):
+        assert words in text
+    assert "No indicator has drifted" in night_page(Night(forest, None, (), (), 640))
 
 
 def test_what_moved_is_drawn_from_before_to_now_and_named() -> None:

@@ -134,7 +134,7 @@ def drift_picture(found: Sequence[Drift], *, width: float = WHOLE) -> Picture:
         return rows.left + 8.0 + (value - low) / (high - low) * (rows.right - rows.left - 16.0)
 
     shapes: list[Shape] = heading(
-        "What moved", "mean log-odds of owners' log-ins: from the ring, before, to the dot, now", width
+        "What moved", "mean log-odds of a log-in: from the ring, before, to the dot, now", width
     )
     shapes += rows.axis(place_of(0.0), len(found))
     for row, each in enumerate(found):

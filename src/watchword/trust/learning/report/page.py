@@ -47,7 +47,7 @@ def page(evaluation: Evaluation, *, title: str = _TITLE, source: str = "") -> st
         _attackers(evaluation),
         _methods(evaluation),
         panel(lambda width: drift_picture(moved, width=width), WHOLE) if moved else "",
-        _drifts(moved),
+        drift_table(moved),
         _notes(evaluation),
     ]
     return document(title, body)
@@ -200,13 +200,14 @@ def drifts_of(evaluation: Evaluation) -> list[Drift]:
     return [each for each in drift(past, recent) if each.psi is not None][:_MOST_DRIFTS]
 
 
-def _drifts(found: Sequence[Drift]) -> str:
+def drift_table(found: Sequence[Drift]) -> str:
+    """Return the figures of drift as a table that opens."""
     if not found:
         return ""
     head = ["indicator", "mean before", "mean now", "moved by", "stability index", ""]
     rows = [_drift_row(each) for each in found]
     return (
-        '<section class="panel"><h2>Drift of indicators, over log-ins of owners</h2>'
+        '<section class="panel"><h2>Drift of indicators</h2>'
         "<details><summary>figures</summary>"
         "<p>The stability index is below 0.1 where nothing moved and above 0.25 where much did; what moved by less "
         "than a tenth of log-odds changes no decision, and what chance makes of so few is called unknown.</p>"
