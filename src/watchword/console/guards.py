@@ -141,26 +141,18 @@ def client_ip(values: Sequence[str]) -> str:
         raise MalformedRequestError("the edge did not say where the request comes from") from error
 
 
-def cookie(headers: Sequence[str], name: str, *, longest: int) -> str | None:
-    """Pick one cookie.
+def cookies(headers: Sequence[str], *, longest: int) -> dict[str, str]:
+    """Read the cookies, in the order in which they were sent, all at once.
 
-    A name that stands twice counts as missing: whoever planted the second one gains nothing.
-    Source: RFC 6265 section 5.4.
+    A name that stands twice counts as missing: whoever planted the second one gains nothing. So does a value that is
+    empty or too long. Source: RFC 6265 section 5.4.
     """
-    values = [
-        value
-        for header in headers
-        for pair in header.split(";")
-        for found, _, value in [pair.strip().partition("=")]
-        if found == name
-    ]
-    return values[0] if len(values) == 1 and 0 < len(values[0]) <= longest else None
-
-
-def cookie_endings(headers: Sequence[str], beginning: str) -> list[str]:
-    """Return how the names of cookies go on that begin like this, in the order in which they were sent."""
-    names = [pair.strip().partition("=")[0] for header in headers for pair in header.split(";")]
-    return list(dict.fromkeys(name.removeprefix(beginning) for name in names if name.startswith(beginning)))
+    found: dict[str, str] = {}
+    for header in headers:
+        for pair in header.split(";"):
+            name, _, value = pair.strip().partition("=")
+            found[name] = "" if name in found else value
+    return {name: value for name, value in found.items() if 0 < len(value) <= longest}
 
 
 def host_of(authority: str) -> str:

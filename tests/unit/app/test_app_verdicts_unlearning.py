@@ -15,7 +15,7 @@ from watchword.trust.learning import Feedback, KeptModels
 
 @pytest.mark.parametrize("is_attack", [True, False])
 async def test_a_thief_whom_an_administrator_names_does_not_keep_what_the_session_taught(
-    world: DecisionWorld, feedback: Feedback, tmp_path: Path, is_attack: bool
+    world: DecisionWorld, feedback: Feedback, tmp_path: Path, *, is_attack: bool
 ) -> None:
     visit = await at_home(world)
     thief = await world.session(visit.user, None, ip=PARIS)

@@ -9,6 +9,8 @@ import pytest
 from console_world import PASSWORD, Browser, ConsoleWorld, Shown
 from software_authenticator import SoftwareAuthenticator
 
+from watchword.console import guards
+
 TYPED = {"username": "ada", "password": PASSWORD}
 
 
@@ -161,3 +163,32 @@ async def test_an_account_page_in_a_second_tab_leaves_the_registration_of_the_fi
         assert (done.status, done.location) == (303, "/account?done=passkey")
         again = await from_tab(browser, tab, "/account/passkeys", {"credential": json.dumps(made)})
         assert "Nothing waits for this passkey" in again.text
+
+
+@pytest.mark.parametrize("path", ["/sign-out", "/account/sessions/end-all"])
+async def test_whoever_sits_there_next_finds_no_password_typed_in_another_tab(world: ConsoleWorld, path: str) -> None:
+    """Attack: one signs out, and leaves a sign-in behind that lacks the second factor alone."""
+    await world.person()
+    enrolment = await world.with_totp((await world.signed_in()).session)
+    browser = world.browser()
+    first, second = await browser.get("/sign-in"), await browser.get("/sign-in")
+    half = await from_tab(browser, second, "/sign-in", TYPED)
+    step = await browser.get((await from_tab(browser, first, "/sign-in", TYPED)).location)
+    await from_tab(browser, step, "/sign-in/code", {"code": world.code(enrolment)})
+    assert len(ceremonies(browser)) == 1
+    await browser.get("/account")
+    assert (await browser.post(path)).location == "/signed-out"
+    assert ceremonies(browser) == {}
+    assert (await browser.get(half.location)).status == 400
+
+
+async def test_a_long_header_of_cookies_is_read_once_however_many_ceremonies_it_names(
+    world: ConsoleWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Attack: strangers who send 60 KiB of cookies, with each name that a ceremony may have among them."""
+    browser, read = world.browser(), []
+    genuine = guards.cookies
+    monkeypatch.setattr(guards, "cookies", lambda *sent, **how: (read.append(1), genuine(*sent, **how))[1])
+    browser.cookies().update({f"__Host-ww-ceremony-{letter}": "x" for letter in "abcdefghijklmnop"})
+    assert (await browser.get("/sign-in")).status == 200
+    assert len(read) == 1

@@ -14,7 +14,7 @@ from watchword.console.desk import Desk
 from watchword.console.guards import Form
 from watchword.console.model import FIRST_FACTOR
 from watchword.console.pages import Page
-from watchword.console.routes import doubts
+from watchword.console.routes import doubts, pending
 from watchword.console.routes.endpoint import endpoint, member
 from watchword.console.routes.visit import SESSION_COOKIE, Visit, drop_cookie, read_credential, see_other
 from watchword.console.rows import factor_row, session_row
@@ -199,6 +199,7 @@ async def answer_doubt(visit: Visit) -> Response:
         return see_other(f"/account?done={done}#doubts")
     response = see_other("/signed-out")
     drop_cookie(response, SESSION_COOKIE)
+    pending.forget_all(visit, response)
     return response
 
 
@@ -223,6 +224,7 @@ async def end_all(visit: Visit) -> Response:
     await visit.desk.services.settled()
     response = see_other("/signed-out")
     drop_cookie(response, SESSION_COOKIE)
+    pending.forget_all(visit, response)
     return response
 
 

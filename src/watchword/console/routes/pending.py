@@ -26,9 +26,8 @@ _MOST: Final = 5
 
 def begun(visit: Visit) -> dict[str, str]:
     """Return the ceremonies of this browser by letter, the one that was begun first before the others."""
-    letters = (ending for ending in visit.cookie_endings(_COOKIE) if ending in _KNOWN)
-    found = {letter: visit.cookie(_COOKIE + letter) for letter in letters}
-    return {letter: handle for letter, handle in found.items() if handle is not None}
+    mine = ((name.removeprefix(_COOKIE), value) for name, value in visit.cookies.items() if name.startswith(_COOKIE))
+    return {letter: handle for letter, handle in mine if letter in _KNOWN}
 
 
 def at_hand(visit: Visit) -> str:
@@ -90,6 +89,12 @@ def forget(visit: Visit, response: Response, handle: str | None) -> None:
     for letter, one in begun(visit).items():
         if one == handle:
             drop_cookie(response, _COOKIE + letter)
+
+
+def forget_all(visit: Visit, response: Response) -> None:
+    """Take back the cookies of all that was begun here."""
+    for letter in begun(visit):
+        drop_cookie(response, _COOKIE + letter)
 
 
 def none_begun() -> CeremonyInvalidError:

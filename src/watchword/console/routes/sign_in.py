@@ -183,6 +183,8 @@ async def sign_out(visit: Visit) -> Response:
     await visit.desk.services.settled()
     response = see_other("/signed-out")
     drop_cookie(response, SESSION_COOKIE)
+    # Prevents: whoever sits here next going on where a password was typed in another tab.
+    pending.forget_all(visit, response)
     # What the session had in memory of this origin goes too; cookies are dropped above, the device key stays.
     response.headers["clear-site-data"] = '"cache", "storage"'
     return response

@@ -56,13 +56,15 @@ class Visit:
         """The host that was asked, without its port; the gate has checked that it is one of ours."""
         return guards.host_of(self.request.headers.get("host", ""))
 
+    @cached_property
+    def cookies(self) -> Mapping[str, str]:
+        """The cookies of this browser, but for those that are doubled, empty or longer than any of ours."""
+        # Prevents: a long header of cookies that is read anew for each of the many that are looked for.
+        return guards.cookies(self.request.headers.getlist("cookie"), longest=_LONGEST_HANDLE)
+
     def cookie(self, name: str) -> str | None:
         """Return a cookie, or nothing if it is missing, doubled or longer than any of ours."""
-        return guards.cookie(self.request.headers.getlist("cookie"), name, longest=_LONGEST_HANDLE)
-
-    def cookie_endings(self, beginning: str) -> list[str]:
-        """Return how the names of cookies go on that begin like this."""
-        return guards.cookie_endings(self.request.headers.getlist("cookie"), beginning)
+        return self.cookies.get(name)
 
     @cached_property
     def visitor(self) -> Visitor | None:
