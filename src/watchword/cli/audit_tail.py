@@ -196,7 +196,7 @@ def _line(fields: dict[str, Any]) -> str:
     if fields["type"] in {"decision", "decision.strangers"}:
         return f"{fields['seq']:>9}  {line_of(fields)}"
     shown = fields["data"] if isinstance(fields.get("data"), dict) else {}
-    words = " ".join(f"{name}={value}" for name, value in shown.items() if value not in {None, ""})
+    words = " ".join(f"{name}={value}" for name, value in shown.items() if value is not None and value != "")
     at, names = str(fields["at"])[:19].replace("T", " "), (fields.get("actor"), fields.get("subject"))
     whom = " > ".join(str(name) for name in names if name)
     return one_line(f"{fields['seq']:>9}  {at}  {fields['type']:30} {whom}  {words}").rstrip()

@@ -37,6 +37,12 @@ def test_programs_get_every_record_as_it_stands_and_people_a_line_without_what_i
     assert said.err == "behind these: --after 3\n"
 
 
+def test_a_record_with_a_list_in_it_does_not_end_the_tail(cli: Any) -> None:
+    """A bundle that was accepted says which keys signed it; from there on people got an error and nothing else."""
+    cli.journal({"type": "policy.bundle.accepted", "actor": "system", "data": {"keys": ["a", "b"], "more": {"k": 1}}})
+    assert cli("audit", "tail").out.splitlines()[-1].endswith("keys=['a', 'b'] more={'k': 1}")
+
+
 def test_a_terminal_gets_no_control_character_out_of_a_record(cli: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     cli.journal(EVENT)
     genuine = Outlet.__init__
