@@ -74,7 +74,8 @@ def render_refusal(refusal: Refusal) -> bytes:
             css=Markup(_css_text()),  # noqa: S704  # our own file, the same bytes whose hash is in the header
             headline=_headline(refusal),
             ring=ring_of_reasons(refusal.answer, refusal.reasons),
-            aside="Who you are, with what, from where, and how usual it is: asked at every door, and again when anything changes.",
+            aside="Who you are, with what, from where, and how usual it is: "
+            "asked at every door, and again when anything changes.",
             state=_STATES.get(refusal.answer, "Refused"),
             lead=own[0] if own else lead,
             others=others,
