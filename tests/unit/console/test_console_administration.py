@@ -37,6 +37,7 @@ WRITES = [
     "/admin/users/usr_01jd0000000000000000000000/disable",
     "/admin/users/usr_01jd0000000000000000000000/enable",
     "/admin/sessions/end",
+    "/admin/decisions/dec_01jd0000000000000000000000/verdict",
     "/admin/audit/verify",
 ]
 
