@@ -106,8 +106,10 @@ async def test_what_is_accepted_but_damaged_leaves_the_last_good_in_force(
     feed_world: FeedWorld, drop: FeedSettings, path: Path
 ) -> None:
     feeds = await _waiting(feed_world, drop, path, 9)
-    digest = (feeds.status("drop").review or {})["digest"]
-    shutil.rmtree(feed_world.root / "drop" / digest[:16])
+    kept = KeptFeed(feed_world.root, "drop")
+    waiting = kept.state().review
+    assert waiting is not None
+    shutil.rmtree(kept.folder_of(waiting))
     with pytest.raises(FeedKeptError):
         await feeds.accept("drop", actor="cli:root")
     again = await feed_world.feeds(drop)
@@ -127,6 +129,8 @@ async def test_what_was_looked_at_is_not_confused_with_what_came_since(
         await getattr(feeds, verb)("drop", actor="cli:root", digest=looked_at)
     assert (feeds.status("drop").review or {})["entries"] == 1
     now = (feeds.status("drop").review or {})["digest"][:12]
+    feed_world.clock.advance(timedelta(minutes=5))
+    await feeds.refresh("drop")
     assert (await getattr(feeds, verb)("drop", actor="cli:root", digest=now.upper())).review is None
 
 

@@ -200,7 +200,7 @@ def _suspected(state: State, fresh: Version, former: Version, words: str) -> Ver
         failures=0,
         problem=f"{words} and waits for review",
         hint="look at it: watchword risk feeds show NAME --waiting; then: "
-        f"watchword risk feeds review accept NAME --digest {fresh.digest[:12]} (or reject)",
+        f"watchword risk feeds review accept NAME --digest {fresh.fingerprint[:12]} (or reject)",
     )
     if state.review is not None and state.review.fingerprint == fresh.fingerprint:
         return Verdict(after, fresh)

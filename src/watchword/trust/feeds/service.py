@@ -198,7 +198,7 @@ class Feeds:
         """Put in force what waits for review.
 
         Args:
-            digest: of what was looked at, or its beginning; empty for whatever waits.
+            digest: of what was looked at, whatever the times, or its beginning; empty for whatever waits.
 
         Raises:
             FeedUnknownError: no such feed, nothing waits, or something else does.
@@ -210,7 +210,7 @@ class Feeds:
         """Throw away what waits for review; the same again is not kept again.
 
         Args:
-            digest: of what was looked at, or its beginning; empty for whatever waits.
+            digest: of what was looked at, whatever the times, or its beginning; empty for whatever waits.
 
         Raises:
             FeedUnknownError: no such feed, nothing waits, or something else does.
@@ -229,7 +229,7 @@ class Feeds:
                 raise FeedUnknownError(f"nothing of the feed `{name}` waits for review")
             waiting = state.review
             # Prevents: what was looked at being replaced by something else before it is accepted.
-            if not waiting.digest.startswith(digest.lower()):
+            if not waiting.fingerprint.startswith(digest.lower()):
                 raise FeedUnknownError(
                     f"something else of the feed `{name}` waits for review by now",
                     hint=f"look again: watchword risk feeds show {name} --waiting",

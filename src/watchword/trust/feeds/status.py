@@ -30,7 +30,7 @@ class FeedStatus:
         counts_until: when it becomes stale unless it is refreshed.
         refused: entries that were not taken, by why.
         problem: what is wrong; empty when all is well.
-        review: what waits for somebody to decide: entries, what it covers, why, its digest, when it came.
+        review: what waits for somebody to decide: entries, coverage, why, the digest of what it lists, when it came.
     """
 
     name: str
@@ -108,6 +108,6 @@ def _waiting(version: Version | None) -> Mapping[str, Any] | None:
         "entries": version.entries,
         "covers": version.covers,
         "reason": version.reason,
-        "digest": version.digest,
+        "digest": version.fingerprint,
         "fetched_at": time_of(version.fetched_at),
     }
