@@ -13,6 +13,7 @@ from watchword.cli import (
     risk_profile,
     risk_replay,
     risk_synthesize,
+    risk_unusual,
 )
 
 app = typer.Typer(help="Look at risk scores, and make them better.", no_args_is_help=True)
@@ -27,3 +28,4 @@ app.command("evaluate")(risk_learning.evaluate)
 app.command("rollback")(risk_learning.rollback)
 app.add_typer(risk_feedback.app, name="feedback")
 app.command("batch")(risk_batch.batch)
+app.command("unusual")(risk_unusual.unusual)

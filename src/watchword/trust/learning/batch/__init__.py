@@ -16,6 +16,7 @@ from watchword.trust.learning.batch.nightly import (
     kept_peers,
     night,
     peers_file,
+    unusual_since,
 )
 from watchword.trust.learning.batch.peers import PeerGroups, continued, peer_groups
 from watchword.trust.learning.batch.tables import resources_used
@@ -40,4 +41,5 @@ __all__ = [
     "peers_file",
     "psi",
     "resources_used",
+    "unusual_since",
 ]

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import tempfile
+from array import array
+from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from heapq import nlargest
 from pathlib import Path
 from typing import Final
@@ -40,6 +42,7 @@ class Unusual:
     Attributes:
         score: of the forest, to nearly 1.
         margin: log-odds of the score in force; where the two disagree a verdict teaches most.
+        words: how few were as unusual when the forest was fitted; empty where that was not asked.
     """
 
     id: str
@@ -47,6 +50,7 @@ class Unusual:
     at: float
     score: float
     margin: float
+    words: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +103,42 @@ def night(
         tuple(log_ins.drifts()),
         len(log_ins),
     )
+
+
+def unusual_since(
+    path: Path,
+    model: Model,
+    forest: Forest,
+    *,
+    last_s: float,
+    most: int = 20,
+    tell: Callable[[int], None] = lambda _count: None,
+) -> tuple[Unusual, ...]:
+    """Judge the newest log-ins of a file by a forest that was kept, without the libraries that it was fitted with.
+
+    Args:
+        path: observations in order of time; those before teach what is usual for each account.
+        last_s: how far back from the newest log-in, in seconds.
+
+    Raises:
+        ModelKeptError: the forest goes by something that this release does not know.
+        ObservationsError: the file cannot be read.
+    """
+    try:
+        places = [FEATURES.index(name) for name in forest.names]
+    except ValueError as error:
+        raise ModelKeptError(
+            "the forest was fitted by another release", hint="make it again: `watchword risk batch`"
+        ) from error
+    newest: deque[tuple[Unusual, array[float]]] = deque()
+    for each in Replay(model, features=True).each(_unlabelled(path), tell):
+        if each.features:
+            row = array("f", [each.features[place] for place in places])
+            newest.append((Unusual(each.id, each.user, each.at, forest.score(row), each.margin), row))
+            while each.at - newest[0][0].at > last_s:
+                newest.popleft()
+    found = nlargest(most, newest, key=lambda each: (each[0].score, each[0].at))
+    return tuple([replace(one, words=forest.finding(row).detail) for one, row in found])
 
 
 def keep(folder: Path, found: Night) -> None:
