@@ -27,7 +27,7 @@ from watchword.keys import (
     sync_directory,
 )
 from watchword.keys import reseal as reseal_keys
-from watchword.policy.bundles import FileKey
+from watchword.policy.bundles import BundleKeyError, FileKey
 from watchword.settings import Settings
 from watchword.storage import Database
 
@@ -177,10 +177,19 @@ def _put_in_place(settings: Settings, clock: Clock) -> Path:
 def _resealed_file(path: Path, former: Sealer, fresh: Sealer) -> Path:
     """Write a key for bundles once more beside itself, under the next seal."""
     beside = path.with_name(path.name + ".next")
-    beside.unlink(missing_ok=True)
-    key = FileKey.read(path, sealer=former)
+    try:
+        key = FileKey.read(path, sealer=former)
+    except BundleKeyError:
+        if not FileKey.is_sealed(beside):
+            raise
+        # A replacement was interrupted when the sealing key was in place and this one was not.
+        # Prevents: the one copy that the sealing key opens thrown away by the next attempt.
+        key = FileKey.read(beside, sealer=former)
+        beside.replace(path)
+        sync_directory(path.parent)
     if not FileKey.is_sealed(path):
         raise ConfigurationError(f"the key in `{path}` is not sealed", hint="leave it out")
+    beside.unlink(missing_ok=True)
     key.write(beside, sealer=fresh)
     return beside
 

@@ -227,3 +227,31 @@ async def test_sealed_keys_for_bundles_go_with_it_where_they_are_named(data: Pat
 
     await within(data, read)
     assert sorted(path.name for path in tmp_path.iterdir() if path.is_file()) == ["clear", "named", "other"]
+
+
+async def test_a_stop_before_the_key_for_bundles_is_in_place_does_not_have_the_next_attempt_throw_it_away(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key, named = FileKey.generate(), tmp_path / "named"
+
+    async def write(services: Any) -> None:
+        key.write(named, sealer=services.sealer)
+
+    await within(data, write)
+    genuine = Path.replace
+
+    def stop(path: Path, target: Path) -> Path:
+        if path.name == "named.next":
+            raise _Stop
+        return genuine(path, target)
+
+    with monkeypatch.context() as patch, pytest.raises(_Stop):
+        patch.setattr(Path, "replace", stop)
+        await replaced(data, key_files=[named])
+    await replaced(data, key_files=[named])
+
+    async def read(services: Any) -> None:
+        assert FileKey.read(named, sealer=services.sealer).public == key.public
+
+    await within(data, read)
+    assert not named.with_name("named.next").exists()
