@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 _POLL_S = 0.2
 _TAKEN_S = 0.01
 _PIECE = 256 * 1024
+# What stands in a line elsewhere, or says nothing to people.
+_FRAME = frozenset({"seq", "prev", "outbox", "type", "at", "id", "actor", "subject", "personal", "dropped"})
 
 
 def tail(
@@ -195,11 +197,16 @@ def _line(fields: dict[str, Any]) -> str:
     """Say who did what to whom; what is personal stands in the journal."""
     if fields["type"] in {"decision", "decision.strangers"}:
         return f"{fields['seq']:>9}  {line_of(fields)}"
-    shown = fields["data"] if isinstance(fields.get("data"), dict) else {}
+    shown = fields["data"] if isinstance(fields.get("data"), dict) else _scalars(fields)
     words = " ".join(f"{name}={value}" for name, value in shown.items() if value is not None and value != "")
     at, names = str(fields["at"])[:19].replace("T", " "), (fields.get("actor"), fields.get("subject"))
     whom = " > ".join(str(name) for name in names if name)
     return one_line(f"{fields['seq']:>9}  {at}  {fields['type']:30} {whom}  {words}").rstrip()
+
+
+def _scalars(fields: dict[str, Any]) -> dict[str, Any]:
+    """Return what a record says that is no event; what it holds in lists and objects stands in the journal."""
+    return {name: value for name, value in fields.items() if name not in _FRAME and not isinstance(value, dict | list)}
 
 
 class _Stop(threading.Event):

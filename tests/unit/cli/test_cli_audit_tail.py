@@ -33,6 +33,7 @@ def test_programs_get_every_record_as_it_stands_and_people_a_line_without_what_i
     said = cli("audit", "tail")
     assert [line.split()[0] for line in said.out.splitlines()] == ["1", "2", "3"]
     assert said.out.splitlines()[1].endswith("identity.user.created          system > usr_1  groups=staff")
+    assert said.out.splitlines()[0].endswith("journal.opened                   torn_bytes=0")
     assert "ada" not in said.out
     assert said.err == "behind these: --after 3\n"
 
