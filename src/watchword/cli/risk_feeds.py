@@ -46,11 +46,11 @@ def fetch(
 
     async def act(feeds: Any, services: Any) -> list[dict[str, Any]]:
         wanted = [feeds.status(name).name for name in names or ()] or [each.name for each in feeds.statuses()]
-        with _progress(shell, len(wanted)) as advance:
+        with _progress(shell, len(wanted), "fetching") as advance:
 
             async def look(name: str) -> dict[str, Any]:
                 row = _row(await feeds.refresh(name))
-                advance(name)
+                advance(f"fetched {name}")
                 return row
 
             rows = await asyncio.gather(*map(look, dict.fromkeys(wanted)))
@@ -81,7 +81,7 @@ def show(
 
     async def act(feeds: Any, services: Any) -> dict[str, Any]:
         found = _row(feeds.status(name))
-        found |= _changes(feeds, name, limit) if waiting else _entries(feeds, name, limit)
+        found |= _changes(shell, feeds, name, limit) if waiting else _entries(feeds, name, limit)
         if address:
             verdict = feeds.reputation.of(address, services.clock.now())
             found["says"] = [_said(hit) for hit in verdict.hits if hit.feed == name]
@@ -102,14 +102,15 @@ def _entries(feeds: Any, name: str, limit: int) -> dict[str, Any]:
     return {"listed": listed(index.rows(), limit) if index is not None else []}
 
 
-def _changes(feeds: Any, name: str, limit: int) -> dict[str, Any]:
+def _changes(shell: Shell, feeds: Any, name: str, limit: int) -> dict[str, Any]:
     """Compare what waits with what is in force."""
     from watchword.trust.feeds import difference, listed  # noqa: PLC0415  # quick help
 
     waits = feeds.index(name, waiting=True)
     if waits is None:
         return {"listed": [], "new": None, "gone": None}
-    new, gone = difference(feeds.index(name), waits, limit)
+    with _progress(shell, 1, "comparing"):  # seconds for a million entries
+        new, gone = difference(feeds.index(name), waits, limit)
     return {
         "listed": listed(waits.rows(), limit),
         "new": {"entries": new.count, "broadest": listed(new.broadest, limit)},
@@ -211,14 +212,14 @@ def _row(status: Any) -> dict[str, Any]:
 
 
 @contextmanager
-def _progress(shell: Shell, total: int) -> Iterator[Callable[[str], None]]:
+def _progress(shell: Shell, total: int, words: str) -> Iterator[Callable[[str], None]]:
     from rich.console import Console  # noqa: PLC0415  # quick help
     from rich.progress import Progress  # noqa: PLC0415  # as above
 
     console = Console(stderr=True)
     with Progress(console=console, transient=True, disable=shell.is_json or not console.is_terminal) as bar:
-        task = bar.add_task("fetching", total=total)
-        yield lambda name: bar.update(task, advance=1, description=f"fetched {name}")
+        task = bar.add_task(words, total=total)
+        yield lambda done: bar.update(task, advance=1, description=done)
 
 
 def _said(hit: Any) -> dict[str, Any]:

@@ -345,7 +345,11 @@ async def test_whatever_the_worker_does_the_node_goes_on(world: FeedWorld, drop:
         {"entries": -1},
         {"refused": {"unheard of": 1}},
         {"examples": {"private": ["x"]}, "tag": 7},
-        {"status": "done", "code": "x", "message": "y"},
+        {"status": "done", "code": "x", "message": "y" * 9_999},
+        {"covers": [-1, 0]},
+        {"covers": 7},
+        {"former_covers": ["x", 0]},
+        {"former_live": "x"},
     ],
 )
 async def test_a_worker_that_was_taken_over_is_not_believed(
@@ -360,7 +364,8 @@ async def test_a_worker_that_was_taken_over_is_not_believed(
         return await run_here(job) | lie
 
     feeds = await world.feeds(drop, run=lying)
-    assert not (await feeds.refresh("drop")).is_well
+    status = await feeds.refresh("drop")
+    assert (status.is_well, len(status.problem) <= 1_000) == (False, True)
     assert feeds.reputation.of(LISTED, world.clock.now()).is_blocked
     after = sorted(each for each in world.root.parent.rglob("*") if "-wal" not in each.name and "-shm" not in each.name)
     assert after == before

@@ -205,6 +205,13 @@ def test_a_connection_that_somebody_ends_early_is_not_the_end_of_the_list(tmp_pa
         web(server, ca_file=str(tmp_path / "ca.pem")).get(server.url("/list"))
 
 
+def test_an_address_that_a_server_made_too_long_is_not_asked() -> None:
+    with BundleServer(serving(LIST)) as server:
+        with pytest.raises(FeedUnreachableError, match="may not be asked"):
+            web(server).get(server.url("/list?next=" + "a" * 3_000))
+        assert not server.asked
+
+
 def test_unchanged_is_no_answer_to_somebody_who_has_nothing() -> None:
     with BundleServer(replying(status=304, body=b"")) as server:
         with pytest.raises(FeedUnreachableError, match="304"):

@@ -21,6 +21,7 @@ _MOST_REASONS: Final = 4
 _TELL_AFTER_FAILURES: Final = 3
 _UNREACHABLE: Final = frozenset({"trust.feed_unreachable", "trust.feed_slow_down"})
 _LONGEST_EXAMPLE: Final = 80
+_LONGEST_WORDS: Final = 1_000
 _DIGEST = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
 
@@ -215,9 +216,9 @@ def _suspected(state: State, fresh: Version, former: Version, words: str) -> Ver
 
 
 def _failed(state: State, outcome: Mapping[str, Any]) -> Verdict:
-    code, words = str(outcome["code"]), str(outcome["message"])
+    code, words = str(outcome["code"])[:_LONGEST_WORDS], str(outcome["message"])[:_LONGEST_WORDS]
     failures = state.failures + 1
-    after = replace(state, failures=failures, problem=words, hint=str(outcome.get("hint") or ""))
+    after = replace(state, failures=failures, problem=words, hint=str(outcome.get("hint") or "")[:_LONGEST_WORDS])
     if code in _UNREACHABLE:
         notice = Notice(FEED_UNREACHABLE, {"detail": words}) if failures == _TELL_AFTER_FAILURES else None
         return Verdict(after, notice=notice)

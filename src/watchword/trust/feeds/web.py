@@ -134,7 +134,7 @@ class Web:
         headers |= {"If-None-Match": tag} if tag else {}
         headers |= {"If-Modified-Since": modified} if modified else {}
         for _ in range(MOST_REDIRECTS + 1):
-            answer, location = self._ask(check_url(url), headers, wanted)
+            answer, location = self._ask(_checked(url), headers, wanted)
             if answer is not None:
                 return answer
             url = redirected(url, location)
@@ -217,6 +217,15 @@ class Web:
             ) from error
         self._left -= len(body)
         return body
+
+
+def _checked(url: str) -> SplitResult:
+    try:
+        return check_url(url)
+    except ValueError as error:
+        raise FeedUnreachableError(
+            f"the server leads to an address that may not be asked: {error}", hint="look at the feed's `url`"
+        ) from error
 
 
 def _check_status(response: http.client.HTTPResponse) -> None:
