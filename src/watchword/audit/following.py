@@ -113,7 +113,7 @@ class Follower:
             if self._file is not None:
                 yield from self._rest_of_segment(until)
             if self._chain.seq == before:
-                self._open(self._segment(before + 1), 0)
+                self._open_next(before + 1)
         checkpoint = self._checkpoint
         if checkpoint and checkpoint.seq == self._chain.seq and checkpoint.head != self._chain.head:
             raise JournalDamagedError(f"the records up to {checkpoint.seq} are not those that were signed", hint=_LOOK)
@@ -195,17 +195,30 @@ class Follower:
             raise JournalDamagedError(f"record {seq} was signed and is not there", hint=_LOOK)
         return found
 
+    def _open_next(self, seq: int) -> None:
+        for is_last in (False, True):
+            try:
+                self._open(self._segment(seq), 0)
+            except FileNotFoundError as error:
+                if is_last:
+                    raise _absent(seq, seq) from error
+                continue  # it was archived while we looked; where to, we look again
+            return
+
     def _open(self, segment: Segment, offset: int) -> None:
         self.close()
-        try:
-            self._file, self._offset = segment.path.open("rb", buffering=0), offset
-        except FileNotFoundError as error:
-            raise _absent(segment.first_seq, segment.first_seq) from error
+        self._file, self._offset = segment.path.open("rb", buffering=0), offset
 
     def _files(self) -> list[Segment]:
-        places = [*self._archives, self._directory]
-        found = {file.first_seq: file for place in places if place.is_dir() for file in segments(place)}
+        # The journal first: what is archived is whole there before it goes here, so it is seen in one place at least.
+        found = {file.first_seq: file for file in _segments(self._directory)}
+        for place in self._archives:
+            found = {file.first_seq: file for file in _segments(place)} | found
         return [found[first] for first in sorted(found)]
+
+
+def _segments(place: Path) -> list[Segment]:
+    return segments(place) if place.is_dir() else []
 
 
 def _first_line(segment: Segment) -> bytes:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -167,6 +168,53 @@ async def test_a_segment_that_is_archived_while_it_is_read_is_read_to_its_end(
     assert numbers(follow(slow.position, archives=[shelf])) == list(range(slow.position.seq + 1, 32))
     with pytest.raises(PositionError, match="not here"):
         follow(Position(2))
+    await journal.close()
+
+
+@pytest.mark.parametrize("moment", ["before the last look", "between two looks", "before it is opened"])
+async def test_a_segment_that_is_archived_while_it_is_looked_for_is_found_in_the_archive(
+    journal: Journal,
+    follow: Follow,
+    directory: Path,
+    tmp_path: Path,
+    signer: Signer,
+    clock: FrozenClock,
+    monkeypatch: pytest.MonkeyPatch,
+    moment: str,
+) -> None:
+    shelf, now, moved = tmp_path / "shelf", clock.now() + timedelta(days=99), []
+    shelf.mkdir()
+    follower = follow(archives=[shelf])
+    had = list(itertools.islice(follower.fresh(), 3))
+
+    def move() -> None:
+        if not moved:
+            moved.append(1)
+            archive(directory, shelf, before=now, now=now, signer=signer, keys={signer.kid: signer.verification_key})
+
+    genuine_open, genuine_segments = Follower._open, segments
+
+    def late_open(follower: Follower, *where: Any) -> None:
+        if moment == "before it is opened":
+            move()
+        genuine_open(follower, *where)
+
+    def late_segments(place: Path) -> Any:
+        if moment == "before the last look" and place == directory:
+            move()
+        found = genuine_segments(place)
+        if moment == "between two looks":
+            move()
+        return found
+
+    monkeypatch.setattr(Follower, "_open", late_open)
+    monkeypatch.setattr(following, "segments", late_segments)
+    had.extend(follower.fresh())
+    monkeypatch.undo()
+    assert b"".join(had) == b"".join(
+        path.read_bytes().rstrip(b"\0")
+        for path in sorted([*shelf.glob("*.jsonl"), *directory.glob("*.jsonl")], key=lambda path: path.name)
+    )
     await journal.close()
 
 
