@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from watchword.console.model import DecisionView, Ring, Watch, WatchWords, decision_view, side_of
@@ -55,6 +55,8 @@ _SIDES = {
 }
 # What is unknown for want of a feed, or of a question, leaves no watch blind.
 _NO_MATTER = {"reputation", "resource", "action"}
+# A browser gets its key when the first sign-in in it is complete, or shortly before.
+_CEREMONY = timedelta(minutes=10)
 # From here on something counts as against a request: a point, or as much log-odds.
 _COUNTS = 1
 
@@ -140,9 +142,17 @@ def session_row(
         place=sentence(places.describe(facts.ip)),
         strength=_STRENGTHS[facts.acr],
         is_current=current is not None and current.id == facts.id,
-        device="recognised browser" if facts.device_id else "",
+        device=_recognised(facts),
         is_live=now is None or facts.is_live(now),
     )
+
+
+def _recognised(facts: SessionFacts) -> str:
+    """Say whether the browser was known when the session began; a sign-in gives every new one a key of its own."""
+    if facts.device_id is None:
+        return ""
+    is_new = facts.authenticated_at - facts.device_id.created_at < _CEREMONY
+    return "a browser that was new then" if is_new else "recognised browser"
 
 
 def flagged_row(

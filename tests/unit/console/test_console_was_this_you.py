@@ -61,6 +61,17 @@ async def test_the_owner_sees_recent_sign_ins_with_place_and_browser_even_those_
     assert "· over" in recent
 
 
+async def test_a_browser_is_recognised_from_its_second_sign_in_on(world: ConsoleWorld) -> None:
+    home, _ = await two_browsers(world)
+    recent = (await home.visit("/account")).text.partition('id="recent"')[2]
+    assert recent.count("a browser that was new then") == 2
+    assert "recognised browser" not in recent
+    world.step(3600)
+    await home.sign_in()
+    recent = (await home.visit("/account")).text.partition('id="recent"')[2]
+    assert recent.count("recognised browser") == 1
+
+
 async def test_this_was_not_me_ends_the_session_and_is_heard(world: ConsoleWorld) -> None:
     listener = listening(world)
     home, away = await two_browsers(world)
