@@ -161,7 +161,13 @@ def test_a_refit_takes_over_and_a_rollback_takes_it_back(cli: CommandLine) -> No
 def test_a_refit_on_too_little_says_what_to_do(cli: CommandLine) -> None:
     said = cli("risk", "train")
     assert said.code == 1
-    assert "risk feedback" in said.err
+    assert "risk feedback give" in said.err
+    _teach(cli, 60)
+    said = cli("risk", "train")
+    assert said.code == 1
+    # Labels that were given and do not count yet are not told as if there were none.
+    assert "39 labels, 19 of them attacks, are older than the last 7 days; 21 newer ones" in said.err
+    assert "--held-out-days" in said.err
 
 
 def test_a_verdict_on_a_decision_keeps_what_each_indicator_said_before_weights(cli: CommandLine) -> None:

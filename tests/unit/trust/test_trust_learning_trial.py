@@ -92,7 +92,7 @@ def test_a_challenger_that_does_nothing_better_is_not_promoted() -> None:
 def test_a_trial_on_too_little_is_none() -> None:
     with pytest.raises(TooFewLabelsError, match="labelled attacks"):
         compare(_labels(20), _SHIPPED, _SHIPPED)
-    with pytest.raises(TooFewLabelsError, match="labels count"):
+    with pytest.raises(TooFewLabelsError, match="300 newer ones are kept"):
         train(_labels(300, days=6), _SHIPPED, _SHIPPED, version="1", now=_NOW)
 
 

@@ -94,7 +94,15 @@ def train(
     until = now - rules.held_out
     past = [each for each in labels if each.observed_at < until]
     held_out = [each for each in labels if each.observed_at >= until]
-    challenger = refit(past, shipped, version=version, recipe=recipe)
+    try:
+        challenger = refit(past, shipped, version=version, recipe=recipe)
+    except TooFewLabelsError as error:
+        attacks = sum(map(_is_said_attack, past))
+        raise TooFewLabelsError(
+            f"{len(past)} labels, {attacks} of them attacks, are older than the last {rules.held_out.days} days; "
+            f"{len(held_out)} newer ones are kept for the trial",
+            hint=f"{error.hint}; `--held-out-days` keeps fewer days for the trial",
+        ) from None
     return challenger, compare(held_out, champion, challenger, rules, learned=len(past))
 
 
@@ -112,7 +120,7 @@ def compare(
         raise TooFewLabelsError(
             f"the last {rules.held_out.days} days have {attacks} labelled attacks and {owners} labelled owners",
             hint=f"a trial needs {rules.least_attacks} and {rules.least_owners}: give verdicts on recent decisions "
-            "with `watchword risk feedback`",
+            "with `watchword risk feedback give`",
         )
     before, after = _outcome(held_out, champion, rules), _outcome(held_out, challenger, rules)
     harm = _harm(before, after, rules)
