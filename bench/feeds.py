@@ -44,7 +44,7 @@ def _figures(place: Path) -> dict[str, Any]:
     chance = random.Random(1)
     (place / "list.txt").write_text("\n".join(_networks(chance)))
     feed = FeedSettings(name="bench", format=FeedFormat.PLAIN, file=str(place / "list.txt"), max_percent=50.0)
-    known = {"former": None, "credential": "", "tag": "", "modified": "", "cursor": "", "whole_at": 0}
+    known = {"former": None, "latest": None, "credential": "", "tag": "", "modified": "", "cursor": "", "whole_at": 0}
     begun = time.perf_counter()
     made = asyncio.run(run_beside(known | {"feed": asdict(feed), "staged": str(place), "now": MINUTE}))
     build_s = time.perf_counter() - begun

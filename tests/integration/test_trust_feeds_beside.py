@@ -24,7 +24,7 @@ from watchword.trust.feeds.index import FeedIndex
 
 def job(staged: Path, *, secret: str = "", **settings: Any) -> dict[str, Any]:
     feed = FeedSettings(**({"name": "drop", "format": FeedFormat.PLAIN} | settings))  # type: ignore[arg-type]
-    known = {"former": None, "tag": "", "modified": "", "cursor": "", "whole_at": 0}
+    known = {"former": None, "latest": None, "tag": "", "modified": "", "cursor": "", "whole_at": 0}
     return known | {"feed": asdict(feed), "staged": str(staged), "credential": secret, "now": NOON}
 
 

@@ -148,6 +148,18 @@ async def test_a_folder_that_shrinks_by_half_is_kept_for_review(feeds: Feeds, fo
     assert "shrank from 12 to 5" in status.problem
 
 
+async def test_what_waits_for_review_is_not_fetched_again(feeds: Feeds, folder: Folder, server: BundleServer) -> None:
+    await feeds.refresh("osint")
+    for number in range(7):
+        folder.put(number, "45.7.1.7", age_min=5)
+        del folder.manifest[uuid(number + 5)]
+    assert (await feeds.refresh("osint")).review
+    server.asked.clear()
+    assert (await feeds.refresh("osint")).review
+    assert paths(server) == ["manifest"]
+    assert "If-None-Match" in server.asked[0][1]
+
+
 TRAVERSALS = ("../../etc/passwd", "https://evil.example/x", "//evil.example/x", f"{uuid(1)}/../x", f"{uuid(1)}?x=", "")
 
 

@@ -45,10 +45,13 @@ def job_of(
     same = former if former is not None and former.read_by == reading_of(settings) else None
     # Prevents: a cache on the way that says "unchanged" for ever keeping old entries fresh.
     shown = same if same is not None and 0 <= now - same.whole_at < _WHOLE_EVERY_MIN else None
+    # What waits for review was fetched later than what is in force, and need not be fetched again.
+    latest = state.review if same and state.review and state.review.read_by == same.read_by else former
     return {
         "feed": asdict(settings),
         "staged": str(staged),
         "former": str(kept.folder_of(former)) if former else None,
+        "latest": str(kept.folder_of(latest)) if latest else None,
         "credential": secret.reveal(),
         "now": now,
         "tag": shown.tag if shown else "",

@@ -225,9 +225,9 @@ def _folder(settings: FeedSettings, job: Mapping[str, Any], intake: Intake, stag
 
 def _events(job: Mapping[str, Any]) -> dict[str, KnownEvent]:
     """Return what is known of the events; nothing where it cannot be read, which is fetched again."""
-    if not (job["cursor"] and job["former"]):
+    if not (job["cursor"] and job["latest"]):
         return {}
-    with suppress(OSError, ValueError, TypeError), (Path(job["former"]) / EVENTS).open("rb") as lines:
+    with suppress(OSError, ValueError, TypeError), (Path(job["latest"]) / EVENTS).open("rb") as lines:
         return read_events(lines)
     return {}
 
