@@ -553,6 +553,31 @@ async def test_the_schedule_looks_at_every_feed(world: FeedWorld, drop: FeedSett
     assert sorted(job["feed"]["name"] for job in calls) == ["a", "b", "c"]
 
 
+async def test_a_clock_that_is_set_right_does_not_leave_feeds_stale_until_their_period_is_over(
+    world: FeedWorld, drop: FeedSettings
+) -> None:
+    looks: asyncio.Queue[None] = asyncio.Queue()
+
+    async def run(job: Mapping[str, Any]) -> dict[str, Any]:
+        looks.put_nowait(None)
+        return await run_here(job)
+
+    feeds = await world.feeds(drop, run=run)
+    task = asyncio.create_task(feeds.run())
+    await asyncio.wait_for(looks.get(), 5)
+    while not feeds.status("drop").is_well:  # noqa: ASYNC110  # it tells nobody that it is done
+        await asyncio.sleep(0)
+    world.clock.step(timedelta(days=365))
+    assert feeds.status("drop").state == "stale"
+    await feeds.look_for_stale()
+    await asyncio.wait_for(looks.get(), 5)
+    while not feeds.status("drop").is_well:  # noqa: ASYNC110  # as above
+        await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert feeds.reputation.of(LISTED, world.clock.now()).is_blocked
+
+
 async def test_a_feed_nobody_configured_is_unknown(world: FeedWorld, drop: FeedSettings) -> None:
     feeds = await world.feeds(drop)
     with pytest.raises(FeedUnknownError):

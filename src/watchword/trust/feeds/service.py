@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -66,6 +67,7 @@ class Feeds:
         self._run = run
         self._environment = os.environ if environment is None else environment
         self._stale_told: set[str] = set()
+        self._turned_stale = {name: asyncio.Event() for name in self._settings}
         self._turn = asyncio.Semaphore(_AT_ONCE)
         self._telling = Telling(database, clock, entropy)
         self._schedule = Schedule(entropy)
@@ -121,7 +123,9 @@ class Feeds:
 
     async def _follow(self, name: str) -> None:
         while True:
-            await asyncio.sleep(self.wait_s(name))
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._turned_stale[name].wait(), self.wait_s(name))
+            self._turned_stale[name].clear()
             await self.refresh(name)
 
     async def _watch(self) -> None:
@@ -262,11 +266,15 @@ class Feeds:
                 await self._load(name)
 
     async def look_for_stale(self) -> None:
-        """Tell of every feed that has become stale since the last look, once."""
+        """Tell of every feed that has become stale since the last look, and have it looked at, once.
+
+        It may have become stale in an instant, as when a clock is set right or a machine wakes up.
+        """
         for feed in self.reputation.feeds:
             name = feed.settings.name
             if self._minute() >= feed.stale_at and name not in self._stale_told:
                 self._stale_told.add(name)
+                self._turned_stale[name].set()
                 at = time_of(feed.confirmed)
                 self._telling.note(name, Notice(FEED_STALE, {"refreshed_at": at.isoformat() if at else None}))
         await self._telling.tell()
