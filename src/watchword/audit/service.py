@@ -70,6 +70,8 @@ class Journal:
         self._is_writing_ahead = False
         self._timer: asyncio.TimerHandle | None = None
         self._loop: asyncio.AbstractEventLoop
+        self._is_over = threading.Event()
+        self._thinner: threading.Thread | None = None
         self._thread = threading.Thread(target=self._run, name="watchword-journal", daemon=True)
         self._thread.start()
 
@@ -262,6 +264,9 @@ class Journal:
     def _run(self) -> None:
         while (job := self._work.get()) is not None:
             job()
+        self._is_over.set()
+        if self._thinner:
+            self._thinner.join()
         self._writer.close()
 
     def _write(self, group: Sequence[_Entry]) -> None:
@@ -270,7 +275,12 @@ class Journal:
     def _checkpoint(self) -> None:
         self._writer.checkpoint()
         self._hand_back((), 0, None)
-        self._writer.thin_if_due()
+        if self._writer.needs_thinning and not (self._thinner and self._thinner.is_alive()):
+            # Prevents: whoever waits for a record waiting for years of checkpoints to be read, and written anew.
+            self._thinner = threading.Thread(
+                target=self._writer.thin, args=(self._is_over.is_set,), name="watchword-thinning", daemon=True
+            )
+            self._thinner.start()
 
     def _hand_back(self, group: Sequence[_Entry], first: int, error: JournalUnwritableError | None) -> None:
         with suppress(RuntimeError):  # the loop is gone, and everybody who waited with it

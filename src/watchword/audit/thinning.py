@@ -9,9 +9,10 @@ from __future__ import annotations
 import os
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from watchword.audit.checkpoint import Checkpoint, read_checkpoint, verify_checkpoint
 from watchword.audit.durable import DurableFile
@@ -23,8 +24,11 @@ from watchword.keys import VerificationKey
 APART = 4096
 # So many are kept as they are: an hour of a node on which something always happens.
 _NEWEST = 360
-# A check of a signature takes about 0.1 ms.
-_MOST_AT_ONCE = 2048
+# A check of a signature takes about 0.1 ms. What goes at once is at least so many, and of a file of years a sixteenth:
+# the file is written anew each time, so a few at a time would mean writing it anew for months.
+_AT_ONCE = 2048
+_BYTES_FOR_EACH = 4096
+_PIECE = 1 << 20
 _PART = ".part"
 
 
@@ -34,17 +38,24 @@ class _Sieve:
 
     Attributes:
         behind: number of the last record that what was kept speaks for.
+        most: how many notes may be dropped.
         dropped: notes so far.
     """
 
     behind: int
     keys: Mapping[str, VerificationKey]
+    most: int
     dropped: int = 0
+
+    @property
+    def is_spent(self) -> bool:
+        """Tell whether enough was dropped."""
+        return self.dropped >= self.most
 
     def keeps(self, note: str, seq: int, following: int) -> bool:
         """Decide; `following` is the number in the next note."""
         is_needless = seq < self.behind or following - self.behind <= APART
-        if is_needless and self.dropped < _MOST_AT_ONCE and self._is_genuine(note):
+        if is_needless and self._is_genuine(note):
             self.dropped += 1
             return False
         self.behind = max(seq, self.behind)
@@ -60,7 +71,13 @@ class _Sieve:
         return True
 
 
-def thin(file: DurableFile, *, begins: int, keys: Mapping[str, VerificationKey]) -> None:
+def thin(
+    file: DurableFile,
+    *,
+    begins: int,
+    keys: Mapping[str, VerificationKey],
+    is_over: Callable[[], bool] = lambda: False,
+) -> None:
     """Leave away what needs not be kept; notes may be appended meanwhile.
 
     A crash leaves the file as it was or as it will be; either verifies.
@@ -69,41 +86,71 @@ def thin(file: DurableFile, *, begins: int, keys: Mapping[str, VerificationKey])
         file: of checkpoints, whole notes only.
         begins: number of the first record that is still there; what speaks of earlier ones alone goes.
         keys: who may have signed; what others signed, or nobody, stays for `verify` to find.
+        is_over: asked now and then; once it says so all of it stays.
 
     Raises:
         ForgedCheckpointError: something in it is no checkpoint, or out of order; all of it stays.
         OSError: the disk refuses; all of it stays.
     """
     size, part = file.size, file.path.with_name(file.path.name + _PART)
-    sieve = _Sieve(max(begins - 1, 0), keys)
+    sieve = _Sieve(max(begins - 1, 0), keys, max(_AT_ONCE, size // _BYTES_FOR_EACH))
     part.unlink(missing_ok=True)
     try:
         descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         with os.fdopen(descriptor, "wb") as kept:
-            for note in _kept(file.path, size, sieve):
-                kept.write(note.encode() + b"\n")
-            kept.flush()
-            os.fsync(kept.fileno())
+            unsynced = 0
+            for piece in _kept(file.path, size, sieve):
+                if is_over():
+                    return
+                kept.write(piece)
+                unsynced += len(piece)
+                # Prevents: records that wait for the disk waiting for hundreds of megabytes of this.
+                if unsynced >= _PIECE:
+                    unsynced = _synced(kept)
+            _synced(kept)
         if sieve.dropped:
             file.replace(part, since=size)
     finally:
         part.unlink(missing_ok=True)
 
 
-def _kept(path: Path, size: int, sieve: _Sieve) -> Iterator[str]:
-    newest: deque[tuple[str, Checkpoint]] = deque()
-    last = -1
+def _synced(file: BinaryIO) -> int:
+    """Have the disk take what was written, and return how much is left to be taken."""
+    file.flush()
+    os.fsync(file.fileno())
+    return 0
+
+
+def _kept(path: Path, size: int, sieve: _Sieve) -> Iterator[bytes]:
+    newest: deque[tuple[bytes, Checkpoint]] = deque()
+    last, read = -1, 0
     for note in _acknowledged(path, size):
         checkpoint = read_checkpoint(note)
         if checkpoint.seq <= last:
             raise ForgedCheckpointError("the checkpoints are out of order")
         last = checkpoint.seq
-        newest.append((note, checkpoint))
+        newest.append((note.encode() + b"\n", checkpoint))
+        read += len(newest[-1][0])
+        if sieve.is_spent:
+            break
         if len(newest) > _NEWEST:
             oldest, its = newest.popleft()
-            if sieve.keeps(oldest, its.seq, newest[0][1].seq):
+            if sieve.keeps(oldest[:-1].decode(), its.seq, newest[0][1].seq):
                 yield oldest
     yield from (note for note, _ in newest)
+    yield from _between(path, read, size)
+
+
+def _between(path: Path, start: int, end: int) -> Iterator[bytes]:
+    """Yield what is left for another time, as it stands."""
+    with path.open("rb") as file:
+        file.seek(start)
+        while start < end:
+            piece = file.read(min(_PIECE, end - start))
+            if not piece:
+                raise ForgedCheckpointError("the checkpoints are not what was written")
+            start += len(piece)
+            yield piece
 
 
 def _acknowledged(path: Path, size: int) -> Iterator[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC
 from pathlib import Path
@@ -23,7 +23,7 @@ from watchword.keys import Signer, VerificationKey
 
 _SEGMENT_BYTES = 64 * 1024 * 1024
 _CHECKPOINT_RECORDS = APART
-# Three hours of checkpoints at the most; to thin them takes about 0.1 s of a thread.
+# Three hours of checkpoints at the most; to thin them takes about 0.1 s of a thread, but those of years half a minute.
 _THIN_BYTES = 256 * 1024
 # How much is written ahead at a time: a group that comes meanwhile waits up to a millisecond, and with more for longer.
 _ROOM_BYTES = 512 * 1024
@@ -181,16 +181,22 @@ class Writer:
         except Exception as failure:  # noqa: BLE001  # the records are durable without it; it is tried again
             self.problem = failure if isinstance(failure, JournalUnwritableError) else _unwritable(failure)
 
-    def thin_if_due(self) -> None:
-        """Leave away checkpoints that newer ones make needless, once there are many; others may commit meanwhile.
+    @property
+    def needs_thinning(self) -> bool:
+        """Tell whether there are many checkpoints, so that `thin` should be called."""
+        return self._checkpoints.size >= self._thin_at
+
+    def thin(self, is_over: Callable[[], bool] = lambda: False) -> None:
+        """Leave away checkpoints that newer ones make needless; others may commit and sign meanwhile.
 
         One that was forged stays, and with something in between that is none all of them do, for verification to find.
+
+        Args:
+            is_over: asked now and then; once it says so they are left as they are.
         """
-        if self._checkpoints.size < self._thin_at:
-            return
         with suppress(OSError, AuditError):  # they are as good as before
             begins = segments(self._directory)[0].first_seq
-            thin(self._checkpoints, begins=begins, keys=dict(self._keys))
+            thin(self._checkpoints, begins=begins, keys=dict(self._keys), is_over=is_over)
         self._thin_at = self._checkpoints.size + _THIN_BYTES
 
     def close(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -62,7 +63,7 @@ def world(tmp_path: Path, signer: Signer, clock: FrozenClock, monkeypatch: pytes
 def test_of_old_checkpoints_so_many_stay_as_busy_times_would_have_and_of_the_newest_all(world: World) -> None:
     world.live(40)
     whole, before = world.notes(), world.judge()
-    world.writer.thin_if_due()
+    world.writer.thin()
     signed, after = world.signed(), world.judge()
     assert signed == [7, 14, 21, 28, 35, 38, 39, 40, 41]
     assert set(world.notes()) < set(whole)
@@ -73,7 +74,7 @@ def test_of_old_checkpoints_so_many_stay_as_busy_times_would_have_and_of_the_new
 def test_a_journal_goes_on_behind_thinned_checkpoints_and_can_be_opened_again(world: World) -> None:
     for _ in range(5):
         world.live(13)
-        world.writer.thin_if_due()
+        world.writer.thin()
     world.writer.close()
     world.writer = world.open()
     world.live(3)
@@ -84,7 +85,7 @@ def test_a_journal_goes_on_behind_thinned_checkpoints_and_can_be_opened_again(wo
 
 def test_a_change_anywhere_is_found_under_thinned_checkpoints_as_before(world: World) -> None:
     world.live(40)
-    world.writer.thin_if_due()
+    world.writer.thin()
     for path in world.directory.glob("*.jsonl"):
         text = path.read_bytes()
         path.write_bytes(text.replace(b"xx", b"xy", 1))
@@ -100,7 +101,7 @@ def test_a_change_anywhere_is_found_under_thinned_checkpoints_as_before(world: W
 def test_every_checkpoint_that_was_kept_elsewhere_is_still_compared(world: World) -> None:
     world.live(40)
     witnesses = world.notes()
-    world.writer.thin_if_due()
+    world.writer.thin()
     assert world.judge(witnessed=witnesses).is_sound
     other = World(world.directory.with_name("other"), world.signer, world.clock)
     other.writer.commit([(b'{"type":"other","at":"2026-11-22T12:00:00Z"}', None)])
@@ -119,7 +120,7 @@ def test_what_is_signed_while_others_are_thinned_stays(world: World, monkeypatch
         genuine(file, part, since=since)
 
     monkeypatch.setattr(DurableFile, "replace", late)
-    world.writer.thin_if_due()
+    world.writer.thin()
     assert world.signed() == [7, 14, 21, 28, 35, 38, 39, 40, 41, 42, 43]
     world.live(1)
     assert world.signed()[-1] == 44
@@ -134,7 +135,7 @@ def test_a_forged_checkpoint_is_not_cleared_away(world: World, clock: FrozenCloc
     world.live(1)
     world.writer.use_signer(genuine)
     world.live(30)
-    world.writer.thin_if_due()
+    world.writer.thin()
     assert 7 in world.signed()
     assert world.judge().finding.kind is FindingKind.CHECKPOINT_FORGED  # type: ignore[union-attr]
 
@@ -145,7 +146,7 @@ def test_checkpoints_of_former_keys_are_thinned_like_others(world: World, clock:
     world.keys[fresh.kid] = fresh.verification_key
     world.writer.use_signer(fresh)
     world.live(20)
-    world.writer.thin_if_due()
+    world.writer.thin()
     assert world.signed()[:3] == [7, 14, 21]
     assert world.judge().is_sound
 
@@ -163,7 +164,7 @@ def test_a_file_with_something_else_in_it_is_left_for_verification(world: World,
     path = world.directory / "checkpoints"
     spoilt = spoil(path.read_text())
     path.write_text(spoilt)
-    world.writer.thin_if_due()
+    world.writer.thin()
     assert path.read_text() == spoilt
     assert [entry.name for entry in world.directory.iterdir() if "part" in entry.name] == []
 
@@ -175,7 +176,7 @@ def test_checkpoints_of_archived_records_go_with_them_and_are_compared_there(wor
         world.directory, tmp_path / "shelf", before=now, now=now, signer=world.signer, keys=world.keys
     ).through
     world.live(30)
-    world.writer.thin_if_due()
+    world.writer.thin()
     assert moved > 20
     assert all(seq >= moved for seq in world.signed())
     both = world.judge(archives=[tmp_path / "shelf"])
@@ -220,7 +221,7 @@ def test_a_stop_at_any_moment_leaves_checkpoints_that_verify(
             for name in ("replace", "unlink"):
                 patch.setattr(Path, name, stopping(name, getattr(Path, name)))
             with suppress(_Stop):
-                found.thin_if_due()
+                found.thin()
         report = world.judge()
         assert report.is_sound, (number, acts)
         assert report.covered == whole.records + 1  # it was opened
@@ -245,7 +246,7 @@ def test_a_disk_that_refuses_keeps_them_all_and_nothing_else(world: World, monke
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(thinning.os, "fsync", refuse)
-    world.writer.thin_if_due()
+    world.writer.thin()
     monkeypatch.undo()
     assert world.signed() == whole
     assert not (world.directory / "checkpoints.part").exists()
@@ -259,17 +260,59 @@ async def test_a_running_journal_thins_by_itself_when_it_is_at_rest(
     world.live(40)
     world.writer.close()
     thinned = asyncio.Event()
-    loop, genuine = asyncio.get_running_loop(), Writer.thin_if_due
+    loop, genuine = asyncio.get_running_loop(), Writer.thin
 
-    def thin(found: Writer) -> None:
-        genuine(found)
+    def thin(found: Writer, is_over: Callable[[], bool]) -> None:
+        genuine(found, is_over)
         loop.call_soon_threadsafe(thinned.set)
 
-    monkeypatch.setattr(Writer, "thin_if_due", thin)
+    monkeypatch.setattr(Writer, "thin", thin)
     journal = Journal.open(world.directory, signer=world.signer, clock=clock, keys=world.keys)
     await journal.append({"type": "event"})
     await asyncio.wait_for(thinned.wait(), 10)
     await journal.close()
     assert len(world.signed()) < 15
     assert world.judge().is_sound
+    world.writer = world.open()
+
+
+def test_the_checkpoints_of_years_go_in_parts_and_what_is_left_is_not_read(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(thinning, "_AT_ONCE", 10)
+    world.live(100)
+    read, genuine = [], thinning.read_checkpoint
+    monkeypatch.setattr(thinning, "read_checkpoint", lambda note: (read.append(1), genuine(note))[1])
+    world.writer.thin()
+    assert len(read) < 20
+    lengths = [101, len(world.signed())]
+    while lengths[-1] < lengths[-2]:
+        world.writer.thin()
+        lengths.append(len(world.signed()))
+        assert world.judge().is_sound
+        assert lengths[-2] - lengths[-1] <= 10
+    assert world.signed() == [*range(7, 99, 7), 99, 100, 101]
+
+
+async def test_a_record_does_not_wait_for_the_checkpoints_of_years_to_be_thinned(
+    world: World, clock: FrozenClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A node of before this, with millions of checkpoints, whose disk is slow, so that the thread writes."""
+    monkeypatch.setattr(service, "CHECKPOINT_S", 0)
+    monkeypatch.setattr("watchword.audit.pace.Pace.is_quick", lambda *_: False)
+    world.live(20)
+    world.writer.close()
+    begun, loop = asyncio.Event(), asyncio.get_running_loop()
+
+    def endless(_notes: object, **about: Callable[[], bool]) -> None:
+        loop.call_soon_threadsafe(begun.set)
+        while not about["is_over"]():
+            time.sleep(0.001)
+
+    monkeypatch.setattr(writer, "thin", endless)
+    journal = Journal.open(world.directory, signer=world.signer, clock=clock, keys=world.keys)
+    await journal.append({"type": "event"})
+    await asyncio.wait_for(begun.wait(), 10)
+    await asyncio.wait_for(journal.append({"type": "event"}), 10)
+    await asyncio.wait_for(journal.close(), 10)
     world.writer = world.open()
