@@ -137,7 +137,8 @@ class DurableFile:
                 raise
             os.close(self._descriptor)
             self._descriptor, self._identity, self._name = fresh, _identity(os.fstat(fresh)), _name(fresh)
-            self.size = self._end = self._coming_end = end + len(rest)
+            # The end first: whoever appends meanwhile must not take what the former file had more of for room.
+            self._end = self._coming_end = self.size = end + len(rest)
             self._tail = self._read_tail()
             sync_directory(self.path.parent)
 
