@@ -139,6 +139,23 @@ async def test_what_nothing_can_be_learned_from_is_not_asked_about(room: Console
     assert (await give(browser, decided(room, user, session), "attack")).status == 404
 
 
+async def test_a_thief_whose_session_is_found_when_enough_was_said_today_is_thrown_out_all_the_same(
+    room: ConsoleWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Attack: many doubtful acts in one account, until its administrators have no verdict left."""
+    user, session = await thief(room)
+    browser, _ = await room.administrator()
+    record = decided(room, user, session)
+    room.decisions.push(record)
+    monkeypatch.setattr("watchword.trust.learning.feedback._MOST_OF_GIVER_PER_DAY", 0)
+    assert (await give(browser, record, "attack")).status == 403
+    assert len(await room.identity.sessions.list_for(user.id)) == 1
+    shown = await browser.follow(await give(browser, record, "attack", end="yes"))
+    assert "The session has ended. Your verdict was not taken" in shown.text
+    assert await said(room) == []
+    assert await room.identity.sessions.list_for(user.id) == []
+
+
 async def test_an_answer_that_is_neither_is_refused(room: ConsoleWorld) -> None:
     user, session = await thief(room)
     browser, _ = await room.administrator()

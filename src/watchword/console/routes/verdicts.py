@@ -16,10 +16,12 @@ from watchword.console.routes.endpoint import administrator, endpoint
 from watchword.console.routes.visit import Visit, see_other
 from watchword.kernel import DecisionId, NotFoundError, SessionId
 from watchword.kernel.ids import MalformedIdError
+from watchword.trust.learning import FeedbackRefusedError
 
 NOTICES: Final = {
     "owner": "Noted: it was the owner. Nothing changes at once; the score learns from it when it is fitted anew.",
     "attack": "Noted: it was somebody else. The score learns from it when it is fitted anew.",
+    "only-ended": "The session has ended. Your verdict was not taken: enough was said today.",
     "ended": "Noted: it was somebody else. The session has ended; the score learns from it when it is fitted anew.",
 }
 
@@ -41,10 +43,16 @@ async def give_verdict(visit: Visit) -> Response:
     if answer not in {"owner", "attack"}:
         raise MalformedRequestError("the answer is neither of the two")
     assert visit.visitor is not None
-    await verdicts.give(record, is_attack=answer == "attack", by=visit.visitor.user.id)
-    done = answer
-    if answer == "attack" and form.text("end") == "yes" and await _end(visit, record):
-        done = "ended"
+    is_attack = answer == "attack"
+    is_ended = is_attack and form.text("end") == "yes" and await _end(visit, record)
+    done = "ended" if is_ended else answer
+    try:
+        await verdicts.give(record, is_attack=is_attack, by=visit.visitor.user.id)
+    except FeedbackRefusedError:
+        # Prevents: a thief's session left open because the administrator said enough today already.
+        if not is_ended:
+            raise
+        done = "only-ended"
     return see_other(f"/decisions/{record['id']}?done={done}")
 
 
@@ -64,8 +72,8 @@ async def _end(visit: Visit, record: Mapping[str, Any]) -> bool:
     assert visit.visitor is not None
     services = visit.desk.services
     found = await services.identity.reader.session(SessionId(record["session"])) if record.get("session") else None
-    # Prevents: a record that names another account's session ending it.
-    if found is None or found.user_id != record.get("user"):
+    # Prevents: a record that names another account's session ending it. One's own is not judged, and so not ended here.
+    if found is None or found.user_id != record.get("user") or found.user_id == visit.visitor.user.id:
         return False
     await services.identity.sessions.end(found.id, actor=visit.visitor.user.id, reason="verdict")
     await services.settled()
