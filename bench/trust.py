@@ -51,7 +51,7 @@ from watchword.trust.learning import GENERIC_ENCODINGS, Plan, evaluate, figures,
 from watchword.trust.observation import NO_TRAITS, Act, Observation
 from watchword.trust.synthesis import Labelled, OrganisationSpec, Profile, generate
 
-SEEDS = (1000, 1001, 1002)
+SEEDS = tuple(range(1000, 1010))
 WORKFORCE = OrganisationSpec(users=150, days=90, requests_a_session=3.0)
 PUBLIC = OrganisationSpec(users=1_500, days=365, requests_a_session=1.0, profile=Profile.PUBLIC)
 ONE_IN = 4  # of the attacks on a public service
@@ -187,7 +187,7 @@ def _alarm(act: Observation, profile: BehaviourProfile, population: Population, 
 def _quality() -> dict[str, Any]:
     each = [_evaluated(generate(WORKFORCE, seed=seed), seed) for seed in SEEDS]
     found: dict[str, Any] = _means(each)
-    found |= _above_generic(found)
+    found |= _above_generic(found, each)
     found |= {f"worst_{name}": min(values[name] for values in each) for name in ("auc_all", "auc_all_50_labels")}
     asking = _means([_evaluated(_thinned(seed), seed, asks_from=ASKS_FROM) for seed in SEEDS])
     found |= {f"public_{name}": value for name, value in asking.items()}
@@ -201,11 +201,20 @@ def _means(each: Sequence[Mapping[str, float]]) -> dict[str, float]:
     return {name: round(statistics.mean([values[name] for values in each if name in values]), 4) for name in names}
 
 
-def _above_generic(found: Mapping[str, float]) -> dict[str, float]:
-    """Compare with the best detector that knows nothing of log-ins, over the encodings without our habits."""
+def _above_generic(found: Mapping[str, float], each: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Compare with the best detector that knows nothing of log-ins, over the encodings without our habits.
+
+    One organisation is attacked some thirty times, so generic detectors differ by 0.02 from one to the next; the
+    standard error of the mean is printed beside it.
+    """
     names = [f"{name}{encoding}_auc_all" for name in GENERIC for encoding in GENERIC_ENCODINGS]
-    best = max(found[name] for name in names)
-    return {"generic_auc_all": best, "auc_all_above_generic": round(found["auc_all"] - best, 4)}
+    best = max(names, key=lambda name: found[name])
+    above = [values["auc_all"] - values[best] for values in each]
+    return {
+        "generic_auc_all": found[best],
+        "auc_all_above_generic": round(statistics.mean(above), 4),
+        "auc_all_above_generic_se": round(statistics.stdev(above) / len(above) ** 0.5, 4),
+    }
 
 
 def _evaluated(traffic: Iterable[Labelled], seed: int, *, asks_from: float | None = None) -> dict[str, float]:

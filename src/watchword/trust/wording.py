@@ -5,7 +5,6 @@ from __future__ import annotations
 from math import exp
 from typing import Final
 
-from watchword.kernel import Acr
 from watchword.trust.countries import country_name, is_country
 
 _INDICATORS: Final = {
@@ -59,11 +58,6 @@ _INDICATORS: Final = {
     "cold_start": "Too little history",
     "history_away": "History not at hand",
 }
-_PROOFS: Final = {
-    Acr.PHISHING_RESISTANT.value: "a passkey",
-    Acr.MULTI_FACTOR.value: "two factors",
-    Acr.SINGLE_FACTOR.value: "one factor",
-}
 _PRIOR: Final = "what holds before anything is seen: takeovers are rare"
 _AS_USUAL, _UNUSUAL = "as usual for this account", "unusual for this account"
 _SMALL, _PLAIN = 10.0, 1e9
@@ -91,8 +85,6 @@ def _in_words(detail: str) -> str:
     head, _, code = detail.rpartition(": ")
     if head and is_country(code):
         return f"{head}: {country_name(code)}"
-    for acr, words in _PROOFS.items():
-        detail = detail.replace(acr, words)
     return detail
 
 

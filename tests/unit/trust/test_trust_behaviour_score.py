@@ -401,3 +401,7 @@ def test_authentication_speaks_by_its_strength_and_age() -> None:
 
 def test_a_neighbouring_town_is_no_journey() -> None:
     assert evidence(judged(replace(AT_WORK, place=POTSDAM)))["impossible_travel"] == 0.0
+
+
+def test_how_a_session_was_opened_is_said_in_words() -> None:
+    assert authentication(Acr.PHISHING_RESISTANT, age_s=180).detail == "signed in with a passkey 3 minutes ago"

@@ -8,7 +8,6 @@ from math import log
 
 import pytest
 
-from watchword.kernel import Acr
 from watchword.trust import country_name, factor_words, indicator_words, is_country, told_of
 
 _TIMES = "\N{MULTIPLICATION SIGN}"
@@ -41,8 +40,6 @@ def test_what_a_score_left_unsaid_is_told_and_what_it_said_is_kept() -> None:
 def test_codes_in_what_a_score_said_are_told_in_words() -> None:
     assert told_of("new_country", 5.0, "seen for the first time: FR") == "seen for the first time: France"
     assert told_of("new_system", 5.0, "seen for the first time: Windows 10") == "seen for the first time: Windows 10"
-    signed_in = f"signed in with {Acr.PHISHING_RESISTANT.value} 3 minutes ago"
-    assert told_of("authentication", -1.7, signed_in) == "signed in with a passkey 3 minutes ago"
 
 
 def test_an_indicator_without_words_of_its_own_reads_like_some() -> None:

@@ -23,7 +23,11 @@ _POSTURE = (("managed", 0.7), ("disk encrypted", 0.3), ("patched", 0.4))
 _FRESH_PROOF_S = 900.0
 _STALE_PROOF_S = 12 * 3600.0
 _CLOCK_SKEW_S = 60.0
-_PROOF = {Acr.SINGLE_FACTOR: 0.3, Acr.MULTI_FACTOR: 1.0, Acr.PHISHING_RESISTANT: 1.8}
+_PROOF = {
+    Acr.SINGLE_FACTOR: (0.3, "one factor"),
+    Acr.MULTI_FACTOR: (1.0, "two factors"),
+    Acr.PHISHING_RESISTANT: (1.8, "a passkey"),
+}
 
 _NOT_REPORTED = Finding(POSTURE, 0.0, "unknown: the device has not reported", is_known=False)
 _NO_PROOF = Finding(AUTHENTICATION, 0.0, "unknown: nobody has signed in yet", is_known=False)
@@ -55,8 +59,9 @@ def authentication(acr: Acr | None, *, age_s: float) -> Finding:
     # Prevents: a clock that steps back keeping a sign-in fresh for ever.
     if age_s < -_CLOCK_SKEW_S:
         return Finding(AUTHENTICATION, 0.0, "the sign-in lies in the future: the clock went back", is_known=False)
-    value = _PROOF[acr] * _faded(age_s, _FRESH_PROOF_S, _STALE_PROOF_S)
-    return Finding(AUTHENTICATION, -value, f"signed in with {acr.value} {max(0.0, age_s) / 60:.0f} minutes ago")
+    worth, words = _PROOF[acr]
+    value = worth * _faded(age_s, _FRESH_PROOF_S, _STALE_PROOF_S)
+    return Finding(AUTHENTICATION, -value, f"signed in with {words} {max(0.0, age_s) / 60:.0f} minutes ago")
 
 
 def _faded(age_s: float, fresh_s: float, stale_s: float) -> float:

@@ -11,7 +11,7 @@ from watchword.trust.observation import Finding
 INDICATOR = "not_vouched"
 # In log-odds: a rare click alone must not cost the owner a second factor; from here on nothing vouches.
 _FROM, _WHOLLY = 0.5, 2.0
-_WORDS = "the usual device, network and program do not vouch for whoever acts with them"
+_WORDS = "a session in other hands carries them along: the usual device, network and program do not speak for the owner"
 
 
 def not_vouched(habits: Sequence[Row], findings: Sequence[Finding]) -> Row | None:
