@@ -137,6 +137,7 @@ class Follower:
             try:
                 files = self._files()
                 if position is None or position.seq == 0:
+                    self._require_archives(files)
                     self._chain = claimed_before(_first_line(files[0])) if files else Chain()
                 else:
                     self._resume(position, files)
@@ -145,6 +146,14 @@ class Follower:
                     continue  # it was archived while we looked
                 raise
             return
+
+    def _require_archives(self, files: Sequence[Segment]) -> None:
+        """Require that what was archived is where it was said to be, before it is begun with what is not."""
+        if files and files[0].first_seq > 1:
+            for place in self._archives:
+                # Prevents: a misspelt name read as an empty archive, and what is in the archive left out.
+                if not _segments(place):
+                    raise PositionError(f"`{place}` holds no segment of a journal", hint="is its name spelt rightly?")
 
     def _resume(self, position: Position, files: Sequence[Segment]) -> None:
         segment = segment_with(files, position.seq)

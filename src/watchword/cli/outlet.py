@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import select
@@ -94,9 +95,14 @@ class PositionFile:
             ConfigurationError: it cannot be opened, or another process has it.
         """
         try:
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _PRIVATE)
+            # Prevents: a link that somebody laid there having another file made, or written to.
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, _PRIVATE)
         except OSError as error:
-            raise ConfigurationError(f"`{path}` cannot be opened ({error.strerror})") from error
+            why = "is a link" if error.errno == errno.ELOOP else f"cannot be opened ({error.strerror})"
+            raise ConfigurationError(f"`{path}` {why}", hint="name a file, or where to make one") from error
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            raise ConfigurationError(f"`{path}` keeps nothing", hint="name a file, or where to make one")
         try:
             # Prevents: two that carry the same records, each ignorant of the other.
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -120,11 +126,19 @@ class PositionFile:
             raise PositionError(f"`{self._path}` holds no position", hint="empty it to begin anew") from error
 
     def write(self, position: Position) -> None:
-        """Replace the position, durably."""
+        """Replace the position, durably.
+
+        Raises:
+            OSError: the disk refuses.
+        """
         line = f"{position}\n".encode()
-        os.pwrite(self._descriptor, line, 0)
-        os.ftruncate(self._descriptor, len(line))
-        os.fsync(self._descriptor)
+        try:
+            os.pwrite(self._descriptor, line, 0)
+            os.ftruncate(self._descriptor, len(line))
+            os.fsync(self._descriptor)
+        except OSError as error:
+            error.filename = str(self._path)  # so that nobody looks for it elsewhere
+            raise
 
     def close(self) -> None:
         """Let others have the file."""

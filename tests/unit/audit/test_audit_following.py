@@ -218,6 +218,20 @@ async def test_a_segment_that_is_archived_while_it_is_looked_for_is_found_in_the
     await journal.close()
 
 
+async def test_an_archive_whose_name_is_misspelt_leaves_nothing_out_in_silence(
+    journal: Journal, follow: Follow, directory: Path, tmp_path: Path, signer: Signer, clock: FrozenClock
+) -> None:
+    misspelt, now = tmp_path / "shelv", clock.now() + timedelta(days=99)
+    assert numbers(follow(archives=[misspelt])) == list(range(1, 32))  # nothing is archived yet
+    archive(
+        directory, tmp_path / "shelf", before=now, now=now, signer=signer, keys={signer.kid: signer.verification_key}
+    )
+    with pytest.raises(PositionError, match="shelv` holds no segment"):
+        follow(archives=[misspelt])
+    assert numbers(follow(archives=[tmp_path / "shelf"])) == list(range(1, 32))
+    await journal.close()
+
+
 async def test_a_position_of_another_journal_is_refused(journal: Journal, follow: Follow, tmp_path: Path) -> None:
     for position, words in ((Position(5, "0" * 64), "not the one"), (Position(32), "does not reach")):
         with pytest.raises(PositionError, match=words):

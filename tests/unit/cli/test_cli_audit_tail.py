@@ -38,6 +38,18 @@ def test_programs_get_every_record_as_it_stands_and_people_a_line_without_what_i
     assert said.err == "behind these: --after 3\n"
 
 
+def test_a_position_that_leads_elsewhere_or_keeps_nothing_is_refused(cli: Any, tmp_path: Path) -> None:
+    """Attack: a link in a directory of everybody, to a file that the operator's rights would make."""
+    cli.journal(EVENT)
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to(tmp_path / "victim")
+    for path, why in ((tmp_path / "link", "is a link"), (tmp_path / "pipe", "keeps"), (Path("/dev/null"), "keeps")):
+        said = cli("audit", "tail", "--position", str(path))
+        assert (said.code, said.out) == (2, "")
+        assert f"`{path}` {why}" in said.err
+    assert not (tmp_path / "victim").exists()
+
+
 def test_a_record_with_a_list_in_it_does_not_end_the_tail(cli: Any) -> None:
     """A bundle that was accepted says which keys signed it; from there on people got an error and nothing else."""
     cli.journal({"type": "policy.bundle.accepted", "actor": "system", "data": {"keys": ["a", "b"], "more": {"k": 1}}})
