@@ -42,6 +42,7 @@ class Outlet:
             self._descriptor = self._file.fileno()
             mode = os.fstat(self._descriptor).st_mode
         self._is_pipe, self._is_on_disk = stat.S_ISFIFO(mode), stat.S_ISREG(mode)
+        self._first = b"\n" if self._is_on_disk and _is_torn(self._descriptor) else b""
 
     def write(self, piece: bytes) -> int:
         """Write all of it, into a file durably, and return how many bytes were written so far.
@@ -49,6 +50,8 @@ class Outlet:
         Raises:
             BrokenPipeError: nobody reads any more.
         """
+        # Prevents: a record that comes again being glued to the half of it that a full disk or a crash left.
+        piece, self._first = self._first + piece, b""
         self._file.write(piece)
         self._file.flush()
         if self._is_on_disk:
@@ -76,6 +79,15 @@ class Outlet:
         """Send nowhere what could not be written, so that leaving does not try it again."""
         if self._descriptor >= 0:
             os.dup2(os.open(os.devnull, os.O_WRONLY), self._descriptor)
+
+
+def _is_torn(descriptor: int) -> bool:
+    """Tell whether a file's last line is half; it was opened for writing alone, perhaps, so that it is opened anew."""
+    with suppress(OSError), Path(f"/proc/self/fd/{descriptor}").open("rb") as file:
+        end = file.seek(0, os.SEEK_END)
+        file.seek(max(0, end - 1))
+        return file.read() not in {b"", b"\n"}
+    return False
 
 
 class PositionFile:

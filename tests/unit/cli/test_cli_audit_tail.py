@@ -50,6 +50,20 @@ def test_a_position_that_leads_elsewhere_or_keeps_nothing_is_refused(cli: Any, t
     assert not (tmp_path / "victim").exists()
 
 
+@pytest.mark.parametrize(("before", "between"), [("", ""), ('{"seq":1}\n', ""), ('{"seq":1}\n{"se', "\n")])
+def test_what_comes_again_is_not_glued_to_the_half_that_a_full_disk_left(
+    tmp_path: Path, before: str, between: str
+) -> None:
+    """Attack: the disk filled up, so that the record of what comes then can be read by no program."""
+    shipped = tmp_path / "shipped"
+    shipped.write_text(before)
+    with shipped.open("a") as stream:
+        outlet = Outlet(stream)
+        for _ in range(2):
+            assert outlet.write(b'{"seq":2}\n') == outlet.taken()
+    assert shipped.read_text() == before + between + '{"seq":2}\n' * 2
+
+
 def test_a_record_with_a_list_in_it_does_not_end_the_tail(cli: Any) -> None:
     """A bundle that was accepted says which keys signed it; from there on people got an error and nothing else."""
     cli.journal({"type": "policy.bundle.accepted", "actor": "system", "data": {"keys": ["a", "b"], "more": {"k": 1}}})
