@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from console_world import PASSWORD, Browser, ConsoleWorld, Shown
@@ -119,6 +120,20 @@ async def test_a_flood_of_tabs_keeps_a_few_and_no_cookie_more(world: ConsoleWorl
     assert len(ceremonies(browser)) == 5
     assert (await from_tab(browser, tabs[0], "/sign-in", TYPED)).status == 403
     assert (await from_tab(browser, tabs[-5], "/sign-in", TYPED)).status == 303
+
+
+async def test_a_link_with_a_long_address_opened_again_and_again_leaves_cookies_that_every_server_reads(
+    world: ConsoleWorld,
+) -> None:
+    """Attack: a window of the attacker's that is led to such links, until a proxy refuses the portal's every page."""
+    await world.person()
+    browser = world.browser()
+    for _ in range(6):
+        tab = await browser.get("/sign-in?return_to=/" + quote("&" * 620))
+        assert len("; ".join(f"{name}={value}" for name, value in browser.cookies().items())) < 7000
+    assert len(max(ceremonies(browser).values(), key=len)) > 2500
+    assert len(ceremonies(browser)) == 2
+    assert (await from_tab(browser, tab, "/sign-in", TYPED)).status == 303
 
 
 async def test_tabs_that_open_at_the_same_moment_cannot_fill_a_browser_with_cookies(world: ConsoleWorld) -> None:

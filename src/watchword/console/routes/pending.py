@@ -22,6 +22,8 @@ _KNOWN: Final = frozenset(_LETTERS)
 _LIFE_S: Final = 600
 # Prevents: cookies that somebody makes a browser collect, until no server reads its requests any more.
 _MOST: Final = 5
+# nginx reads 8 KiB of cookies unless it is told otherwise; those of session and browser are among them.
+_MOST_BYTES: Final = 6 * 1024
 
 
 def begun(visit: Visit) -> dict[str, str]:
@@ -72,13 +74,16 @@ def address(visit: Visit, path: str, handle: str) -> str:
 
 
 def keep(visit: Visit, response: Response, handle: Secret[str]) -> str:
-    """Give the browser one more ceremony, return its letter, and forget the oldest if there are many."""
+    """Give the browser one more ceremony, return its letter, and forget the oldest if there are many, or long ones."""
     found = begun(visit)
     # Two tabs that open together do not know of one another; each begins to look for a free letter elsewhere.
     first = hashlib.sha256(handle.reveal().encode()).digest()[0]
     turned = [_LETTERS[(first + step) % len(_LETTERS)] for step in range(len(_LETTERS))]
-    for letter in list(found)[: -(_MOST - 1)]:
-        drop_cookie(response, _COOKIE + letter)
+    room = _MOST_BYTES - len(handle.reveal())
+    for count, letter in enumerate(reversed(found), 2):  # the new one is the first
+        room -= len(found[letter])
+        if count > _MOST or room < 0:
+            drop_cookie(response, _COOKIE + letter)
     letter = next((letter for letter in turned if letter not in found), turned[0])
     set_cookie(response, _COOKIE + letter, handle, life_s=_LIFE_S)
     return letter
