@@ -146,9 +146,10 @@ class _Walk:
         # Those of an archive speak for what was archived; the journal's own may have been thinned since.
         found = {checkpoint for place in self.archives for checkpoint in self._checkpoints(place)}.union(own)
         self.signed.extend(sorted(found, key=lambda checkpoint: checkpoint.seq))
+        # The journal first: what is archived is whole there before it goes here, so it is seen in one place at least.
+        listed = [segment for place in (self.directory, *self.archives) for segment in segments(place)]
         self.files = sorted(
-            {segment.first_seq: segment for place in places for segment in segments(place)}.values(),
-            key=lambda segment: segment.first_seq,
+            {segment.first_seq: segment for segment in listed}.values(), key=lambda segment: segment.first_seq
         )
         self.total = sum(segment.path.stat().st_size for segment in self.files)
         for note in witnessed:

@@ -25,6 +25,7 @@ from watchword.audit import (
     last,
     read,
     tail,
+    verification,
     verify,
 )
 from watchword.audit.writer import Writer
@@ -255,6 +256,25 @@ def test_a_segment_that_is_archived_while_it_is_verified_is_no_finding(
     report = office.judge()
     assert report.is_sound, report
     assert report.archived
+
+
+def test_a_segment_that_is_archived_between_two_looks_is_seen_in_one_of_the_places(
+    office: _Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    office.archive(days=9)
+    genuine, looks = verification.segments, list[Path]()
+
+    def late(place: Path) -> Any:
+        found = genuine(place)
+        looks.append(place)
+        if len(looks) == 2:  # the archive was looked at once to see whether there is anything, and now a place to list
+            office.archive(days=3)
+        return found
+
+    monkeypatch.setattr(verification, "segments", late)
+    report = office.judge(office.shelf)
+    assert report.is_sound, report
+    assert report.archived == 0
 
 
 # --- interrupted ----------------------------------------------------------------------------------------------------
