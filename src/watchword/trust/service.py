@@ -277,7 +277,7 @@ class TrustState:
         self._sessions.pop(event.subject, None)
         self.habits.detectors.forget_session(event.subject)
         # Prevents: a thief's place staying usual after the owner, or an administrator, said that it was not them.
-        if event.data.get("reason") in _DISOWNED:
+        if _text(event, "reason") in _DISOWNED:
             self.unlearn(event.subject)
 
     def _user_deleted(self, event: Event) -> None:
