@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,18 @@ from watchword.trust.feeds.worker import perform
 # Noon of the tests' Saturday, in minutes since 1970.
 NOON = 29_921_040
 DAY = 1440
+
+
+def held_up() -> tuple[Callable[[Mapping[str, Any]], Awaitable[dict[str, Any]]], asyncio.Event, asyncio.Event]:
+    """Return what looks at a feed but waits, the event that it has begun, and the one that lets it go on."""
+    begun, go = asyncio.Event(), asyncio.Event()
+
+    async def slow(job: Mapping[str, Any]) -> dict[str, Any]:
+        begun.set()
+        await go.wait()
+        return await run_here(job)
+
+    return slow, begun, go
 
 
 async def run_here(job: Mapping[str, Any]) -> dict[str, Any]:

@@ -34,11 +34,6 @@ def path(tmp_path: Path) -> Path:
     return found
 
 
-@pytest.fixture
-def drop(path: Path) -> FeedSettings:
-    return FeedSettings(name="drop", format=FeedFormat.PLAIN, file=str(path), meaning=Meaning.BLOCK)
-
-
 def covers(*values: str) -> Coverage:
     taken = intake(most=10_000)
     for value in values:

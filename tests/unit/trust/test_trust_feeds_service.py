@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from bundle_server import BundleServer, serving
-from feed_world import FeedWorld, bundle, networks, run_here, stix
+from feed_world import FeedWorld, bundle, held_up, networks, run_here, stix
 from taxii_server import Taxii
 
 from watchword.kernel import ConfigurationError, Event, EventId
@@ -25,7 +25,6 @@ from watchword.trust.feeds import (
     Feeds,
     FeedSettings,
     FeedUnknownError,
-    Meaning,
 )
 
 LISTED = "45.1.1.7"
@@ -35,18 +34,6 @@ PLAIN = FeedFormat.PLAIN
 @pytest.fixture
 def world(feed_world: FeedWorld) -> FeedWorld:
     return feed_world
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    found = tmp_path / "list.txt"
-    found.write_text(networks(*range(1, 11)))
-    return found
-
-
-@pytest.fixture
-def drop(path: Path) -> FeedSettings:
-    return FeedSettings(name="drop", format=PLAIN, file=str(path), meaning=Meaning.BLOCK)
 
 
 def counting(calls: list[Mapping[str, Any]], *outcomes: Mapping[str, Any]) -> Callable[..., Any]:
@@ -372,13 +359,7 @@ async def test_a_worker_that_was_taken_over_is_not_believed(
 
 
 async def test_two_processes_do_not_fetch_one_feed_at_once(world: FeedWorld, drop: FeedSettings) -> None:
-    begun, go = asyncio.Event(), asyncio.Event()
-
-    async def slow(job: Mapping[str, Any]) -> dict[str, Any]:
-        begun.set()
-        await go.wait()
-        return await run_here(job)
-
+    slow, begun, go = held_up()
     node, command = await world.feeds(drop, run=slow), await world.feeds(drop)
     task = asyncio.create_task(node.refresh("drop"))
     await begun.wait()

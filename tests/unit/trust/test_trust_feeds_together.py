@@ -12,26 +12,14 @@ from typing import Any
 
 import pytest
 from bundle_server import BundleServer, serving
-from feed_world import FeedWorld, networks, run_here
+from feed_world import FeedWorld, held_up, networks, run_here
 
 from watchword.kernel import Event, EventId
 from watchword.storage import Database
-from watchword.trust.feeds import FeedFormat, FeedKeptError, Feeds, FeedSettings, FeedUnknownError, Meaning
+from watchword.trust.feeds import FeedFormat, FeedKeptError, Feeds, FeedSettings, FeedUnknownError
 from watchword.trust.feeds.kept import KeptFeed
 
 LISTED = "45.1.1.7"
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    found = tmp_path / "list.txt"
-    found.write_text(networks(*range(1, 11)))
-    return found
-
-
-@pytest.fixture
-def drop(path: Path) -> FeedSettings:
-    return FeedSettings(name="drop", format=FeedFormat.PLAIN, file=str(path), meaning=Meaning.BLOCK)
 
 
 async def _waiting(world: FeedWorld, drop: FeedSettings, path: Path, *numbers: int) -> Feeds:
@@ -68,13 +56,7 @@ async def test_looks_that_end_at_once_tell_each_thing_once(
 async def test_a_command_is_told_that_somebody_else_looks_already(feed_world: FeedWorld, drop: FeedSettings) -> None:
     node = await feed_world.feeds(drop)
     await node.refresh("drop")
-    begun, go = asyncio.Event(), asyncio.Event()
-
-    async def slow(job: Mapping[str, Any]) -> dict[str, Any]:
-        begun.set()
-        await go.wait()
-        return await run_here(job)
-
+    slow, begun, go = held_up()
     other, command = await feed_world.feeds(drop, run=slow), await feed_world.feeds(drop)
     task = asyncio.create_task(other.refresh("drop"))
     await begun.wait()

@@ -7,19 +7,11 @@ from io import BytesIO
 from typing import Any
 
 import pytest
+from windows_logon import DATA
 
 from watchword.trust.importers import ImportRefusedError, Layout, Tally, read
 from watchword.trust.observation import Act
 
-DATA = {
-    "TargetUserSid": "S-1-5-21-1-2-3-1104",
-    "TargetUserName": "Ada",
-    "TargetDomainName": "CORP",
-    "TargetLogonId": "0x3e7a1",
-    "LogonType": "10",
-    "WorkstationName": "LAPTOP-7",
-    "IpAddress": "203.0.113.9",
-}
 TIME = "2026-01-05T08:30:00.500000Z"
 SYSTEM = {"EventID": 4624, "EventRecordID": 1, "Computer": "srv", "TimeCreated": {"#attributes": {"SystemTime": TIME}}}
 LISTED = {"Data": [{"@Name": name, "#text": value} for name, value in DATA.items()]}
