@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
-import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -307,7 +306,7 @@ async def test_a_record_does_not_wait_for_the_checkpoints_of_years_to_be_thinned
     def endless(_notes: object, **about: Callable[[], bool]) -> None:
         loop.call_soon_threadsafe(begun.set)
         while not about["is_over"]():
-            time.sleep(0.001)
+            os.sched_yield()
 
     monkeypatch.setattr(writer, "thin", endless)
     journal = Journal.open(world.directory, signer=world.signer, clock=clock, keys=world.keys)

@@ -22,6 +22,7 @@ _HASHED = 1024  # of a text that is too long to keep, this much tells it from an
 _KEPT = 256  # of one that is too long for the rest
 _REMEMBERED = 8192
 _HOUR_S = 3600
+_SITE_STEP = 3
 _FIRST_WEEKDAY = 3  # 1970-01-01 was a Thursday; Monday is 0
 
 
@@ -164,6 +165,11 @@ def _digest(text: str) -> str:
 
 # Names of the levels of a path, by the chain's name: `n1` is a country.
 LEVELS = {name: tuple(f"{name}{depth}" for depth in range(6)) for name in "narxtdhw"}
+
+
+def site_of(network: Path) -> str:
+    """Return the key of the /24 or /48 on a network's path; the empty text where it ends above, as a carrier's does."""
+    return network[_SITE_STEP] if len(network) > _SITE_STEP else ""
 
 
 def parent_of(key: str) -> str:

@@ -12,12 +12,11 @@ from itertools import repeat
 from typing import Any, Final, NamedTuple
 from zlib import crc32
 
-from watchword.trust.behaviour.chains import HOURS, LEVELS, NO_DEVICE, WEEKDAYS, Paths
+from watchword.trust.behaviour.chains import HOURS, LEVELS, NO_DEVICE, WEEKDAYS, Paths, site_of
 from watchword.trust.behaviour.company import MOST_MEMBERS, Companies, member
 from watchword.trust.behaviour.population import Population
 from watchword.trust.behaviour.profile import BehaviourProfile, LastPlace
 
-_NETWORK_STEP: Final = 3
 _DEPTHS: Final = (("n", 4), ("a", 5), ("r", 2), ("x", 2), ("d", 1))
 _LEVELS: Final = tuple([LEVELS[chain][depth] for chain, most in _DEPTHS for depth in range(1, most + 1)])
 _ZEROS: Final = repeat(0)  # for what was never counted
@@ -54,15 +53,14 @@ def excerpt(paths: Paths, user: str, profile: BehaviourProfile, population: Popu
         numbers += map(part.totals.get, keys, _ZEROS)
         numbers += map(part.under.get, parents, _ZEROS)
         numbers += map(part.distinct.get, _LEVELS, _ZEROS)
-    near, beside = _companions(paths)
-    name = member(user)
+    near, beside, name = site_of(paths.network), paths.device[-1], member(user)
     numbers += (population.networks.others(near, name), population.devices.others(beside, name))
     last = profile.last_place
     rest = {
         "newest": profile.ids[-1] if profile.ids else None,
         "learned": profile.learned,
         "last_place": last._asdict() if last is not None else None,
-        "circles": profile.circles,
+        "circles": list(profile.circles),  # which goes on being taught
         "everybody": population.learned,
         "users": population.users,
     }
@@ -93,12 +91,11 @@ def restored(paths: Paths, taken: Excerpt) -> tuple[BehaviourProfile, Population
         last_place=None if last is None else LastPlace(**last),
         circles=[int(part) for part in rest["circles"]],
     )
-    near, beside = _companions(paths)
     population = Population(
         learned=int(rest["everybody"]),
         users=int(rest["users"]),
-        networks=_so_many(near, read[-2]),
-        devices=_so_many(beside, read[-1]),
+        networks=_so_many(site_of(paths.network), read[-2]),
+        devices=_so_many(paths.device[-1], read[-1]),
     )
     for part, numbers in ((profile, read[:each]), (population, read[each:-2])):
         known, sums = len(keys), len(keys) + len(parents)
@@ -121,10 +118,6 @@ def _checksum(paths: Paths) -> str:
     network, agent, resource, action, traits, device, hour, weekday, _ = paths
     finest = [path[-1] for path in (network, agent, resource, action, traits, device) if path]
     return f"{crc32(chr(0).join([*finest, HOURS[hour], WEEKDAYS[weekday]]).encode('utf-8', 'replace')):08x}"
-
-
-def _companions(paths: Paths) -> tuple[str, str]:
-    return paths.network[_NETWORK_STEP] if len(paths.network) > _NETWORK_STEP else "", paths.device[-1]
 
 
 def _so_many(name: str, others: int) -> Companies:

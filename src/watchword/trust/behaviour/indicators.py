@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from watchword.trust.behaviour import rhythm
-from watchword.trust.behaviour.chains import Path, Paths
+from watchword.trust.behaviour.chains import Path, Paths, site_of
 from watchword.trust.behaviour.company import member
 from watchword.trust.behaviour.comparison import Comparison
 from watchword.trust.behaviour.device import device_evidence
@@ -32,7 +32,6 @@ _OVERLONG: Row = (OVERLONG, 1.0, "something the client sent is longer than any h
 _FAMILIAR = (0.0, -0.7, -1.1, -1.4, -1.6, -1.8, -2.0, -2.0, -2.0)
 _SHARED = (0.0, 0.3, -0.3, -0.6, -0.6, -0.6, -0.6, -0.6, -0.6)
 _TELLING = 1.0  # below this much evidence a habit is not worth a sentence
-_NETWORK_STEP = 3
 # Company counts in full in a network from which this share of everybody's events come, such as an office, and else in
 # proportion: some other customer of a public service is in every network.
 _DENSE = 0.05
@@ -95,11 +94,12 @@ def _traits(rows: list[Row], path: Path, held: Comparison, doubted: int) -> None
 
 def _companies(rows: list[Row], paths: Paths, observation: Observation, held: Comparison, doubted: int) -> None:
     population, path, weight_of = held.population, paths.network, held.profile.totals.get
-    if len(path) > _NETWORK_STEP and is_new(weight_of(path[_NETWORK_STEP], 0), doubted):
-        others = population.networks.others(path[_NETWORK_STEP], member(observation.user))
+    site = site_of(path)
+    if site and is_new(weight_of(site, 0), doubted):
+        others = population.networks.others(site, member(observation.user))
         if others:
             words = f"{others} other accounts were verified in this network"
-            share = population.totals.get(path[_NETWORK_STEP], 0) / (population.under.get(path[0], 0) or 1)
+            share = population.totals.get(site, 0) / (population.under.get(path[0], 0) or 1)
             rows.append((FAMILIAR_NETWORK, min(1.0, share / _DENSE) * _FAMILIAR[others], words, True))
     device = paths.device[-1]
     if observation.device and is_new(weight_of(device, 0), doubted):

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from watchword.trust.behaviour.chains import NO_DEVICE, PLAIN, Paths
+from watchword.trust.behaviour.chains import NO_DEVICE, PLAIN, Paths, site_of
 from watchword.trust.behaviour.comparison import Comparison
 from watchword.trust.behaviour.likelihood import ENOUGH_EVENTS
 from watchword.trust.behaviour.profile import A_DAY, is_new
-
-_NETWORK_STEP = 3
 
 
 def unsettled(paths: Paths, held: Comparison) -> int:
@@ -20,15 +18,11 @@ def unsettled(paths: Paths, held: Comparison) -> int:
     """
     profile, own_one = held.profile, held.own_one
     most, weight_of = A_DAY * own_one, profile.totals.get
-    device, network = paths.device[-1], paths.network
+    device, site = paths.device[-1], site_of(paths.network)
     if device != NO_DEVICE and not is_new(weight_of(device, 0), most):
         return 0
     if profile.under.get("d", 0) < ENOUGH_EVENTS * own_one:
         return 0
-    if (
-        len(network) > _NETWORK_STEP
-        and paths.traits is PLAIN
-        and not is_new(weight_of(network[_NETWORK_STEP], 0), most)
-    ):
+    if site and paths.traits is PLAIN and not is_new(weight_of(site, 0), most):
         return 0
     return most

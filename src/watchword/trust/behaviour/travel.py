@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from math import log
 
-from watchword.trust.behaviour.chains import Path
+from watchword.trust.behaviour.chains import Path, site_of
 from watchword.trust.behaviour.profile import BehaviourProfile, LastPlace
 from watchword.trust.geometry import effective_km, great_circle_km
 from watchword.trust.observation import Finding, Observation
@@ -20,7 +20,6 @@ _AT_LIMIT, _MOST = 2.0, 6.0
 _LEAST_S = 60.0
 _FAMILIAR = 3
 _EXIT_DISCOUNT, _FAMILIAR_DISCOUNT = 0.25, 0.25
-_NETWORK_STEP = 3
 _LONGEST_WORDS = 64
 
 _UNKNOWN = Finding(NAME, 0.0, "unknown: no two places to compare", is_known=False)
@@ -80,5 +79,5 @@ def _is_exit(observation: Observation) -> bool:
 def _discount(observation: Observation, path: Path, profile: BehaviourProfile, one: int) -> float:
     if _is_exit(observation):
         return _EXIT_DISCOUNT
-    times = profile.totals.get(path[_NETWORK_STEP], 0) / one if len(path) > _NETWORK_STEP else 0.0
+    times = profile.totals.get(site_of(path), 0) / one
     return _FAMILIAR_DISCOUNT if times > _FAMILIAR - 0.5 else 1.0
