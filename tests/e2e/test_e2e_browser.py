@@ -69,6 +69,16 @@ def sign_out(page: Page, node: DemoNode) -> None:
     expect(page.get_by_role("heading", level=1)).to_have_text("You are signed out")
 
 
+def begin_with_password(page: Page, link: str) -> None:
+    """Accept an invitation with a password, up to the question for the second factor."""
+    page.goto(link)
+    page.get_by_text("Use a password and an authenticator app").click()
+    page.locator("#new_password").fill(PASSWORD)
+    page.locator("#new_password_again").fill(PASSWORD)
+    page.get_by_role("button", name="Go on").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Now the second factor")
+
+
 def use_passkey(page: Page, name: str = "Sign in with a passkey") -> None:
     page.get_by_role("button", name=name).click()
 
@@ -112,12 +122,7 @@ def test_a_passkey_is_offered_while_the_name_is_typed(node: DemoNode, browser: B
 
 def test_a_door_that_asks_for_a_fresh_factor_gets_one_by_passkey(node: DemoNode, someone: Person) -> None:
     page = someone.page
-    page.goto(invite(node, "boss", "administrators"))
-    page.get_by_text("Use a password and an authenticator app").click()
-    page.locator("#new_password").fill(PASSWORD)
-    page.locator("#new_password_again").fill(PASSWORD)
-    page.get_by_role("button", name="Go on").click()
-    expect(page.get_by_role("heading", level=1)).to_have_text("Now the second factor")
+    begin_with_password(page, invite(node, "boss", "administrators"))
     page.goto(f"{node.portal}/account")
     page.get_by_label("Name of the new passkey").fill("Test key")
     page.get_by_role("button", name="Register a passkey").click()
@@ -135,12 +140,7 @@ def test_a_door_that_asks_for_a_fresh_factor_gets_one_by_passkey(node: DemoNode,
 
 def test_a_second_tab_takes_neither_the_passkey_nor_the_sign_in_from_the_first(node: DemoNode, someone: Person) -> None:
     page, other = someone.page, someone.context.new_page()
-    page.goto(invite(node, "tabby", "members"))
-    page.get_by_text("Use a password and an authenticator app").click()
-    page.locator("#new_password").fill(PASSWORD)
-    page.locator("#new_password_again").fill(PASSWORD)
-    page.get_by_role("button", name="Go on").click()
-    expect(page.get_by_role("heading", level=1)).to_have_text("Now the second factor")
+    begin_with_password(page, invite(node, "tabby", "members"))
     for tab in (page, other):
         tab.goto(f"{node.portal}/account")
     page.bring_to_front()
@@ -258,12 +258,7 @@ def test_the_journal_is_verified_from_the_page(node: DemoNode, someone: Person) 
 def test_everything_but_the_passkey_works_without_javascript(node: DemoNode, browser: Browser) -> None:
     who = person(browser, java_script_enabled=False)
     page = who.page
-    page.goto(invite(node, "plain", "members"))
-    page.get_by_text("Use a password and an authenticator app").click()
-    page.locator("#new_password").fill(PASSWORD)
-    page.locator("#new_password_again").fill(PASSWORD)
-    page.get_by_role("button", name="Go on").click()
-    expect(page.get_by_role("heading", level=1)).to_have_text("Now the second factor")
+    begin_with_password(page, invite(node, "plain", "members"))
     sign_out(page, node)
     page.goto(f"{node.notes}/")
     page.get_by_label("User name").fill("plain")
@@ -278,11 +273,7 @@ def test_everything_but_the_passkey_works_without_javascript(node: DemoNode, bro
 
 def test_the_keyboard_alone_signs_in(node: DemoNode, someone: Person) -> None:
     page = someone.page
-    page.goto(invite(node, "typist", "members"))
-    page.get_by_text("Use a password and an authenticator app").click()
-    page.locator("#new_password").fill(PASSWORD)
-    page.locator("#new_password_again").fill(PASSWORD)
-    page.get_by_role("button", name="Go on").click()
+    begin_with_password(page, invite(node, "typist", "members"))
     sign_out(page, node)
     page.goto(f"{node.portal}/sign-in")
     expect(page.get_by_label("User name")).to_be_focused()

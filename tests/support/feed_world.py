@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from watchword.kernel import FrozenClock
+from watchword.kernel import Event, EventId, FrozenClock
 from watchword.storage import Database
 from watchword.storage.model import outbox
 from watchword.trust.feeds import Feeds, FeedSettings
@@ -88,6 +88,11 @@ class FeedWorld:
         )
         await made.load()
         return made
+
+    def heard(self, kind: str, feed: str = "drop") -> Event:
+        """Make what a node hears when a command did something to a feed."""
+        now = self.clock.now()
+        return Event(EventId.new(now, self.entropy), kind, now, "cli:root", f"feed_{feed}", {"feed": feed})
 
     async def told(self) -> Sequence[tuple[str, Mapping[str, Any]]]:
         async with self.database.read() as connection:

@@ -16,7 +16,7 @@ from bundle_server import BundleServer, serving
 from feed_world import FeedWorld, bundle, held_up, networks, run_here, stix
 from taxii_server import Taxii
 
-from watchword.kernel import ConfigurationError, Event, EventId
+from watchword.kernel import ConfigurationError
 from watchword.settings import load
 from watchword.trust.feeds import (
     FeedAuth,
@@ -169,14 +169,7 @@ async def test_what_is_accepted_is_in_force_here_and_in_the_node(
     kind, data = (await world.told())[-1]
     assert (kind, data["verdict"], data["entries"]) == ("reviewed", "accepted", 1)
     assert node.reputation.of(LISTED, world.clock.now()).is_blocked
-    event = Event(
-        EventId.new(world.clock.now(), world.entropy),
-        "trust.feed.reviewed",
-        world.clock.now(),
-        "cli:root",
-        "feed_drop",
-        {"feed": "drop"},
-    )
+    event = world.heard("trust.feed.reviewed")
     await node.observe([event, event])
     assert not node.reputation.of(LISTED, world.clock.now()).is_blocked
     assert node.status("drop").entries == 1

@@ -14,7 +14,6 @@ import pytest
 from bundle_server import BundleServer, serving
 from feed_world import FeedWorld, held_up, networks, run_here
 
-from watchword.kernel import Event, EventId
 from watchword.storage import Database
 from watchword.trust.feeds import FeedFormat, FeedKeptError, Feeds, FeedSettings, FeedUnknownError
 from watchword.trust.feeds.kept import KeptFeed
@@ -143,14 +142,7 @@ async def test_a_stale_feed_that_a_command_refreshes_counts_in_the_node_again(
         command = await feed_world.feeds(settings)
         assert (await command.refresh("drop")).is_well
         assert [kind for kind, _ in await feed_world.told()] == ["refreshed", "stale", "refreshed"]
-        event = Event(
-            EventId.new(feed_world.clock.now(), feed_world.entropy),
-            "trust.feed.refreshed",
-            feed_world.clock.now(),
-            "cli:root",
-            "feed_drop",
-            {"feed": "drop"},
-        )
+        event = feed_world.heard("trust.feed.refreshed")
         await node.observe([event])
         assert node.reputation.of(LISTED, feed_world.clock.now()).is_blocked
         await command.refresh("drop")
