@@ -11,7 +11,7 @@ from watchword.trust.learning.batch.drift import Drift, drift, settled
 from watchword.trust.learning.replaying import Scored
 
 _MOST_COMPARED: Final = 20_000  # log-ins; of more a sample, for what each indicator said takes 2 KB
-_Head = tuple[str, str, float, float]
+Head = tuple[str, str, float, float]  # identifier, user, time and log-odds of a log-in
 
 
 class LogIns(Sequence[Sequence[float]]):
@@ -24,7 +24,7 @@ class LogIns(Sequence[Sequence[float]]):
     def __init__(self, places: Sequence[int], *, seed: int) -> None:
         self._places = places
         self._values = array("f")
-        self._heads: list[_Head] = []
+        self._heads: list[Head] = []
         self._users: dict[str, str] = {}
         self._chance = Random(seed)  # noqa: S311  # chooses a sample, guards nothing
         self._lasting = 0
@@ -65,7 +65,7 @@ class LogIns(Sequence[Sequence[float]]):
         start = number % len(self) * width
         return self._values[start : start + width]
 
-    def head(self, number: int) -> _Head:
+    def head(self, number: int) -> Head:
         """Return identifier, user, time and log-odds of one."""
         return self._heads[number]
 

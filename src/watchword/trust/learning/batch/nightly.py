@@ -17,7 +17,7 @@ from watchword.trust.labelled import Labelled
 from watchword.trust.learning.batch.drift import Drift
 from watchword.trust.learning.batch.fitting import fit_forest
 from watchword.trust.learning.batch.forest import Forest
-from watchword.trust.learning.batch.loginrows import LogIns
+from watchword.trust.learning.batch.loginrows import Head, LogIns
 from watchword.trust.learning.batch.peers import PeerGroups, continued, peer_groups
 from watchword.trust.learning.batch.tables import resources_used
 from watchword.trust.learning.errors import ModelKeptError
@@ -130,15 +130,15 @@ def unusual_since(
         raise ModelKeptError(
             "the forest was fitted by another release", hint="make it again: `watchword risk batch`"
         ) from error
-    newest: deque[tuple[Unusual, array[float]]] = deque()
+    newest: deque[tuple[Head, array[float]]] = deque()
     for each in Replay(model, features=True).each(_unlabelled(path), tell):
         if each.features:
             row = array("f", [each.features[place] for place in places])
-            newest.append((Unusual(each.id, each.user, each.at, forest.score(row), each.margin), row))
-            while each.at - newest[0][0].at > last_s:
+            newest.append(((each.id, each.user, each.at, each.margin), row))
+            while each.at - newest[0][0][2] > last_s:
                 newest.popleft()
-    found = nlargest(most, newest, key=lambda each: (each[0].score, each[0].at))
-    return tuple([replace(one, words=forest.finding(row).detail) for one, row in found])
+    found = nlargest(most, ((forest.score(row), head[2], head, row) for head, row in newest), key=lambda each: each[:2])
+    return tuple([replace(_unusual(score, head), words=forest.finding(row).detail) for score, _, head, row in found])
 
 
 def keep(folder: Path, found: Night) -> None:
@@ -204,7 +204,7 @@ def _are_enough(used: dict[str, dict[str, float]]) -> bool:
 _LEAST_PEOPLE: Final = 12
 
 
-def _unusual(score: float, head: tuple[str, str, float, float]) -> Unusual:
+def _unusual(score: float, head: Head) -> Unusual:
     name, user, at, margin = head
     return Unusual(name, user, at, score, margin)
 
