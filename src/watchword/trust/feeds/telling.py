@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
 from typing import Final
 
-from watchword.kernel import Clock, Entropy
+from watchword.kernel import Clock, Entropy, Event
 from watchword.storage import Database
 from watchword.trust.feeds.acceptance import Notice
 
@@ -33,17 +32,19 @@ class Telling:
             self._untold.append((feed, notice))
 
     async def tell(self) -> None:
-        """Tell what was noted; never raises: what cannot be told now is told the next time."""
+        """Tell what was noted; what cannot be told now, because the database fails, is told the next time."""
         # Prevents: two looks that end at once telling one thing twice and another never.
         async with self._turn:
-            with suppress(Exception):  # a database that fails for a while must not end the following
-                while self._untold:
-                    await self._emit(*self._untold[0])
-                    del self._untold[0]
+            while self._untold:
+                event = self._event(*self._untold[0])
+                try:
+                    async with self._database.work() as work:
+                        work.emit(event)
+                except Exception:  # noqa: BLE001  # a database that fails for a while must not end the following
+                    return
+                del self._untold[0]
 
-    async def _emit(self, feed: str, notice: Notice) -> None:
-        event = notice.type.at(
+    def _event(self, feed: str, notice: Notice) -> Event:
+        return notice.type.at(
             self._clock.now(), self._entropy, actor=notice.actor, subject=f"feed_{feed}", feed=feed, **notice.data
         )
-        async with self._database.work() as work:
-            work.emit(event)
